@@ -1,0 +1,38 @@
+# Two commands: `make demo` renders the bundled CT, `make test` runs the tests. Both set up all they need, once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+KERNELS := $(shell find kernels -type f)
+
+.PHONY: demo test test-slow lint types setup clean
+
+demo: setup
+	$(BIN)/python examples/demo.py --out out/demo
+
+test: setup
+	$(BIN)/python -m pytest -m "not slow" -n 2
+
+test-slow: setup
+	$(BIN)/python -m pytest -n 2
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup
+	$(BIN)/mypy
+
+setup: $(VENV)/.installed $(VENV)/.built
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt torch
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
+	touch $(VENV)/.installed $(VENV)/.built
+
+$(VENV)/.built: setup.py $(KERNELS) | $(VENV)/.installed
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --no-deps -e .
+	touch $(VENV)/.built
+
+clean:
+	rm -rf $(VENV) build out *.egg-info deepdrr/*.so
