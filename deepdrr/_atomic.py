@@ -1,0 +1,63 @@
+"""Writing a file whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["atomic_path"]
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a temporary name beside `path`; move it onto `path` when the block ends well.
+
+    The temporary name has the same suffixes (``.nii.gz`` stays ``.nii.gz``), so libraries that choose a format
+    by suffix work on it. When the block raises, for a full disk as much as for an interrupt, what it had
+    written is removed and a file that stood at `path` before is left as it was. A link at `path` is followed.
+
+    Args:
+        path: the file to write; its folder must exist.
+
+    Yields:
+        The name to write to. Nothing exists there yet.
+
+    Raises:
+        FileNotFoundError: if the folder does not exist.
+        IsADirectoryError: if `path` is a folder.
+        OSError: if the file cannot be written, as a sentence with the path and the system's reason.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_path(folder / "note.txt") as temporary:
+        ...     _ = temporary.write_text("whole")
+        >>> (folder / "note.txt").read_text()
+        'whole'
+    """
+    given = Path(path)
+    _check_target(given)
+    target = Path(os.path.realpath(given))
+    temporary = target.with_name("." + secrets.token_hex(8) + "".join(target.suffixes[-2:]))
+    try:
+        yield temporary
+        temporary.replace(target)
+    except OSError as error:
+        raise _sentence(given, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _check_target(path: Path) -> None:
+    if path.is_dir():
+        raise IsADirectoryError(f"path must be a file to write, got the folder '{path}'")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
+
+
+def _sentence(path: Path, error: OSError) -> OSError:
+    """The same error number, in words that name the file the caller asked for."""
+    sentence = OSError(f"cannot write '{path}': {error.strerror or error}; nothing was left behind")
+    sentence.errno = error.errno
+    return sentence
