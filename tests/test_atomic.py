@@ -81,7 +81,7 @@ def test_folders_that_cannot_take_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that even root cannot write to")
 def test_an_unwritable_folder_is_a_sentence() -> None:
-    with pytest.raises(OSError, match=r"cannot write '/proc/self/picture\.png'"):
+    with pytest.raises(OSError, match=r"cannot write '/proc/self/picture\.png': (No such|Perm|Op|Read)"):
         write_half(Path("/proc/self/picture.png"), OSError("the folder comes first"))
 
 
