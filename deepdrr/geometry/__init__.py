@@ -1,0 +1,46 @@
+"""Frames, points and rigid transforms. Lengths are millimetres; a transform is named ``a_from_b``.
+
+The anatomical frame is RAS: x to the patient's right, y anterior, z superior, as in NIfTI.
+The world is the room: y up, z toward the head end of the table, right-handed. A patient lying head first and supine
+has the anatomical axes along the world's.
+"""
+
+from deepdrr.geometry._affine import (
+    RAS_FROM_LPS,
+    check_affine,
+    check_rigid,
+    invert_rigid,
+    rigid,
+    rotation,
+    rotation_about,
+    translation,
+)
+from deepdrr.geometry._carm import beam_angles, carm_direction, world_from_carm
+from deepdrr.geometry._points import (
+    ArrayLike,
+    as_point,
+    point,
+    transform_directions,
+    transform_points,
+    vector,
+)
+
+__all__ = [
+    "RAS_FROM_LPS",
+    "ArrayLike",
+    "as_point",
+    "beam_angles",
+    "carm_direction",
+    "check_affine",
+    "check_rigid",
+    "invert_rigid",
+    "point",
+    "rigid",
+    "rotation",
+    "rotation_about",
+    "transform_directions",
+    "transform_points",
+    "translation",
+    "vector",
+    "world_from_carm",
+]

@@ -1,0 +1,283 @@
+"""`Camera`: where the source and the detector are, and which pixel sees which point."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera._checks import check_camera
+from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
+from deepdrr.geometry import ArrayLike, invert_rigid, transform_points
+
+__all__ = ["Camera"]
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A pinhole (or orthographic) camera with a flat detector, batched.
+
+    The frame is Hartley and Zisserman's (Multiple View Geometry, ch. 6): origin at the source, z along the principal
+    axis from source to detector, the detector plane at z = sdd. A point p in the camera's frame falls on
+
+        (u, v) = K (x, y, z) / z    (perspective)        (u, v) = K (x, y, sdd) / sdd    (orthographic)
+
+    with the centre of the pixel in row r and column c at (u, v) = (c + 0.5, r + 0.5). A negative K[0, 0] is a detector
+    whose columns run the other way: the picture as seen from the detector's side.
+
+    Attributes:
+        intrinsics: K [..., 3, 3], upper triangular, in pixels.
+        camera_from_world: rigid transforms [..., 4, 4], mm.
+        sdd_mm: source-to-detector distances [...], mm.
+        height, width: number of detector rows and columns.
+        orthographic: parallel rays along z instead of a point source.
+
+    The leading dimensions of the three tensors broadcast to `batch_shape`.
+
+    Example:
+        >>> camera = Camera.carm(sdd_mm=1020, sid_mm=530, height=100, width=200, pixel_mm=1.0)
+        >>> camera.project_points(torch.zeros(1, 3, dtype=torch.float64))  # the isocenter: the detector's centre
+        tensor([[100.,  50.]], dtype=torch.float64)
+    """
+
+    intrinsics: Tensor
+    camera_from_world: Tensor
+    sdd_mm: Tensor
+    height: int
+    width: int
+    orthographic: bool = False
+
+    def __post_init__(self) -> None:
+        check_camera(self.intrinsics, self.camera_from_world, self.sdd_mm, self.height, self.width)
+
+    # -- constructors ------------------------------------------------------------------------------------------------
+
+    @classmethod
+    def carm(
+        cls,
+        *,
+        sdd_mm: float,
+        sid_mm: float,
+        height: int,
+        width: int,
+        pixel_mm: float,
+        angles_deg: Sequence[float] = (0.0, 0.0, 0.0),
+        isocenter: ArrayLike = (0.0, 0.0, 0.0),
+        viewed_from: str = "detector",
+    ) -> Self:
+        """The camera of a C-arm, the beam's centre through the isocenter and the detector's centre.
+
+        Args:
+            sdd_mm: source-to-detector distance, mm.
+            sid_mm: source-to-isocenter distance, mm, less than `sdd_mm`.
+            height, width: detector rows and columns.
+            pixel_mm: side of a (square) pixel, mm.
+            angles_deg: (alpha, beta, gamma), see `deepdrr.geometry.world_from_carm`.
+            isocenter: point of the world [3] about which the arm turns, mm.
+            viewed_from: ``"detector"``: the picture as seen from the detector's side, so that at zero angles one
+                faces the patient, the patient's right on the picture's left; ``"source"``: its mirror image.
+
+        Returns:
+            An unbatched float64 camera.
+        """
+        return cls(
+            intrinsics=intrinsics_from_detector(sdd_mm, height, width, pixel_mm, viewed_from),
+            camera_from_world=carm_pose(sdd_mm, sid_mm, angles_deg, isocenter),
+            sdd_mm=torch.tensor(float(sdd_mm), dtype=torch.float64),
+            height=height,
+            width=width,
+        )
+
+    @classmethod
+    def from_krt(
+        cls, intrinsics: Tensor, rotation: Tensor, translation: Tensor, *, height: int, width: int, sdd_mm: float
+    ) -> Self:
+        """The camera of OpenCV's K, R, t: K (R p_world + t), pixel centres at +0.5.
+
+        Args:
+            intrinsics: K [..., 3, 3]. OpenCV counts pixel centres at integers: add 0.5 to its principal point.
+            rotation: R [..., 3, 3].
+            translation: t [..., 3], mm.
+            height, width: detector rows and columns.
+            sdd_mm: source-to-detector distance, mm; with it the pixel size follows from K.
+        """
+        batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
+        pose = torch.zeros(*batch, 4, 4, dtype=rotation.dtype, device=rotation.device)
+        pose[..., :3, :3] = rotation
+        pose[..., :3, 3] = translation
+        pose[..., 3, 3] = 1.0
+        sdd = torch.as_tensor(sdd_mm, dtype=rotation.dtype, device=rotation.device)
+        return cls(intrinsics.to(rotation.dtype), pose, sdd, height, width)
+
+    @classmethod
+    def from_projection_matrix(cls, matrix: Tensor, *, height: int, width: int, sdd_mm: float) -> Self:
+        """The camera of a 3×4 matrix P ~ K [R | t], by RQ decomposition (Hartley and Zisserman, §6.2.4).
+
+        P is defined up to a factor; its sign is taken so that (P p)₃ > 0 for points in front of the source, as
+        `projection_matrix` writes it. Where det of the left 3×3 block is negative the detector's columns are mirrored
+        and K[0, 0] < 0.
+
+        Args:
+            matrix: P [..., 3, 4], from world mm to pixels.
+            height, width: detector rows and columns.
+            sdd_mm: source-to-detector distance, mm.
+        """
+        intrinsics, rotation, translation = split_projection_matrix(matrix)
+        return cls.from_krt(intrinsics, rotation, translation, height=height, width=width, sdd_mm=sdd_mm)
+
+    @classmethod
+    def stack(cls, cameras: Sequence[Self]) -> Self:
+        """One batched camera from several of the same detector size and projection.
+
+        Raises:
+            ValueError: if there are none, or their heights, widths or projections differ.
+        """
+        kinds = {(c.height, c.width, c.orthographic) for c in cameras}
+        if len(kinds) != 1:
+            raise ValueError(f"cameras must share height, width and projection, got {sorted(kinds)}")
+        first = cameras[0]
+        return replace(
+            first,
+            intrinsics=torch.stack([c.intrinsics for c in cameras]),
+            camera_from_world=torch.stack([c.camera_from_world for c in cameras]),
+            sdd_mm=torch.stack([c.sdd_mm for c in cameras]),
+        )
+
+    # -- geometry ----------------------------------------------------------------------------------------------------
+
+    @property
+    def batch_shape(self) -> torch.Size:
+        """Leading dimensions shared by intrinsics, pose and distance."""
+        shape = torch.broadcast_shapes(self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape)
+        return torch.Size(shape)
+
+    @property
+    def world_from_camera(self) -> Tensor:
+        """Inverse of the pose [..., 4, 4], mm."""
+        return invert_rigid(self.camera_from_world)
+
+    @property
+    def source_world(self) -> Tensor:
+        """Position of the source [..., 3], mm."""
+        return self.world_from_camera[..., :3, 3]
+
+    @property
+    def principal_axis_world(self) -> Tensor:
+        """Unit direction [..., 3] from the source, perpendicular to the detector."""
+        return self.camera_from_world[..., 2, :3]
+
+    @property
+    def pixel_spacing_mm(self) -> tuple[Tensor, Tensor]:
+        """Size of a pixel on the detector (between rows, between columns), each [...], mm: sdd / |f|."""
+        focal = self.intrinsics.diagonal(dim1=-2, dim2=-1).abs()
+        return self.sdd_mm / focal[..., 1], self.sdd_mm / focal[..., 0]
+
+    @property
+    def projection_matrix(self) -> Tensor:
+        """P = K [R | t], [..., 3, 4], with (P p)₃ the depth in mm.
+
+        Raises:
+            ValueError: for an orthographic camera, which has no pinhole.
+        """
+        if self.orthographic:
+            raise ValueError("projection_matrix is that of a pinhole; this camera is orthographic")
+        return self.intrinsics @ self.camera_from_world[..., :3, :]
+
+    def project_points(self, points_world: Tensor) -> Tensor:
+        """Where points fall on the detector.
+
+        Args:
+            points_world: [..., N, 3] or [3], mm; the batch broadcasts against `batch_shape`.
+
+        Returns:
+            (u, v) [..., N, 2] or [..., 2], pixels, centres at +0.5. NaN for a point in the source's plane or behind it
+            (perspective): it has no image.
+        """
+        single = points_world.dim() == 1
+        points = points_world.unsqueeze(0) if single else points_world
+        points_camera = transform_points(self.camera_from_world, points)
+        depth = points_camera[..., 2:]
+        if self.orthographic:
+            depth = self.sdd_mm[..., None, None].to(depth.dtype).expand_as(depth)
+        homogeneous = torch.cat([points_camera[..., :2], depth], dim=-1)
+        pixels = homogeneous @ self.intrinsics.to(homogeneous.dtype).transpose(-1, -2)
+        image = torch.where(depth > 0, pixels[..., :2] / depth, torch.nan)
+        return image[..., 0, :] if single else image
+
+    def backproject(self, pixels: Tensor, depth_mm: Tensor | float | None = None) -> Tensor:
+        """Points of the world seen at given image coordinates.
+
+        Args:
+            pixels: (u, v) [..., N, 2], pixels.
+            depth_mm: distance from the source along the principal axis [..., N] or a number, mm; the detector's plane
+                (sdd) where none is given.
+
+        Returns:
+            points_world [..., N, 3], mm.
+        """
+        sdd = self.sdd_mm[..., None].to(pixels.dtype)
+        depth = sdd if depth_mm is None else torch.as_tensor(depth_mm, dtype=pixels.dtype, device=pixels.device)
+        depth = depth.expand(torch.broadcast_shapes(depth.shape, sdd.shape, pixels.shape[:-1]))
+        homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
+        k_inv = torch.linalg.inv(self.intrinsics).to(pixels.dtype)
+        direction = homogeneous @ k_inv.transpose(-1, -2)
+        plane = sdd.expand_as(depth) if self.orthographic else depth
+        points_camera = torch.cat([direction[..., :2] * plane[..., None], depth[..., None]], dim=-1)
+        return transform_points(self.world_from_camera, points_camera)
+
+    def pixel_rays(self) -> tuple[Tensor, Tensor]:
+        """The ray of every pixel, from the source to the pixel's centre on the detector.
+
+        Returns:
+            (source, target), each [..., H, W, 3] in world mm. For a point source the first is an expanded view.
+        """
+        target = self._pixel_centers_world()
+        if self.orthographic:
+            back = self.principal_axis_world * self.sdd_mm[..., None]
+            return target - back[..., None, None, :], target
+        return self.source_world[..., None, None, :].expand_as(target), target
+
+    def _pixel_centers_world(self) -> Tensor:
+        dtype, device = self.intrinsics.dtype, self.intrinsics.device
+        rows = torch.arange(self.height, dtype=dtype, device=device) + 0.5
+        columns = torch.arange(self.width, dtype=dtype, device=device) + 0.5
+        v, u = torch.meshgrid(rows, columns, indexing="ij")
+        pixels = torch.stack([u, v], dim=-1).reshape(-1, 2)
+        points = self.backproject(pixels.expand(*self.batch_shape, -1, -1))
+        return points.reshape(*self.batch_shape, self.height, self.width, 3)
+
+    # -- variations --------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: int) -> Self:
+        """One camera of a batch."""
+        if not self.batch_shape:
+            raise IndexError("this camera is not batched")
+        batch = self.batch_shape
+        return replace(
+            self,
+            intrinsics=self.intrinsics.expand(*batch, 3, 3)[index],
+            camera_from_world=self.camera_from_world.expand(*batch, 4, 4)[index],
+            sdd_mm=self.sdd_mm.expand(batch)[index],
+        )
+
+    def resized(self, height: int, width: int) -> Self:
+        """The same detector area read out with another number of pixels (binning or finer sampling)."""
+        scale = self.intrinsics.new_tensor([width / self.width, height / self.height, 1.0])
+        return replace(self, intrinsics=scale[:, None] * self.intrinsics, height=height, width=width)
+
+    def cropped(self, top: int, left: int, height: int, width: int) -> Self:
+        """A window of the detector: rows top … top + height, columns left … left + width; may reach outside."""
+        shift = torch.eye(3, dtype=self.intrinsics.dtype, device=self.intrinsics.device)
+        shift[0, 2], shift[1, 2] = -left, -top
+        return replace(self, intrinsics=shift @ self.intrinsics, height=height, width=width)
+
+    def moved(self, world_from_world: Tensor) -> Self:
+        """The camera carried along by a rigid motion of the world [..., 4, 4], mm."""
+        pose = self.camera_from_world @ invert_rigid(world_from_world.to(self.camera_from_world.dtype))
+        return replace(self, camera_from_world=pose)
+
+    def to(self, *args: torch.device | torch.dtype | str) -> Self:
+        """The same camera on another device or with another floating-point type, as `Tensor.to`."""
+        tensors = (t.to(*args) for t in (self.intrinsics, self.camera_from_world, self.sdd_mm))  # type: ignore[call-overload]
+        return replace(self, **dict(zip(("intrinsics", "camera_from_world", "sdd_mm"), tensors, strict=True)))

@@ -1,0 +1,62 @@
+"""What a camera refuses, before any ray is made."""
+
+import torch
+from torch import Tensor
+
+from deepdrr.geometry import check_rigid
+
+__all__ = ["check_camera", "check_count", "check_length"]
+
+
+def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int) -> None:
+    """Check shapes, values and types of a camera's parts; see `Camera` for what they are.
+
+    Raises:
+        TypeError: if a part is not a floating-point tensor or a count is not an integer.
+        ValueError: if a shape, a matrix or a number is not acceptable.
+    """
+    tensors = {"intrinsics": intrinsics, "camera_from_world": camera_from_world, "sdd_mm": sdd_mm}
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise TypeError(f"{name} must be a floating-point tensor, got {getattr(tensor, 'dtype', type(tensor))}")
+    if len({(t.dtype, t.device) for t in tensors.values()}) != 1:
+        kinds = {name: (t.dtype, str(t.device)) for name, t in tensors.items()}
+        raise ValueError(f"intrinsics, camera_from_world and sdd_mm must share dtype and device, got {kinds}")
+    check_count(height, "height")
+    check_count(width, "width")
+    _check_intrinsics(intrinsics)
+    if camera_from_world.shape[-2:] != (4, 4):
+        raise ValueError(f"camera_from_world must be [..., 4, 4], got shape {tuple(camera_from_world.shape)}")
+    check_rigid(camera_from_world, "camera_from_world")
+    if not bool((torch.isfinite(sdd_mm) & (sdd_mm > 0)).all()):
+        raise ValueError(f"sdd_mm must be positive and finite, got {sdd_mm.tolist()}")
+    torch.broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
+
+
+def check_count(value: int, name: str) -> None:
+    """Check a number of pixels: an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer number of pixels, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be at least 1 pixel, got {value}")
+
+
+def check_length(value: float, name: str) -> None:
+    """Check a length in mm: positive and finite."""
+    if not 0.0 < float(value) < float("inf"):
+        raise ValueError(f"{name} must be a positive length in mm, got {value}")
+
+
+def _check_intrinsics(intrinsics: Tensor) -> None:
+    if intrinsics.shape[-2:] != (3, 3):
+        raise ValueError(f"intrinsics must be [..., 3, 3], got shape {tuple(intrinsics.shape)}")
+    matrix = intrinsics.detach()
+    if not bool(torch.isfinite(matrix).all()):
+        raise ValueError(f"intrinsics must be finite, got {matrix.tolist()}")
+    lower = torch.stack([matrix[..., 1, 0], matrix[..., 2, 0], matrix[..., 2, 1]])
+    focal = matrix[..., :2, :2].diagonal(dim1=-2, dim2=-1)
+    if bool((lower != 0).any()) or bool((matrix[..., 2, 2] != 1).any()) or bool((focal == 0).any()):
+        raise ValueError(
+            "intrinsics must be upper triangular with non-zero focal lengths and a last row 0 0 1, "
+            f"got {matrix.tolist()}"
+        )
