@@ -1,0 +1,69 @@
+"""Arrows between the rooms run one way, and importing the package stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import deepdrr
+
+PACKAGE = Path(deepdrr.__file__).parent
+
+# From the lowest to the highest: a module imports from its own room and from lower ones only.
+ORDER = (
+    ("_version", "_extras", "_atomic", "resources"),
+    ("geometry", "geo"),
+    ("camera",),
+    ("data",),
+    ("materials",),
+    ("spectrum",),
+    ("device",),
+    ("raycast",),
+    ("detector",),
+    ("projector",),
+    ("display",),
+    ("io",),
+    ("cli", "__main__"),
+)
+LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def imported_rooms(path: Path) -> set[str]:
+    """The rooms of this package that a file imports, wherever in the file it does."""
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "deepdrr":
+            rooms |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("deepdrr."):
+            rooms.add(room(node.module or ""))
+        elif isinstance(node, ast.Import):
+            rooms |= {room(alias.name) for alias in node.names if alias.name.startswith("deepdrr.")}
+    return rooms & LEVEL.keys()
+
+
+def test_every_room_has_its_place_in_the_order() -> None:
+    rooms = {p.stem if p.suffix == ".py" else p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()}
+    files = {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"}
+    assert rooms | files == set(LEVEL)
+
+
+def test_no_arrow_runs_back() -> None:
+    back = []
+    for path in PACKAGE.rglob("*.py"):
+        here = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if here == "__init__":
+            continue
+        back += [f"{path.name} of {here} imports {r}" for r in imported_rooms(path) if LEVEL[r] > LEVEL[here]]
+    assert not back
+
+
+def test_import_is_light() -> None:
+    """Readers, writers and the command line load their libraries when used."""
+    heavy = ("nibabel", "pydicom", "SimpleITK", "skimage", "scipy", "PIL", "matplotlib", "yaml", "rich", "cyclopts")
+    program = f"import sys, deepdrr, deepdrr.projector; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
