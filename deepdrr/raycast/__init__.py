@@ -1,0 +1,28 @@
+"""`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
+
+from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
+from deepdrr.raycast._field import MAX_LABELS, Field, interleaved
+from deepdrr.raycast._integration import Exact, Integration, Interpolation, Step
+from deepdrr.raycast._memory import available_memory, check_fits
+from deepdrr.raycast._project import project
+from deepdrr.raycast._rays import Rays
+from deepdrr.raycast._request import Request
+
+__all__ = [
+    "MAX_LABELS",
+    "Backend",
+    "Exact",
+    "Field",
+    "Integration",
+    "Interpolation",
+    "Rays",
+    "Request",
+    "Selection",
+    "Step",
+    "available_memory",
+    "backends",
+    "check_fits",
+    "interleaved",
+    "project",
+    "select_backend",
+]

@@ -1,0 +1,159 @@
+"""`Field`: what is integrated along the rays."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from deepdrr.geometry import check_affine
+
+__all__ = ["MAX_LABELS", "Field", "interleaved"]
+
+MAX_LABELS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Values on a voxel grid, the label map that sorts them, or both.
+
+    A voxel's value lives at its centre, which has integer coordinates; the voxel reaches half a voxel to each side.
+    The field's support is the box of all voxels, [−½, I−½) × [−½, J−½) × [−½, K−½) in ijk, and it is zero outside.
+    Nearest interpolation is constant in each voxel. Linear interpolation is trilinear between centres; in the outer
+    half voxel it keeps the value of the nearest face, so that N equal voxels integrate to N · spacing · value under
+    either interpolation.
+
+    With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label:
+    channel l integrates where the nearest voxel's label is l.
+
+    Attributes:
+        values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.
+        ijk_from_world: affine transform [4, 4] from world mm to voxel indices.
+        labels: integers [I, J, K] in 0 … label_count − 1, or None.
+        label_count: number of labels, at most 128; given with `labels`, and only then.
+
+    Example:
+        >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
+        >>> field.channels, field.shape
+        (1, (4, 4, 4))
+    """
+
+    values: Tensor | None
+    ijk_from_world: Tensor
+    labels: Tensor | None = None
+    label_count: int | None = None
+
+    def __post_init__(self) -> None:
+        check_affine(self.ijk_from_world.detach(), "ijk_from_world")
+        _check_values(self.values)
+        _check_labels(self.labels, self.label_count)
+        if self.values is None and self.labels is None:
+            raise ValueError("a Field needs values, labels or both, got neither")
+        if self.values is not None and self.labels is not None:
+            _check_pair(self.values, self.labels)
+
+    @property
+    def channels(self) -> int:
+        """Number of line integrals per ray: C, or the number of labels."""
+        if self.label_count is not None:
+            return self.label_count
+        return len(self._grid_tensors[0])
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of voxels (I, J, K)."""
+        i, j, k = self._grid_tensors[0].shape[-3:]
+        return i, j, k
+
+    @property
+    def device(self) -> torch.device:
+        """Where values and labels live."""
+        return self._grid_tensors[0].device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Floating type of the integrals: that of floating `values`, else float32."""
+        floating = self.values is not None and self.values.dtype in (torch.float32, torch.float64)
+        return self.values.dtype if self.values is not None and floating else torch.float32
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient with respect to the values or the placement is asked for."""
+        return self.ijk_from_world.requires_grad or (self.values is not None and self.values.requires_grad)
+
+    @property
+    def _grid_tensors(self) -> tuple[Tensor, ...]:
+        return tuple(t for t in (self.values, self.labels) if t is not None)
+
+
+def interleaved(field: Field) -> Field:
+    """The same field in the layout that the compiled backend reads without a copy of its own.
+
+    Values become float32 with the C channels of a voxel side by side (padded to 1, 2 or a multiple of 4), labels uint8.
+    `project` makes this copy on every call otherwise: make it once for many views. Nothing is cached behind it; change
+    the values and call again.
+
+    Args:
+        field: any field without a gradient in its values.
+
+    Returns:
+        A field of the same meaning; `field` itself where it already has that layout.
+    """
+    values = None if field.values is None else _interleave(field.values)
+    labels = None if field.labels is None else field.labels.to(torch.uint8).contiguous()
+    if values is field.values and labels is field.labels:
+        return field
+    return replace(field, values=values, labels=labels)
+
+
+def voxel_stride(channels: int) -> int:
+    """Floats from one voxel to the next in the interleaved layout: 1, 2 or a multiple of 4."""
+    return channels if channels <= 2 else -(-channels // 4) * 4
+
+
+def _interleave(values: Tensor) -> Tensor:
+    channels, *grid = values.shape
+    pitch = voxel_stride(channels)
+    _, nj, nk = grid
+    wanted = (1, nj * nk * pitch, nk * pitch, pitch)
+    # The stride of an axis of length 1 is never used, so torch may report anything for it.
+    fits = all(n == 1 or s == w for n, s, w in zip(values.shape, values.stride(), wanted, strict=True))
+    whole = values.untyped_storage().nbytes() >= 4 * (values.storage_offset() + values[0].numel() * pitch)
+    if values.dtype == torch.float32 and fits and whole:
+        return values
+    store = torch.zeros(*grid, pitch, dtype=torch.float32, device=values.device)
+    store[..., :channels] = values.detach().movedim(0, -1)
+    return store.movedim(-1, 0)[:channels]
+
+
+def _check_values(values: Tensor | None) -> None:
+    if values is None:
+        return
+    if values.dim() != 4 or 0 in values.shape:
+        raise ValueError(f"values must be [C, I, J, K] with no empty axis, got shape {tuple(values.shape)}")
+    if values.is_complex() or values.dtype == torch.bool:
+        raise TypeError(f"values must be real numbers, got dtype {values.dtype}")
+
+
+def _check_labels(labels: Tensor | None, count: int | None) -> None:
+    if (labels is None) != (count is None):
+        raise ValueError(f"labels and label_count must be given together, got label_count={count}")
+    if labels is None or count is None:
+        return
+    if labels.dim() != 3 or 0 in labels.shape:
+        raise ValueError(f"labels must be [I, J, K] with no empty axis, got shape {tuple(labels.shape)}")
+    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
+    if not 1 <= count <= MAX_LABELS:
+        raise ValueError(f"label_count must be 1 to {MAX_LABELS}, got {count}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= count:
+        raise ValueError(f"labels must lie in 0 to {count - 1} (label_count − 1), got {low} to {high}")
+
+
+def _check_pair(values: Tensor, labels: Tensor) -> None:
+    if values.shape[0] != 1 or values.shape[1:] != labels.shape:
+        raise ValueError(
+            f"with labels of shape {tuple(labels.shape)} values must be {(1, *labels.shape)}, got {tuple(values.shape)}"
+        )
+    if values.device != labels.device:
+        raise ValueError(f"values and labels must be on one device, got {values.device} and {labels.device}")

@@ -1,0 +1,70 @@
+"""`Rays`: the straight lines to integrate along, by their end points."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+
+__all__ = ["Rays"]
+
+
+@dataclass(frozen=True, eq=False)
+class Rays:
+    """Rays p(t) = source + t (target − source), 0 ≤ t ≤ 1, arranged as images.
+
+    The four tensors broadcast against each other to the shape [..., H, W]. A mere list of N rays is an image [1, N].
+
+    Attributes:
+        source: where rays start [..., H, W, 3], world mm.
+        target: where rays end [..., H, W, 3], world mm.
+        start: first t of the integral [..., H, W], or None for 0.
+        stop: last t of the integral [..., H, W], or None for 1. Nothing is integrated where stop ≤ start.
+    """
+
+    source: Tensor
+    target: Tensor
+    start: Tensor | None = None
+    stop: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        for name, ends in (("source", self.source), ("target", self.target)):
+            if ends.dim() < 3 or ends.shape[-1] != 3:
+                raise ValueError(f"{name} must be [..., H, W, 3], got shape {tuple(ends.shape)}")
+        for name, tensor in (("source", self.source), ("target", self.target), *self._limits):
+            if not tensor.is_floating_point():
+                raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
+            if not bool(torch.isfinite(tensor.detach()).all()):
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
+        try:
+            _ = self.shape
+        except RuntimeError as error:
+            raise ValueError(f"source, target, start and stop must broadcast to [..., H, W]: {error}") from None
+
+    @classmethod
+    def from_camera(cls, camera: Camera) -> Self:
+        """The rays of all pixels of a camera, [*batch, H, W], from the source to the pixel's centre."""
+        return cls(*camera.pixel_rays())
+
+    @property
+    def shape(self) -> torch.Size:
+        """[..., H, W], after broadcasting."""
+        limits = (tensor.shape for _, tensor in self._limits)
+        return torch.Size(torch.broadcast_shapes(self.source.shape[:-1], self.target.shape[:-1], *limits))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the end points live."""
+        return self.target.device
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a gradient with respect to the rays is asked for."""
+        limits = any(tensor.requires_grad for _, tensor in self._limits)
+        return self.source.requires_grad or self.target.requires_grad or limits
+
+    @property
+    def _limits(self) -> list[tuple[str, Tensor]]:
+        return [(n, t) for n, t in (("start", self.start), ("stop", self.stop)) if t is not None]

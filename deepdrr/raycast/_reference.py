@@ -1,0 +1,207 @@
+"""The reference backend: line integrals in torch, float64, by their definitions. It decides what is right.
+
+With o and d the origin and direction of a ray in voxel coordinates, p(t) = o + t d, and L its length in mm, the
+integral of the field f over the part [t₀, t₁] of the ray inside the volume is
+
+    ∫ f(p(t)) L dt  ≈  Σₖ wₖ f(p(tₖ)),
+
+and an integration rule is a choice of nodes tₖ and weights wₖ. Everything is differentiable by autograd. Rays are taken
+in chunks, so that no buffer grows with pixels × samples; under autograd a chunk is recomputed in the backward pass.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+from deepdrr.geometry import transform_directions, transform_points
+from deepdrr.raycast._field import Field
+from deepdrr.raycast._integration import Exact, Interpolation, Step
+from deepdrr.raycast._request import Request
+
+__all__ = ["ReferenceBackend"]
+
+# Samples held at a time: a dozen float64 buffers of this length are about 100 MB per channel.
+_CHUNK_SAMPLES = 2**20
+
+
+class ReferenceBackend:
+    """Torch in float64, on any device, differentiable. Slow."""
+
+    name = "reference"
+
+    def reason_against(self, request: Request | None = None) -> str | None:
+        """Nothing speaks against it, ever."""
+        return None
+
+    def project(self, request: Request) -> Tensor:
+        """Line integrals [..., C, H, W] of a request, in the field's dtype."""
+        field, shape = request.field, request.rays.shape
+        rule = _Rule.of(request)
+        rays = [t.reshape(-1, t.shape[-1]) for t in _ijk_rays(request)]
+        size = max(1, _CHUNK_SAMPLES // rule.samples_per_ray)
+        chunks = [
+            _run(rule.integrate, request.needs_grad, *(r[first : first + size] for r in rays))
+            for first in range(0, shape.numel(), size)
+        ]
+        if not chunks:
+            return torch.zeros(request.output_shape, dtype=field.dtype, device=field.device)
+        integrals = torch.cat(chunks, dim=1).to(field.dtype)
+        return integrals.reshape(field.channels, *shape).movedim(0, -3)
+
+
+def _run(integrate: Callable[..., Tensor], needs_grad: bool, *rays: Tensor) -> Tensor:
+    if not needs_grad:
+        return integrate(*rays)
+    result: Tensor = checkpoint(integrate, *rays, use_reentrant=False)
+    return result
+
+
+def _ijk_rays(request: Request) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Origin and direction in ijk [..., 3], limits of t [..., 2] and length in mm [..., 1], all float64."""
+    rays, matrix = request.rays, request.field.ijk_from_world.to(request.rays.device, torch.float64)
+    source = rays.source.double().expand(*rays.shape, 3)
+    path = rays.target.double() - source
+    zero = torch.zeros((), dtype=torch.float64, device=rays.device)
+    start = zero if rays.start is None else rays.start.double().clamp(0.0, 1.0)
+    stop = zero + 1.0 if rays.stop is None else rays.stop.double().clamp(0.0, 1.0)
+    limits = torch.stack([start.expand(rays.shape), stop.expand(rays.shape)], dim=-1)
+    origin = transform_points(matrix, source)
+    return origin, transform_directions(matrix, path), limits, _norm(path)
+
+
+def _norm(path: Tensor) -> Tensor:
+    """Length [..., 1] with gradient 0 (not NaN) for a ray of no length."""
+    square = (path * path).sum(dim=-1, keepdim=True)
+    return torch.where(square > 0, torch.where(square > 0, square, 1.0).sqrt(), 0.0)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """The nodes and weights of a request's integral, and the field at the nodes."""
+
+    field: Field
+    interpolation: Interpolation
+    integration: Exact | Step
+    planes: tuple[Tensor, Tensor, Tensor]
+
+    @classmethod
+    def of(cls, request: Request) -> "_Rule":
+        field = request.field
+        planes = tuple(_breakpoints(n, field, request.interpolation) for n in field.shape)
+        return cls(field, request.interpolation, request.integration, (planes[0], planes[1], planes[2]))
+
+    @property
+    def samples_per_ray(self) -> int:
+        if isinstance(self.integration, Exact):
+            nodes = 2 if self.interpolation == "linear" else 1
+            return nodes * (sum(len(p) for p in self.planes) + 1)
+        shape = self.field.ijk_from_world.new_tensor([float(n) for n in self.field.shape])
+        mm_per_voxel = torch.linalg.inv(self.field.ijk_from_world.detach()[:3, :3]).norm(dim=0)
+        return math.ceil(float((shape * mm_per_voxel).norm() * math.sqrt(3)) / self.integration.mm) + 1
+
+    def integrate(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
+        """Integrals [C, N] along N rays."""
+        start, stop = _clip(origin, direction, limits, self.field.shape)
+        if isinstance(self.integration, Exact):
+            t, weight = self._exact_nodes(origin, direction, start, stop)
+        else:
+            t, weight = _midpoints(start, stop, length, self.integration.mm)
+        points = origin[:, None, :] + t[..., None] * direction[:, None, :]
+        return _accumulate(self.field, points, weight * length, self.interpolation)
+
+    def _exact_nodes(self, origin: Tensor, direction: Tensor, start: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
+        """Gauss–Legendre nodes and weights in t, [N, S], on the pieces between the planes that a ray crosses."""
+        moving = direction != 0
+        safe = torch.where(moving, direction, 1.0)
+        cuts = [start, stop]
+        for axis, planes in enumerate(self.planes):
+            t = (planes - origin[:, axis, None]) / safe[:, axis, None]
+            cuts.append(torch.where(moving[:, axis, None], t, start))
+        ends = torch.cat(cuts, dim=1).clamp(start, stop).sort(dim=1).values
+        used = (ends[:, 1:] > ends[:, :-1]).any(dim=0)
+        left, right = ends[:, :-1][:, used], ends[:, 1:][:, used]
+        middle, half = (left + right) / 2, (right - left) / 2
+        if self.interpolation == "nearest":
+            return middle, 2 * half
+        offset = half / math.sqrt(3)
+        return torch.cat([middle - offset, middle + offset], dim=1), torch.cat([half, half], dim=1)
+
+
+def _breakpoints(n: int, field: Field, interpolation: Interpolation) -> Tensor:
+    """Planes of one axis, in voxel coordinates, between which the integrand is one polynomial."""
+    centres = torch.arange(n, dtype=torch.float64, device=field.device)
+    faces = centres[1:] - 0.5
+    if interpolation == "nearest":
+        return faces
+    return torch.cat([centres, faces]) if field.labels is not None else centres
+
+
+def _clip(origin: Tensor, direction: Tensor, limits: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """First and last t [N, 1] inside the box [−½, n − ½) of the voxels; equal where a ray misses."""
+    moving = direction != 0
+    safe = torch.where(moving, direction, 1.0)
+    high = torch.tensor(shape, dtype=torch.float64, device=origin.device) - 0.5
+    to_low, to_high = (-0.5 - origin) / safe, (high - origin) / safe
+    beside = torch.where((origin >= -0.5) & (origin < high), -math.inf, math.inf)
+    near = torch.where(moving, torch.minimum(to_low, to_high), beside).amax(dim=-1, keepdim=True)
+    far = torch.where(moving, torch.maximum(to_low, to_high), math.inf).amin(dim=-1, keepdim=True)
+    start = torch.maximum(near, limits[:, :1])
+    stop = torch.minimum(far, limits[:, 1:])
+    hit = start < stop
+    return torch.where(hit, start, 0.0), torch.where(hit, stop, 0.0)
+
+
+def _midpoints(start: Tensor, stop: Tensor, length: Tensor, step_mm: float) -> tuple[Tensor, Tensor]:
+    """Midpoints and weights in t, [N, S]: n = ⌈ℓ / step⌉ equal parts of the chord ℓ; weight 0 beyond the n-th."""
+    chord = ((stop - start) * length).detach()
+    count = (chord / step_mm - 1e-6).ceil().clamp(min=1.0)
+    k = torch.arange(int(count.max()), dtype=torch.float64, device=start.device)
+    part = (stop - start) / count
+    return start + (k + 0.5) * part, torch.where(k < count, part, 0.0)
+
+
+def _accumulate(field: Field, points: Tensor, weight: Tensor, interpolation: Interpolation) -> Tensor:
+    """Σ over samples of weight · f(point): points [N, S, 3], weight [N, S] → [C, N]."""
+    if field.values is None:
+        terms = weight[None]
+    elif interpolation == "nearest":
+        terms = weight * _at(field.values, _voxel(points, field.shape))
+    else:
+        terms = weight * _trilinear(field.values, points)
+    if field.labels is None:
+        return terms.sum(dim=2)
+    label = _at(field.labels[None], _voxel(points, field.shape))[0].long()
+    routed = torch.zeros(len(label), field.channels, dtype=torch.float64, device=label.device)
+    return routed.scatter_add(1, label, terms[0]).T
+
+
+def _voxel(points: Tensor, shape: tuple[int, int, int]) -> Tensor:
+    """Indices [N, S, 3] of the voxels that hold the points."""
+    last = torch.tensor(shape, device=points.device) - 1
+    return (points.detach() + 0.5).floor().long().clamp(torch.zeros_like(last), last)
+
+
+def _at(grid: Tensor, index: Tensor) -> Tensor:
+    """Voxels [C, N, S] of a grid [C, I, J, K] at indices [N, S, 3]."""
+    _, nj, nk = grid.shape[1:]
+    flat = (index[..., 0] * nj + index[..., 1]) * nk + index[..., 2]
+    picked = grid.flatten(1).index_select(1, flat.flatten())
+    return picked.to(torch.float64 if grid.is_floating_point() else grid.dtype).reshape(len(grid), *flat.shape)
+
+
+def _trilinear(values: Tensor, points: Tensor) -> Tensor:
+    """Trilinear interpolation [C, N, S] at points [N, S, 3], the outer half voxel clamped to the nearest face."""
+    last = torch.tensor(values.shape[1:], dtype=torch.float64, device=points.device) - 1
+    inner = points.clamp(torch.zeros_like(last), last)
+    low = torch.minimum(inner.detach().floor(), (last - 1).clamp(min=0))
+    fraction = inner - low
+    result = torch.zeros((), dtype=torch.float64, device=points.device)
+    for corner in torch.cartesian_prod(*3 * [torch.tensor([0, 1], device=points.device)]):
+        index = torch.minimum(low + corner, last).long()
+        weight = torch.where(corner == 1, fraction, 1 - fraction).prod(dim=-1)
+        result = result + weight * _at(values, index)
+    return result

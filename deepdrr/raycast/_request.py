@@ -1,0 +1,36 @@
+"""`Request`: one call of `project`, as the backends see it."""
+
+from dataclasses import dataclass
+
+import torch
+
+from deepdrr.raycast._field import Field
+from deepdrr.raycast._integration import Integration, Interpolation
+from deepdrr.raycast._rays import Rays
+
+__all__ = ["Request"]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """What to integrate, along which rays, and how; checked, before any work is done."""
+
+    field: Field
+    rays: Rays
+    interpolation: Interpolation
+    integration: Integration
+
+    def __post_init__(self) -> None:
+        if self.field.device != self.rays.device:
+            raise ValueError(f"field and rays must be on one device, got {self.field.device} and {self.rays.device}")
+
+    @property
+    def needs_grad(self) -> bool:
+        """Whether autograd will want a derivative of the result."""
+        return torch.is_grad_enabled() and (self.field.requires_grad or self.rays.requires_grad)
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """[..., C, H, W]."""
+        *batch, height, width = self.rays.shape
+        return (*batch, self.field.channels, height, width)
