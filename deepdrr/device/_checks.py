@@ -1,0 +1,52 @@
+"""What the devices refuse: numbers that are no numbers, names that do not exist."""
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["as_angle_deg", "as_number", "check_keys", "unknown_name"]
+
+
+def as_number(value: object, name: str) -> float:
+    """A finite number as float; text, booleans and containers are refused.
+
+    Raises:
+        TypeError: if it is not a number.
+        ValueError: if it is NaN or infinite.
+    """
+    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{name} must be finite, got {number}")
+    return number
+
+
+def as_angle_deg(value: object, name: str, degrees: bool) -> float:
+    """A finite angle in degrees, from degrees or (``degrees=False``) radians."""
+    number = as_number(value, name)
+    return number if degrees else math.degrees(number)
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not among the known ones: the nearest of them, or all."""
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(map(repr, names))}"
+    return ValueError(f"unknown {kind} {name!r}; {advice}")
+
+
+def check_keys(config: Mapping[str, Any], known: Iterable[str], name: str) -> None:
+    """Refuse a configuration with a key that nothing reads.
+
+    Raises:
+        TypeError: if it is not a mapping.
+        ValueError: names the first unknown key and the nearest known one.
+    """
+    if not isinstance(config, Mapping):
+        raise TypeError(f"{name} must be a mapping, got {config!r}")
+    names = list(known)
+    for key in config:
+        if key not in names:
+            raise unknown_name(f"key in {name}:", key, names)
