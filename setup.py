@@ -1,13 +1,38 @@
 """Build: compiles the kernels and places the shipped data inside the package. Metadata is in pyproject.toml."""
 
+import os
+import platform
 import shutil
+import tempfile
 from pathlib import Path
 
-from setuptools import setup
+import pybind11
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+from setuptools.errors import CompileError, LinkError
 
 ROOT = Path(__file__).parent
 SHARED_FOLDERS = ("data",)
+
+# GCC and Clang. Not -ffast-math: the kernels rely on infinities and on the order of their sums.
+UNIX_FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0", "-pthread"]
+UNIX_SIMD_FLAGS = ["-fopenmp-simd", "-DDEEPDRR_OPENMP_SIMD"]
+MSVC_FLAGS = ["/std:c++17", "/O2", "/EHsc", "/utf-8"]
+
+# The builds of the kernels beside the baseline, x86-64 only: (flags of GCC and Clang, flags of MSVC).
+BUILDS = {"avx2": (["-mavx2", "-mfma"], ["/arch:AVX2"])}
+
+NO_COMPILER = """
+deepdrr needs a C++17 compiler to be installed from source, and the one found cannot compile and link a small program:
+
+    {error}
+
+Linux: install g++ or clang++ (Debian: apt-get install g++). macOS: xcode-select --install. Windows: the C++ workload of
+Visual Studio Build Tools. CXX names another compiler.
+"""
+
+PROBE = "#include <thread>\nint main() { std::thread([] {}).join(); return 0; }\n"
 
 
 class BuildWithData(build_py):
@@ -22,4 +47,69 @@ class BuildWithData(build_py):
             shutil.copytree(ROOT / name, target, dirs_exist_ok=True)
 
 
-setup(cmdclass={"build_py": BuildWithData})
+class BuildKernels(build_ext):
+    """Compiles one module per instruction set, with the flags that the compiler at hand understands."""
+
+    def build_extensions(self) -> None:
+        msvc = self.compiler.compiler_type == "msvc"
+        common = MSVC_FLAGS if msvc else UNIX_FLAGS
+        if (error := self._refuses(common)) is not None:
+            raise SystemExit(NO_COMPILER.format(error=error))
+        if not msvc and self._refuses(common + UNIX_SIMD_FLAGS) is None:
+            common = common + UNIX_SIMD_FLAGS
+        for extension in self.extensions:
+            unix_flags, msvc_flags = BUILDS.get(extension.name.rpartition("_")[2], ([], []))
+            extension.extra_compile_args = common + (msvc_flags if msvc else unix_flags)
+            extension.extra_link_args = [] if msvc else ["-pthread"]
+        self.extensions[:] = [e for e in self.extensions if self._understands(e)]
+        super().build_extensions()
+
+    def build_extension(self, extension: Extension) -> None:
+        """Keeps the object files of one source, compiled with different flags, apart."""
+        together = self.build_temp
+        self.build_temp = str(Path(together) / extension.name)
+        try:
+            super().build_extension(extension)
+        finally:
+            self.build_temp = together
+
+    def _understands(self, extension: Extension) -> bool:
+        error = self._refuses(extension.extra_compile_args)
+        if error is not None:
+            print(f"deepdrr: {extension.name} is left out, the compiler refuses its flags ({error})")
+        return error is None
+
+    def _refuses(self, flags: list[str]) -> Exception | None:
+        """Why a small program with threads cannot be compiled with these flags; None if it can."""
+        with tempfile.TemporaryDirectory() as folder:
+            source = Path(folder) / "probe.cpp"
+            source.write_text(PROBE)
+            try:
+                objects = self.compiler.compile([str(source)], output_dir=folder, extra_postargs=flags)
+                link_flags = [flag for flag in flags if flag == "-pthread"]
+                program = str(Path(folder) / "probe")
+                self.compiler.link_executable(objects, program, extra_postargs=link_flags, target_lang="c++")
+            except (CompileError, LinkError, OSError) as error:
+                return error
+        return None
+
+
+def kernels(build: str) -> Extension:
+    """The extension module of one build."""
+    headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "kernels").rglob("*.h"))
+    return Extension(
+        f"deepdrr._kernels_{build}",
+        sources=["kernels/cpu/module.cpp"],
+        depends=headers,
+        include_dirs=["kernels/include", "kernels/cpu", pybind11.get_include()],
+        define_macros=[("DEEPDRR_MODULE", f"_kernels_{build}")],
+        language="c++",
+    )
+
+
+# macOS may build for several processors at once (ARCHFLAGS): the baseline is then the only build that suits all.
+x86 = platform.machine().lower() in {"x86_64", "amd64"} and "ARCHFLAGS" not in os.environ
+setup(
+    cmdclass={"build_py": BuildWithData, "build_ext": BuildKernels},
+    ext_modules=[kernels(build) for build in ("baseline", *(BUILDS if x86 else ()))],
+)

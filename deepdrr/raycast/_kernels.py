@@ -1,0 +1,63 @@
+"""Which build of the compiled kernels this machine runs, and why not, where none."""
+
+import importlib
+import os
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+import torch
+
+__all__ = ["load_kernels", "reason_not_loaded", "usable_builds"]
+
+# Fastest first, each with torch's names of the processors that can run it. Torch asks the processor once, for itself.
+_BUILDS = {
+    "avx2": {"AVX512", "AVX2"},
+    "baseline": None,
+}
+_VARIABLE = "DEEPDRR_CPU_ISA"
+
+
+def load_kernels() -> Any:
+    """The compiled module: the one named by DEEPDRR_CPU_ISA, or else the fastest that is built and can run here.
+
+    Raises:
+        RuntimeError: with the reason, where there is none.
+    """
+    module = _load(os.environ.get(_VARIABLE, ""))
+    if isinstance(module, str):
+        raise RuntimeError(f"deepdrr's compiled kernels cannot be used: {module}")
+    return module
+
+
+def reason_not_loaded() -> str | None:
+    """Why no compiled module can be used, or None if one can."""
+    module = _load(os.environ.get(_VARIABLE, ""))
+    return module if isinstance(module, str) else None
+
+
+def usable_builds() -> tuple[str, ...]:
+    """Names of the builds that are installed and that this processor can run, fastest first."""
+    return tuple(name for name in _BUILDS if _runs_here(name) and not isinstance(_import(name), str))
+
+
+@cache
+def _load(wanted: str) -> ModuleType | str:
+    if wanted and wanted not in _BUILDS:
+        return f"{_VARIABLE} must be one of {', '.join(_BUILDS)}, got {wanted!r}"
+    if wanted and not _runs_here(wanted):
+        return f"{_VARIABLE}={wanted} asks for instructions that this processor does not have"
+    found = [_import(name) for name in ([wanted] if wanted else usable_builds() or ["baseline"])]
+    return found[0]
+
+
+def _runs_here(name: str) -> bool:
+    needs = _BUILDS[name]
+    return needs is None or torch.backends.cpu.get_cpu_capability() in needs
+
+
+def _import(name: str) -> ModuleType | str:
+    try:
+        return importlib.import_module(f"deepdrr._kernels_{name}")
+    except ImportError as error:
+        return f"the compiled module deepdrr._kernels_{name} is missing ({error}); reinstall with a C++17 compiler"

@@ -1,0 +1,83 @@
+// The rays of a batch of images, and how they are dealt out: in packets of LANES rays, one 4 x 4 tile of pixels each.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "deepdrr/chord.h"
+#include "deepdrr/target.h"
+
+namespace deepdrr {
+
+constexpr int TILE = 4;
+constexpr int LANES = TILE * TILE;
+
+// A [B, H, W] or [B, H, W, 3] array of doubles with any strides (in elements); those of a broadcast axis are 0.
+struct Strided {
+    const double* data;
+    std::int64_t view, row, column;
+
+    const double* at(std::int64_t b, std::int64_t r, std::int64_t c) const {
+        return data + b * view + r * row + c * column;
+    }
+};
+
+struct Rays {
+    Strided source, target, start, stop;
+    std::int64_t views, height, width;
+};
+
+struct Image {
+    float* DEEPDRR_RESTRICT data;  // [B, C, H, W], contiguous
+    std::int64_t channels, height, width;
+
+    float& at(std::int64_t b, std::int64_t c, std::int64_t r, std::int64_t column) const {
+        return data[((b * channels + c) * height + r) * width + column];
+    }
+};
+
+struct Tile {
+    std::int64_t view, row, column;  // of its first pixel
+};
+
+struct Tiling {
+    std::int64_t down, across, count;
+
+    explicit Tiling(const Rays& rays)
+        : down((rays.height + TILE - 1) / TILE),
+          across((rays.width + TILE - 1) / TILE),
+          count(rays.views * down * across) {}
+
+    Tile tile(std::int64_t index) const {
+        return {index / (down * across), index / across % down * TILE, index % across * TILE};
+    }
+};
+
+// The chords of a tile, one per lane; lanes outside the image miss the volume.
+inline void tile_chords(const Rays& rays, const Tile& tile, const Affine& ijk_from_world, const Grid& grid,
+                        Chord* chords) {
+    for (int lane = 0; lane < LANES; ++lane) {
+        const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
+        if (r >= rays.height || c >= rays.width) {
+            chords[lane] = Chord{{0, 0, 0}, {0, 0, 0}, 0};
+            continue;
+        }
+        const double* source = rays.source.at(b, r, c);
+        const double* target = rays.target.at(b, r, c);
+        double square = 0;
+        for (int a = 0; a < 3; ++a) square += (target[a] - source[a]) * (target[a] - source[a]);
+        chords[lane] = clip(ijk_from_world, source, target, std::sqrt(square), *rays.start.at(b, r, c),
+                            *rays.stop.at(b, r, c), grid);
+    }
+}
+
+// Writes result(lane) to channel c of the tile's pixels inside the image.
+template <class Result>
+void write_tile(const Image& image, const Tile& tile, std::int64_t c, const Result& result) {
+    for (int lane = 0; lane < LANES; ++lane) {
+        const std::int64_t row = tile.row + lane / TILE, column = tile.column + lane % TILE;
+        if (row < image.height && column < image.width) image.at(tile.view, c, row, column) = result(lane);
+    }
+}
+
+}  // namespace deepdrr

@@ -1,0 +1,159 @@
+// Marches: how a packet of LANES rays moves through the volume. Each `next` fills one stencil per lane (the voxels to add
+// up and their weights in mm) and says whether there was any left.
+//
+//   Stencil1: one voxel (nearest).            Stencil8: the eight corners of a cell (linear).
+//   CellWalk<Stencil>: exact integration.     StepMarch<Stencil>: midpoint samples.
+#pragma once
+
+#include "deepdrr/midpoints.h"
+#include "deepdrr/trilinear.h"
+#include "deepdrr/walk.h"
+#include "image.h"
+
+namespace deepdrr {
+
+struct Stencil1 {
+    static constexpr int corners = 1;
+    alignas(64) int voxel[LANES];
+    alignas(64) float weight[1][LANES];
+};
+
+struct Stencil8 {
+    static constexpr int corners = 8;
+    alignas(64) int voxel[LANES];  // of the lowest corner
+    alignas(64) float weight[8][LANES];
+};
+
+// Offsets, in voxels, of a stencil's corners from its first; an axis of one voxel has no next corner.
+inline void corner_offsets(const Grid& grid, std::int64_t* offset) {
+    const std::int64_t nj = grid.n[1], nk = grid.n[2];
+    const std::int64_t di = grid.n[0] > 1 ? nj * nk : 0, dj = nj > 1 ? nk : 0, dk = nk > 1 ? 1 : 0;
+    for (int c = 0; c < 8; ++c) offset[c] = (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk;
+}
+
+inline float longest(const float* length) {
+    float most = 0.0f;
+    DEEPDRR_LANES
+    for (int l = 0; l < LANES; ++l) most = greater(most, length[l]);
+    return most;
+}
+
+template <class Stencil>
+class CellWalk {
+   public:
+    CellWalk(const Chord* chords, const Grid& grid, double /*step*/) : grid_(grid) {
+        constexpr bool linear = Stencil::corners == 8;
+        for (int a = 0; a < 3; ++a)
+            for (int l = 0; l < LANES; ++l) {
+                const double q = chords[l].entry[a] + (linear ? 0.0 : 0.5);
+                const Axis axis = make_axis(q, chords[l].slope[a], linear ? -1 : 0, grid.n[a] - 1);
+                first_[a][l] = axis.first, walked_[a][l] = 0;
+                entry_[a][l] = axis.entry, slope_[a][l] = axis.slope, inverse_[a][l] = axis.inverse;
+            }
+        for (int l = 0; l < LANES; ++l) at_[l] = 0.0f, length_[l] = (float)chords[l].length;
+        left_ = longest(length_);
+    }
+
+    bool next(Stencil& stencil) {
+        if (!(left_ > 0.0f)) return false;
+        float left = 0.0f;
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float at = at_[l];
+            const Stride stride = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
+                                            slope_[1][l], slope_[2][l]);
+            fill(stencil, l, at, stride.stop);
+            walked_[0][l] += stride.di, walked_[1][l] += stride.dj, walked_[2][l] += stride.dk;
+            at_[l] = stride.stop;
+            left_in_lane_[l] = length_[l] - stride.stop;
+        }
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) left = greater(left, left_in_lane_[l]);
+        left_ = left;
+        return true;
+    }
+
+   private:
+    DEEPDRR_FN float leaves(int a, int l) const {
+        return leaves_at(entry_[a][l], slope_[a][l], inverse_[a][l], walked_[a][l]);
+    }
+
+    DEEPDRR_FN void fill(Stencil1& stencil, int l, float at, float stop) const {
+        const int i = clamp(first_[0][l] + walked_[0][l], 0, grid_.n[0] - 1);
+        const int j = clamp(first_[1][l] + walked_[1][l], 0, grid_.n[1] - 1);
+        const int k = clamp(first_[2][l] + walked_[2][l], 0, grid_.n[2] - 1);
+        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        stencil.weight[0][l] = stop - at;
+    }
+
+    DEEPDRR_FN void fill(Stencil8& stencil, int l, float at, float stop) const {
+        const int i = lowest_corner(first_[0][l] + walked_[0][l], grid_.n[0]);
+        const int j = lowest_corner(first_[1][l] + walked_[1][l], grid_.n[1]);
+        const int k = lowest_corner(first_[2][l] + walked_[2][l], grid_.n[2]);
+        const Point enter{entry_[0][l] + (float)(first_[0][l] - i), entry_[1][l] + (float)(first_[1][l] - j),
+                          entry_[2][l] + (float)(first_[2][l] - k)};
+        const Weights w = gauss_weights(enter, Point{slope_[0][l], slope_[1][l], slope_[2][l]}, at, stop);
+        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
+    }
+
+    Grid grid_;
+    float left_;
+    alignas(64) float left_in_lane_[LANES];
+    alignas(64) float at_[LANES], length_[LANES];
+    alignas(64) float entry_[3][LANES], slope_[3][LANES], inverse_[3][LANES];
+    alignas(64) int first_[3][LANES], walked_[3][LANES];
+};
+
+template <class Stencil>
+class StepMarch {
+   public:
+    StepMarch(const Chord* chords, const Grid& grid, double step) : grid_(grid), sample_(0), samples_(0) {
+        for (int l = 0; l < LANES; ++l) {
+            const int count = sample_count(chords[l].length, step);
+            const double part = count > 0 ? chords[l].length / count : 0.0;
+            for (int a = 0; a < 3; ++a) {
+                entry_[a][l] = (float)(chords[l].entry[a] + 0.5 * part * chords[l].slope[a]);
+                pace_[a][l] = (float)(part * chords[l].slope[a]);
+            }
+            count_[l] = count, part_[l] = (float)part;
+            samples_ = greater(samples_, count);
+        }
+    }
+
+    bool next(Stencil& stencil) {
+        if (sample_ >= samples_) return false;
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float k = (float)sample_;
+            const float weight = sample_ < count_[l] ? part_[l] : 0.0f;
+            fill(stencil, l, entry_[0][l] + k * pace_[0][l], entry_[1][l] + k * pace_[1][l],
+                 entry_[2][l] + k * pace_[2][l], weight);
+        }
+        ++sample_;
+        return true;
+    }
+
+   private:
+    DEEPDRR_FN void fill(Stencil1& stencil, int l, float x, float y, float z, float weight) const {
+        const int i = (int)clamp(x + 0.5f, 0.0f, (float)(grid_.n[0] - 1));
+        const int j = (int)clamp(y + 0.5f, 0.0f, (float)(grid_.n[1] - 1));
+        const int k = (int)clamp(z + 0.5f, 0.0f, (float)(grid_.n[2] - 1));
+        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        stencil.weight[0][l] = weight;
+    }
+
+    DEEPDRR_FN void fill(Stencil8& stencil, int l, float x, float y, float z, float weight) const {
+        const Corner i = locate(x, grid_.n[0]), j = locate(y, grid_.n[1]), k = locate(z, grid_.n[2]);
+        const Weights w = corner_weights(i.part, j.part, k.part, weight);
+        stencil.voxel[l] = (i.low * grid_.n[1] + j.low) * grid_.n[2] + k.low;
+        for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
+    }
+
+    Grid grid_;
+    int sample_, samples_;
+    alignas(64) float entry_[3][LANES], pace_[3][LANES], part_[LANES];
+    alignas(64) int count_[LANES];
+};
+
+}  // namespace deepdrr

@@ -1,0 +1,113 @@
+// The Python module: numpy arrays in, one function per operation. It is compiled once per instruction set, with the
+// module's name in DEEPDRR_MODULE, and links to nothing but Python: any version of torch can sit on the other side.
+// deepdrr/raycast/_cpu.py has checked types, shapes and values; what is checked here guards memory.
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <stdexcept>
+
+#include "label_lengths.h"
+#include "line_integrals.h"
+
+namespace py = pybind11;
+using namespace deepdrr;
+
+namespace {
+
+template <class T>
+using Packed = py::array_t<T, py::array::c_style>;
+using Doubles = py::array_t<double>;
+
+void require(bool condition, const char* message) {
+    if (!condition) throw std::invalid_argument(message);
+}
+
+Affine affine(const Packed<double>& matrix) {
+    require(matrix.ndim() == 2 && matrix.shape(0) == 4 && matrix.shape(1) == 4, "ijk_from_world must be [4, 4]");
+    Affine result;
+    for (int r = 0; r < 3; ++r)
+        for (int c = 0; c < 4; ++c) result.m[r][c] = matrix.at(r, c);
+    return result;
+}
+
+Strided strided(const Doubles& array, const py::ssize_t* shape, int components) {
+    require(array.ndim() == (components > 1 ? 4 : 3), "rays must be [B, H, W, 3], their limits [B, H, W]");
+    for (int a = 0; a < 3; ++a) require(array.shape(a) == shape[a], "rays and image must agree in [B, H, W]");
+    const auto step = [&](int a) { return (std::int64_t)(array.strides(a) / (py::ssize_t)sizeof(double)); };
+    if (components > 1) require(array.shape(3) == components && step(3) == 1, "end points must be packed");
+    return {array.data(), step(0), step(1), step(2)};
+}
+
+Grid grid(const py::array& array) {
+    const double voxels = (double)array.shape(0) * (double)array.shape(1) * (double)array.shape(2);
+    require(voxels < 2147483648.0, "the grid must have fewer than 2^31 voxels");
+    return {{(int)array.shape(0), (int)array.shape(1), (int)array.shape(2)}};
+}
+
+struct Call {
+    Rays rays;
+    Image image;
+
+    Call(const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, Packed<float>& out) {
+        require(out.ndim() == 4, "out must be [B, C, H, W]");
+        const py::ssize_t shape[3] = {out.shape(0), out.shape(2), out.shape(3)};
+        rays = {strided(source, shape, 3), strided(target, shape, 3), strided(start, shape, 1),
+                strided(stop, shape, 1),   shape[0],                  shape[1],
+                shape[2]};
+        image = {out.mutable_data(), out.shape(1), shape[1], shape[2]};
+    }
+};
+
+template <class Stencil, template <class> class March>
+void line_integrals(const Packed<float>& values, const Packed<double>& ijk_from_world, const Doubles& source,
+                    const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
+                    int threads) {
+    require(values.ndim() == 4, "values must be [I, J, K, pitch]");
+    const Call call(source, target, start, stop, out);
+    const int pitch = (int)values.shape(3), channels = (int)call.image.channels;
+    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
+    require(channels <= pitch, "out must not have more channels than values");
+    const Values field{values.data(), grid(values), pitch, channels};
+    const Affine matrix = affine(ijk_from_world);
+    const py::gil_scoped_release unlocked;
+    project<Stencil, March>(field, matrix, call.rays, step, call.image, threads);
+}
+
+void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk_from_world, const Doubles& source,
+                   const Doubles& target, const Doubles& start, const Doubles& stop, const py::object& values,
+                   Packed<float> out, int threads) {
+    require(labels.ndim() == 3, "labels must be [I, J, K]");
+    const Call call(source, target, start, stop, out);
+    const float* value = nullptr;
+    if (!values.is_none()) {
+        const auto array = py::cast<Packed<float>>(values);
+        require(array.size() == labels.size(), "values must be as many as labels");
+        value = array.data();
+    }
+    require(call.image.channels <= MAX_LABELS, "there are at most 128 labels");
+    const Labels field{labels.data(), value, grid(labels), (int)call.image.channels};
+    for (py::ssize_t v = 0; v < labels.size(); ++v)
+        require(field.label[v] < field.count, "labels must be less than the number of channels");
+    const Affine matrix = affine(ijk_from_world);
+    const py::gil_scoped_release unlocked;
+    project_labels(field, matrix, call.rays, call.image, threads);
+}
+
+template <class Function>
+void define(py::module_& module, const char* name, Function function, const char* field, const char* parameter) {
+    module.def(name, function, py::arg(field).noconvert(), py::arg("ijk_from_world").noconvert(),
+               py::arg("source").noconvert(), py::arg("target").noconvert(), py::arg("start").noconvert(),
+               py::arg("stop").noconvert(), py::arg(parameter), py::arg("out").noconvert(), py::arg("threads"));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(DEEPDRR_MODULE, module) {
+    module.doc() = "Compiled line integrals; see deepdrr.raycast.project.";
+    define(module, "exact_nearest", &line_integrals<Stencil1, CellWalk>, "values", "step");
+    define(module, "exact_linear", &line_integrals<Stencil8, CellWalk>, "values", "step");
+    define(module, "step_nearest", &line_integrals<Stencil1, StepMarch>, "values", "step");
+    define(module, "step_linear", &line_integrals<Stencil8, StepMarch>, "values", "step");
+    define(module, "exact_labels", &label_lengths, "labels", "values");
+}

@@ -1,0 +1,32 @@
+// Threads of the standard library, made for one call and gone after it: nothing is left that a fork could break.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace deepdrr {
+
+// Calls work(task) for every task in [0, tasks), each once, in any order, from `threads` threads (this one included).
+// The result may depend on a task's number only. Where the system gives fewer threads, those share the work.
+template <class Work>
+void parallel_for(std::int64_t tasks, int threads, const Work& work) {
+    std::atomic<std::int64_t> next{0};
+    const auto drain = [&] {
+        for (std::int64_t task = next++; task < tasks; task = next++) work(task);
+    };
+    std::vector<std::thread> helpers;
+    for (int i = 1; i < threads && i < tasks; ++i) {
+        try {
+            helpers.emplace_back(drain);
+        } catch (const std::system_error&) {
+            break;
+        }
+    }
+    drain();
+    for (std::thread& helper : helpers) helper.join();
+}
+
+}  // namespace deepdrr

@@ -1,0 +1,17 @@
+// Minimum, maximum and clamp by value: std::min takes references, which keeps GCC from vectorising.
+#pragma once
+
+#include "deepdrr/target.h"
+
+namespace deepdrr {
+
+template <class T>
+DEEPDRR_FN T lesser(T a, T b) { return a < b ? a : b; }
+
+template <class T>
+DEEPDRR_FN T greater(T a, T b) { return a > b ? a : b; }
+
+template <class T>
+DEEPDRR_FN T clamp(T x, T low, T high) { return lesser(greater(x, low), high); }
+
+}  // namespace deepdrr

@@ -1,0 +1,58 @@
+// A walk along a chord from cell to cell (Amanatides and Woo 1987), in float, without branches.
+//
+// Cells are the unit cubes between integer planes of a coordinate q: the voxels themselves for q = p + 1/2 (nearest), the
+// cubes between eight voxel centres for q = p (linear). Each axis counts from the cell of entry, so numbers stay small:
+// after `walked` cells the ray leaves its cell along this axis at
+//
+//     s = (walked + [slope >= 0] - entry) / slope      mm from the entry,
+//
+// computed afresh from integers at every plane, so that no error accumulates.
+#pragma once
+
+#include "deepdrr/scalar.h"
+
+namespace deepdrr {
+
+struct Axis {
+    float entry;    // position of the entry in its cell, 0..1
+    float slope;    // cells per mm
+    float inverse;  // mm per cell, signed; huge where the ray runs parallel to the planes
+    int first;      // the cell of entry
+};
+
+DEEPDRR_FN Axis make_axis(double q, double slope, int lowest, int highest) {
+    const int floor_q = (int)q - (q < (double)(int)q);
+    Axis axis;
+    axis.first = clamp(floor_q, lowest, highest);
+    axis.entry = (float)(q - axis.first);
+    axis.slope = (float)slope;
+    const double huge = 1e30, steep = slope < 0 ? -slope : slope;
+    axis.inverse = (float)(steep * huge > 1.0 ? 1.0 / slope : huge);
+    return axis;
+}
+
+DEEPDRR_FN float leaves_at(float entry, float slope, float inverse, int walked) {
+    return ((float)(walked + (slope >= 0.0f)) - entry) * inverse;
+}
+
+struct Stride {
+    float stop;      // mm from the entry where the current cell ends
+    int di, dj, dk;  // the cell after it, one of the three being +-1; all 0 where the chord ends
+};
+
+// One cell: from `at` to the nearest of the three planes, or to the chord's end.
+DEEPDRR_FN Stride next_cell(float at, float length, float si, float sj, float sk, float gi, float gj, float gk) {
+    const float nearest = lesser(si, lesser(sj, sk));
+    const int go = nearest < length;
+    const int by_i = si == nearest;
+    const int by_j = (sj == nearest) & (by_i ^ 1);
+    const int by_k = (by_i | by_j) ^ 1;
+    Stride stride;
+    stride.stop = greater(at, lesser(nearest, length));
+    stride.di = (go & by_i) * (gi >= 0.0f ? 1 : -1);
+    stride.dj = (go & by_j) * (gj >= 0.0f ? 1 : -1);
+    stride.dk = (go & by_k) * (gk >= 0.0f ? 1 : -1);
+    return stride;
+}
+
+}  // namespace deepdrr
