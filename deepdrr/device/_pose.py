@@ -50,7 +50,7 @@ def equivalent_poses(pose: CArmPose) -> list[CArmPose]:
         pose: the pose.
 
     Returns:
-        The pose and then the others by increasing |α| + |β|.
+        The pose and then the others by increasing |α| + |β|, positive angles first.
     """
     alpha, beta, gamma = pose.angles_deg
     postures = [(alpha, beta, gamma), (alpha + 180.0, 180.0 - beta, _wrapped(gamma + 180.0))]
@@ -60,7 +60,7 @@ def equivalent_poses(pose: CArmPose) -> list[CArmPose]:
         for turn_a in (-1, 0, 1)
         for turn_b in (-1, 0, 1)
     ]
-    others.sort(key=lambda other: abs(other.alpha_deg) + abs(other.beta_deg))
+    others.sort(key=lambda other: (abs(other.alpha_deg) + abs(other.beta_deg), -other.alpha_deg, -other.beta_deg))
     return [pose, *(other for other in others if other != pose)]
 
 
