@@ -1,0 +1,34 @@
+"""What things are made of: compositions, cross sections, and HU → densities of basis materials."""
+
+from deepdrr.materials._contrast import barium_contrast, iodine_contrast
+from deepdrr.materials._cross_sections import (
+    attenuation_matrix,
+    linear_attenuation,
+    mass_attenuation,
+    mass_energy_absorption,
+)
+from deepdrr.materials._ct_beam import density_from_hu, effective_mass_attenuation, hu_from_density
+from deepdrr.materials._decompose import Densities, MatchHU, decompose
+from deepdrr.materials._material import Material, compound, mixture
+from deepdrr.materials._registry import as_material, material, materials
+
+__all__ = [
+    "Densities",
+    "MatchHU",
+    "Material",
+    "as_material",
+    "attenuation_matrix",
+    "barium_contrast",
+    "compound",
+    "decompose",
+    "density_from_hu",
+    "effective_mass_attenuation",
+    "hu_from_density",
+    "iodine_contrast",
+    "linear_attenuation",
+    "mass_attenuation",
+    "mass_energy_absorption",
+    "material",
+    "materials",
+    "mixture",
+]

@@ -1,0 +1,79 @@
+r"""The basis of the continuous decomposition, and what it costs.
+
+Three materials stand for every tissue between lung and cortical bone: fat (ICRU-46 adipose tissue 3), soft tissue and
+cortical bone. A tissue's :math:`\mu/\rho\,(E)` is written as :math:`\sum_m b_m (\mu/\rho)_m(E)` with :math:`b_m \ge
+0`, the least-squares fit of the relative error over 20 to 150 keV. Attenuation in this range is close to
+two-dimensional (photoelectric, Compton); the third material keeps all coefficients positive.
+
+``python -m deepdrr.materials._basis`` prints the error of every tissue.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from deepdrr.materials._cross_sections import attenuation_matrix
+from deepdrr.materials._material import Material
+from deepdrr.materials._registry import material
+from deepdrr.materials._schneider import HU_NODES, rows
+
+__all__ = ["basis_error", "basis_materials", "basis_weights", "fit_basis"]
+
+_Array = NDArray[np.float64]
+
+FIT_ENERGIES_KEV = torch.arange(20.0, 150.5, 1.0, dtype=torch.float64)
+
+
+def basis_materials() -> tuple[Material, ...]:
+    """Fat, soft tissue and cortical bone."""
+    return material("adipose 3"), material("soft tissue"), material("cortical bone")
+
+
+def fit_basis(tissue: Material, basis: Sequence[Material]) -> _Array:
+    """Non-negative coefficients [M] whose sum over the basis reproduces the tissue's µ/ρ from 20 to 150 keV."""
+    target = attenuation_matrix([tissue], FIT_ENERGIES_KEV).numpy()[0]
+    relative = attenuation_matrix(basis, FIT_ENERGIES_KEV).numpy() / target  # [M, E]
+    return _non_negative_least_squares(relative.T, np.ones(len(target)))
+
+
+def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
+    """Largest relative error of the tissue's µ/ρ over 20 to 150 keV in this basis."""
+    fitted = fit_basis(tissue, basis) @ attenuation_matrix(basis, FIT_ENERGIES_KEV).numpy()
+    target = attenuation_matrix([tissue], FIT_ENERGIES_KEV).numpy()[0]
+    return float(np.abs(fitted / target - 1).max())
+
+
+@cache
+def basis_weights() -> _Array:
+    """Coefficients of the tissues of ``_schneider.rows`` in ``basis_materials``, [R, M]."""
+    return np.stack([fit_basis(tissue, basis_materials()) for tissue in rows()])
+
+
+def _non_negative_least_squares(matrix: _Array, target: _Array) -> _Array:
+    """Exact for a handful of columns: the best of the unconstrained fits on every subset that come out positive."""
+    columns = range(matrix.shape[1])
+    best, best_residual = np.zeros(len(columns)), np.inf
+    for size in range(1, len(columns) + 1):
+        for subset in combinations(columns, size):
+            solution = np.linalg.lstsq(matrix[:, subset], target, rcond=None)[0]
+            residual = float(np.linalg.norm(matrix[:, subset] @ solution - target))
+            if (solution >= 0).all() and residual < best_residual:
+                best, best_residual = np.zeros(len(columns)), residual
+                best[list(subset)] = solution
+    return best
+
+
+def _report() -> None:
+    names = [part.name for part in basis_materials()]
+    print("HU     " + "  ".join(f"{name:>13}" for name in names) + "   largest error 20-150 keV")
+    for hu, tissue, weights in zip(HU_NODES, rows(), basis_weights(), strict=True):
+        error = basis_error(tissue, basis_materials())
+        print(f"{hu:6.0f} " + "  ".join(f"{w:13.3f}" for w in weights) + f"   {100 * error:.3f} %")
+
+
+if __name__ == "__main__":
+    _report()

@@ -1,0 +1,162 @@
+"""HU → densities of basis materials, the first physical step of the pipeline."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from deepdrr.materials._basis import basis_materials
+from deepdrr.materials._ct_beam import check_ct_kvp, density_from_hu
+from deepdrr.materials._hu_table import continuous_densities, three_class_densities
+from deepdrr.materials._material import Material
+from deepdrr.materials._registry import as_material, material
+
+__all__ = ["Densities", "MatchHU", "decompose"]
+
+Method = Literal["continuous", "three_class"]
+
+_CHUNK = 1 << 18  # voxels; 1 MB per float32 row stays in cache
+
+
+@dataclass(frozen=True, eq=False)
+class Densities:
+    """Density of each basis material in each voxel.
+
+    Args:
+        materials: M materials.
+        values: [M, ...] float32 in g/cm³; the shape behind M is that of the HU.
+    """
+
+    materials: tuple[Material, ...]
+    values: Tensor
+
+    def of(self, name: Material | str) -> Tensor:
+        """Density of one of the materials, in g/cm³.
+
+        Raises:
+            ValueError: if the material is not part of the basis.
+        """
+        wanted = as_material(name)
+        if wanted not in self.materials:
+            raise ValueError(f"material {wanted.name!r} is not in the basis {[m.name for m in self.materials]}")
+        return self.values[self.materials.index(wanted)]
+
+
+@dataclass(frozen=True)
+class MatchHU:
+    """A labelled material whose density follows the voxel's HU instead of being the material's own."""
+
+    material: Material | str
+
+
+LabelMaterials = Mapping[int, Material | str | MatchHU]
+
+
+def decompose(
+    hu: Tensor,
+    *,
+    method: Method = "continuous",
+    ct_kvp: float = 120.0,
+    labels: Tensor | None = None,
+    label_materials: LabelMaterials | None = None,
+) -> Densities:
+    """Densities of basis materials from a CT in HU.
+
+    ``"continuous"``: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
+    materials; density such that the HU of the mixture in the CT's beam is the voxel's HU. From −1000 HU down there is
+    nothing (see :mod:`deepdrr.materials._ct_beam`); above 1550 HU it is cortical bone of growing density: **metal is
+    never guessed**, label it.
+
+    ``"three_class"``: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
+    density max(0, min(1.03 + 0.001029 HU, 1.03 + 0.0005886 HU)). Jumps by 500 HU at the bone threshold.
+
+    Args:
+        hu: CT numbers, any shape. Differentiable: the densities carry its gradient if it asks for one.
+        method: ``"continuous"`` or ``"three_class"``.
+        ct_kvp: tube voltage of the CT scan in kV, 70 to 150.
+        labels: integers of the shape of ``hu``; needed with ``label_materials``.
+        label_materials: label → material that fills its voxels, at the material's own density, or at the
+            density that shows the voxel's HU with ``MatchHU(material)``. Labels that are not listed follow ``method``.
+
+    Returns:
+        The materials and their densities [M, ...], float32.
+
+    Raises:
+        ValueError: if HU are NaN or infinite, the method or a material is unknown, labels are missing or of another
+            shape.
+        TypeError: if ``hu`` is not a tensor.
+
+    Example:
+        >>> found = decompose(torch.tensor([-1000.0, 0.0, 1550.0]))
+        >>> [m.name for m in found.materials], tuple(found.values.shape)
+        (['adipose 3', 'soft tissue', 'cortical bone'], (3, 3))
+    """
+    _check(hu, method, ct_kvp, labels, label_materials)
+    fills = {label: _as_fill(value) for label, value in (label_materials or {}).items()}
+    base = basis_materials() if method == "continuous" else _three_classes()
+    found = tuple(dict.fromkeys([*base, *(fill for fill, _ in fills.values())]))
+    values = _from_hu(hu, method, ct_kvp, len(found))
+    for label, (fill, follows_hu) in fills.items():
+        assert labels is not None
+        inside = labels.to(hu.device) == label
+        density = density_from_hu(fill, hu[inside], ct_kvp=ct_kvp) if follows_hu else fill.density_g_cm3
+        values[:, inside] = 0.0
+        values[found.index(fill), inside] = density
+    return Densities(found, values)
+
+
+def _from_hu(hu: Tensor, method: Method, ct_kvp: float, channels: int) -> Tensor:
+    """[channels, ...]: the basis by the method, zeros in the channels behind it."""
+    if hu.requires_grad:
+        flat = hu.reshape(-1)
+        base = continuous_densities(flat, ct_kvp) if method == "continuous" else three_class_densities(flat)
+        rest = base.new_zeros(channels - len(base), flat.numel())
+        return torch.cat([base, rest]).reshape(channels, *hu.shape).float()
+    flat = hu.reshape(-1)
+    values = torch.empty(channels, flat.numel(), dtype=torch.float32, device=hu.device)
+    values[3:] = 0.0
+    for start in range(0, flat.numel(), _CHUNK):
+        piece, out = flat[start : start + _CHUNK].float(), values[:3, start : start + _CHUNK]
+        _check_finite(piece)
+        if method == "continuous":
+            continuous_densities(piece, ct_kvp, out)
+        else:
+            three_class_densities(piece, out)
+    return values.reshape(channels, *hu.shape)
+
+
+def _three_classes() -> tuple[Material, ...]:
+    return material("air"), material("soft tissue"), material("cortical bone")
+
+
+def _as_fill(value: Material | str | MatchHU) -> tuple[Material, bool]:
+    """The material of a label and whether its density follows the HU."""
+    if isinstance(value, MatchHU):
+        return as_material(value.material), True
+    return as_material(value), False
+
+
+def _check(
+    hu: Tensor, method: str, ct_kvp: float, labels: Tensor | None, label_materials: LabelMaterials | None
+) -> None:
+    if not isinstance(hu, Tensor):
+        raise TypeError(f"hu must be a torch.Tensor, got {type(hu).__name__}")
+    if method not in ("continuous", "three_class"):
+        raise ValueError(f"method {method!r} is not known; use 'continuous' or 'three_class'")
+    check_ct_kvp(ct_kvp)
+    if hu.requires_grad:
+        _check_finite(hu.detach())
+    if label_materials and labels is None:
+        raise ValueError("label_materials needs labels, the label of each voxel, but labels is None")
+    if labels is not None and labels.shape != hu.shape:
+        raise ValueError(f"labels has the shape {tuple(labels.shape)} but hu has {tuple(hu.shape)}; they must be equal")
+
+
+def _check_finite(hu: Tensor) -> None:
+    if hu.numel():
+        low, high = torch.aminmax(hu)
+        if not bool(torch.isfinite(low) & torch.isfinite(high)):
+            count = int((~torch.isfinite(hu)).sum())
+            raise ValueError(f"hu holds {count} or more voxels that are NaN or infinite; HU must be finite numbers")

@@ -1,0 +1,123 @@
+"""What a material is: elements by weight, a density and where the numbers come from."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from deepdrr.materials._elements import atomic_number, mass_fractions
+
+__all__ = ["Material", "compound", "mixture"]
+
+_SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """A homogeneous material.
+
+    Args:
+        name: how it is called in tables and errors.
+        composition: mass fraction of each element symbol; a sum within 2 % of one is normalised, anything else refused.
+        density_g_cm3: mass density in g/cm³.
+        source: where composition and density were taken from.
+
+    Raises:
+        ValueError: if an element is unknown, a fraction is not positive, the sum is not one, or the density not
+            positive.
+
+    Example:
+        >>> Material("salt water", {"H": 0.1099, "O": 0.8801, "Na": 0.0039, "Cl": 0.0061}, 1.005).name
+        'salt water'
+    """
+
+    name: str
+    composition: Mapping[str, float]
+    density_g_cm3: float
+    source: str = "user"
+
+    def __post_init__(self) -> None:
+        for symbol, fraction in self.composition.items():
+            atomic_number(symbol)
+            if not (math.isfinite(fraction) and fraction > 0):
+                raise ValueError(
+                    f"composition of {self.name!r} has {symbol}={fraction}; mass fractions must be positive"
+                )
+        total = sum(self.composition.values())
+        if not abs(total - 1) <= _SUM_TOLERANCE:
+            raise ValueError(f"composition of {self.name!r} sums to {total:.4g}; mass fractions must sum to 1")
+        check_density(self.density_g_cm3, self.name)
+        normalised = {symbol: fraction / total for symbol, fraction in self.composition.items()}
+        object.__setattr__(self, "composition", MappingProxyType(normalised))
+
+    def with_density(self, density_g_cm3: float) -> "Material":
+        """The same composition at another density in g/cm³."""
+        return replace(self, density_g_cm3=density_g_cm3)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Material):
+            return NotImplemented
+        return self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, float, tuple[tuple[str, float], ...]]:
+        return self.name, self.density_g_cm3, tuple(sorted(self.composition.items()))
+
+    def __reduce__(self) -> tuple[type["Material"], tuple[str, dict[str, float], float, str]]:
+        return Material, (self.name, dict(self.composition), self.density_g_cm3, self.source)
+
+
+def check_density(density_g_cm3: float, name: str) -> None:
+    """Refuse a density that is not a positive number."""
+    if not (math.isfinite(density_g_cm3) and density_g_cm3 > 0):
+        raise ValueError(f"density_g_cm3 of {name!r} is {density_g_cm3}; it must be a positive number in g/cm³")
+
+
+def compound(formula: str, density_g_cm3: float, name: str | None = None) -> Material:
+    """A material from its chemical formula.
+
+    Args:
+        formula: e.g. ``"CaWO4"``, ``"Ca10(PO4)6(OH)2"``, ``"Cd0.9Zn0.1Te"``.
+        density_g_cm3: mass density in g/cm³.
+        name: defaults to the formula.
+
+    Raises:
+        ValueError: if the formula cannot be read or the density is not positive.
+
+    Example:
+        >>> compound("H2O", 1.0).composition["O"]  # doctest: +ELLIPSIS
+        0.888...
+    """
+    return Material(name or formula, mass_fractions(formula), density_g_cm3, f"formula {formula}")
+
+
+def mixture(parts: Mapping[Material, float], density_g_cm3: float, name: str, source: str = "user") -> Material:
+    """A mixture of materials by weight.
+
+    Args:
+        parts: mass of each material, in any common unit.
+        density_g_cm3: density of the mixture in g/cm³.
+        name: name of the mixture.
+        source: where the recipe comes from.
+
+    Raises:
+        ValueError: if there are no parts, a mass is negative or not finite, or the density is not positive.
+
+    Example:
+        >>> saline = mixture({compound("H2O", 1.0): 99.1, compound("NaCl", 2.16): 0.9}, 1.0046, "saline")
+        >>> round(saline.composition["Na"], 5)
+        0.00354
+    """
+    for part, mass in parts.items():
+        if not (math.isfinite(mass) and mass >= 0):
+            raise ValueError(f"parts of {name!r} give {part.name!r} the mass {mass}; masses must be zero or positive")
+    total = sum(parts.values())
+    if total <= 0:
+        raise ValueError(f"parts of {name!r} hold no mass; give at least one material with a positive mass")
+    composition: dict[str, float] = {}
+    for part, mass in parts.items():
+        for symbol, fraction in part.composition.items():
+            composition[symbol] = composition.get(symbol, 0.0) + fraction * mass / total
+    return Material(name, {s: f for s, f in composition.items() if f > 0}, density_g_cm3, source)

@@ -1,0 +1,101 @@
+"""Filtration and beam quality: mean energy, air kerma, half-value layers."""
+
+import math
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from deepdrr.materials import Material, as_material, linear_attenuation, mass_energy_absorption
+from deepdrr.spectrum._spectrum import Spectrum
+
+__all__ = ["air_kerma_ugy", "filtered", "half_value_layer", "mean_energy"]
+
+# 1 keV/mm² × 1 cm²/g = 1.602176634e-16 J × 100 /cm² × cm²/g = 1.602e-14 J/g = 1.602e-11 Gy = 1.602e-5 µGy
+_UGY_PER_KEV_MM2_CM2_G = 1.602176634e-5
+
+
+def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float | Tensor) -> Spectrum:
+    """The spectrum behind a sheet of material (narrow beam: scatter is lost).
+
+    Args:
+        spectrum: the beam.
+        material: the sheet, at its own density.
+        thickness_mm: thickness in mm, zero or more; a scalar tensor may ask for a gradient.
+
+    Raises:
+        ValueError: if the thickness is negative or not finite, or the material unknown.
+
+    Example:
+        >>> from deepdrr.spectrum import tungsten_spectrum
+        >>> hard = filtered(tungsten_spectrum(80.0), "copper", 0.2)
+    """
+    sheet = as_material(material)
+    thickness = torch.as_tensor(thickness_mm, dtype=torch.float64)
+    if not (math.isfinite(float(thickness)) and float(thickness) >= 0):
+        raise ValueError(f"thickness_mm of {sheet.name!r} is {float(thickness):g}; it must be zero or positive")
+    transmission = torch.exp(-linear_attenuation(sheet, spectrum.energies_kev) * thickness)
+    description = f"{spectrum.description}, {float(thickness):g} mm {sheet.name}"
+    return replace(spectrum, photons=spectrum.photons * transmission, description=description)
+
+
+def mean_energy(spectrum: Spectrum) -> Tensor:
+    """Mean photon energy, a scalar in keV, each photon counted once.
+
+    Example:
+        >>> from deepdrr.spectrum import monochromatic
+        >>> float(mean_energy(monochromatic(60.0)))
+        60.0
+    """
+    return (spectrum.energies_kev * spectrum.photons).sum() / spectrum.photons.sum()
+
+
+def air_kerma_ugy(spectrum: Spectrum) -> Tensor:
+    """Air kerma, a scalar in µGy: for a tube's spectrum per mAs at 1 m."""
+    return (_UGY_PER_KEV_MM2_CM2_G * _kerma_weights(spectrum) * spectrum.photons).sum()
+
+
+def half_value_layer(spectrum: Spectrum, material: Material | str = "aluminium", *, order: int = 1) -> float:
+    """Thickness that halves the air kerma (narrow beam).
+
+    Args:
+        spectrum: the beam.
+        material: of the absorber; aluminium is the usual one.
+        order: 1 for the first half-value layer; 2 for the second, the further thickness to a quarter.
+
+    Returns:
+        Thickness in mm.
+
+    Raises:
+        ValueError: if the order is not 1 or 2 or the material is unknown.
+
+    Example:
+        >>> from deepdrr.spectrum import tungsten_spectrum
+        >>> beam = tungsten_spectrum(80.0, anode_angle_deg=12.0, filters=[("aluminium", 2.5)])
+        >>> f"{half_value_layer(beam):.2f}"
+        '2.73'
+    """
+    if order not in (1, 2):
+        raise ValueError(f"order is {order}; use 1 for the first and 2 for the second half-value layer")
+    kerma = (_kerma_weights(spectrum) * spectrum.photons).detach()
+    attenuation = linear_attenuation(material, spectrum.energies_kev)
+    first = _thickness_at(0.5, kerma, attenuation)
+    return first if order == 1 else _thickness_at(0.25, kerma, attenuation) - first
+
+
+def _kerma_weights(spectrum: Spectrum) -> Tensor:
+    return spectrum.energies_kev * mass_energy_absorption("air", spectrum.energies_kev)
+
+
+def _thickness_at(fraction: float, kerma: Tensor, attenuation: Tensor) -> float:
+    """Newton on log transmission, which is convex and falling: from zero it climbs to the root without overshooting."""
+    thickness = 0.0
+    for _ in range(100):
+        transmitted = kerma * torch.exp(-attenuation * thickness)
+        ratio = float(transmitted.sum() / kerma.sum())
+        slope = float((transmitted * attenuation).sum() / transmitted.sum())
+        step = math.log(ratio / fraction) / slope
+        thickness += step
+        if abs(step) <= 1e-10 * thickness:
+            break
+    return thickness

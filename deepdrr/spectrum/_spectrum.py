@@ -1,0 +1,157 @@
+"""What a spectrum is: photons per energy bin."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from deepdrr.materials._cross_sections import ENERGY_RANGE_KEV
+
+__all__ = ["Spectrum", "monochromatic"]
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Photon fluence of a beam by energy.
+
+    Args:
+        energies_kev: [E] bin centres in keV, rising, 1 to 200 keV where photons are.
+        photons: [E] photons in each bin, float64. Spectra of this package: per mm² per mAs at 1 m from the focal
+            spot, without air.
+        kvp: tube voltage in kV, None if there is no tube.
+        description: what it is, for reports.
+
+    Raises:
+        ValueError: if the arrays do not match, an energy or a photon count is negative or NaN, or no photons are left.
+    """
+
+    energies_kev: Tensor
+    photons: Tensor
+    kvp: float | None = None
+    description: str = "user"
+
+    def __post_init__(self) -> None:
+        energies = torch.as_tensor(self.energies_kev, dtype=torch.float64)
+        photons = torch.as_tensor(self.photons, dtype=torch.float64)
+        object.__setattr__(self, "energies_kev", energies)
+        object.__setattr__(self, "photons", photons)
+        _check(energies.detach(), photons.detach())
+
+    @classmethod
+    def from_arrays(
+        cls,
+        energies_kev: Tensor | Sequence[float],
+        photons: Tensor | Sequence[float],
+        *,
+        kvp: float | None = None,
+        description: str = "user",
+    ) -> "Spectrum":
+        """A spectrum of your own.
+
+        Args:
+            energies_kev: [E] bin centres in keV, rising.
+            photons: [E] photons in each bin (not per keV: multiply a density by its bin width).
+            kvp: tube voltage in kV, if there is one.
+            description: what it is.
+
+        Raises:
+            ValueError: if the arrays do not match, values are negative or NaN, or the energies are not in keV.
+
+        Example:
+            >>> Spectrum.from_arrays([40.0, 50.0, 60.0], [1e4, 2e4, 1e4]).photons.sum().item()
+            40000.0
+        """
+        energies = torch.as_tensor(energies_kev, dtype=torch.float64)
+        return cls(energies, torch.as_tensor(photons, dtype=torch.float64), kvp, description)
+
+    @classmethod
+    def from_csv(cls, path: str | Path, *, kvp: float | None = None) -> "Spectrum":
+        """Read a spectrum from a text file with two columns: energy in keV and photons per bin.
+
+        Commas, semicolons, tabs or blanks separate; lines that start with ``#`` and one header line are passed over.
+
+        Args:
+            path: the file.
+            kvp: tube voltage in kV, if there is one.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ValueError: if a line does not hold two numbers, or the numbers make no spectrum.
+        """
+        file = Path(path)
+        if not file.is_file():
+            raise FileNotFoundError(
+                f"path {str(file)!r} is not a file; give a CSV with energy in keV and photons per bin"
+            )
+        rows = _two_columns(file)
+        return cls.from_arrays([e for e, _ in rows], [n for _, n in rows], kvp=kvp, description=file.name)
+
+    def __repr__(self) -> str:
+        tube = f"{self.kvp:g} kVp, " if self.kvp is not None else ""
+        lit = self.energies_kev[self.photons > 0]
+        return f"Spectrum({self.description}: {tube}{float(lit[0]):g}-{float(lit[-1]):g} keV, {len(lit)} bins)"
+
+
+def monochromatic(energy_kev: float, photons: float = 1.0) -> Spectrum:
+    """A beam of a single energy.
+
+    Args:
+        energy_kev: photon energy in keV, 1 to 200.
+        photons: how many, e.g. per mm².
+
+    Raises:
+        ValueError: if the energy is outside the cross-section table or the number is not positive.
+
+    Example:
+        >>> monochromatic(60.0)
+        Spectrum(monochromatic: 60-60 keV, 1 bins)
+    """
+    energies = torch.tensor([energy_kev], dtype=torch.float64)
+    return Spectrum(energies, torch.tensor([photons], dtype=torch.float64), None, "monochromatic")
+
+
+def _check(energies: Tensor, photons: Tensor) -> None:
+    if energies.ndim != 1 or energies.shape != photons.shape:
+        shapes = f"{tuple(energies.shape)} and {tuple(photons.shape)}"
+        raise ValueError(f"energies_kev and photons have the shapes {shapes}; both must be [E], one value per bin")
+    bad = photons[~(torch.isfinite(photons) & (photons >= 0))]
+    if len(bad):
+        raise ValueError(f"photons holds {float(bad[0])}; photons per bin must be finite and not negative")
+    if not bool(torch.isfinite(energies).all()) or bool((energies.diff() <= 0).any()):
+        raise ValueError("energies_kev must be finite and rise from bin to bin")
+    lit = energies[photons > 0]
+    if not len(lit):
+        raise ValueError("photons are zero in every bin; a spectrum must hold photons")
+    low, high = ENERGY_RANGE_KEV
+    if float(lit[-1]) < low:
+        raise ValueError(f"energies_kev end at {float(lit[-1]):g}; give keV, not MeV")
+    if float(lit[-1]) > high or float(lit[0]) < low:
+        span = f"{float(lit[0]):g} to {float(lit[-1]):g}"
+        raise ValueError(f"energies_kev with photons span {span}; give keV from {low:g} to {high:g}, not eV")
+
+
+def _two_columns(file: Path) -> list[tuple[float, float]]:
+    rows: list[tuple[float, float]] = []
+    skipped_header = False
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        words = line.replace(",", " ").replace(";", " ").split()
+        if not words or words[0].startswith("#"):
+            continue
+        try:
+            energy, photons = map(float, words)
+        except ValueError:
+            if rows or skipped_header:
+                raise ValueError(
+                    f"{file.name} line {number} is {line!r}; expected energy in keV and photons per bin"
+                ) from None
+            skipped_header = True
+            continue
+        if not (math.isfinite(energy) and math.isfinite(photons)):
+            raise ValueError(f"{file.name} line {number} is {line!r}; both numbers must be finite")
+        rows.append((energy, photons))
+    if not rows:
+        raise ValueError(f"{file.name} holds no rows; expected energy in keV and photons per bin")
+    return rows
