@@ -175,7 +175,7 @@ class MobileCArm:
         Raises:
             ValueError: if no joint position gives the view; nothing has moved then.
         """
-        chosen = view(name) if isinstance(name, str) else name
+        chosen = view(name)
         reachable = self._reachable(chosen.pose(self._pose.isocenter))
         if reachable is None:
             raise ValueError(f"the joints do not reach the view {chosen.name!r}: {self._limits}")

@@ -82,16 +82,21 @@ in the side from which they look at laterals. Judet's obliques come in pairs: th
 obturator oblique of the other."""
 
 
-def view(name: str) -> View:
-    """A named view; case, spaces, hyphens and underscores do not matter.
+def view(name: str | View) -> View:
+    """A named view; case, spaces, hyphens and underscores do not matter. A view itself is returned as it is.
 
     Raises:
+        TypeError: for anything but a name or a view.
         ValueError: for an unknown name, with the near ones.
 
     Example:
         >>> view("left-lateral").alpha_deg
         90
     """
+    if isinstance(name, View):
+        return name
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a view or its name, got {name!r}")
     by_key = {_key(known): entry for known, entry in VIEWS.items()}
     if _key(name) not in by_key:
         raise unknown_name("view", name, VIEWS)
@@ -117,7 +122,7 @@ def camera_for_view(
     Returns:
         An unbatched float64 camera.
     """
-    chosen = view(name) if isinstance(name, str) else name
+    chosen = view(name)
     device = CArmGeometry() if geometry is None else geometry
     camera = device.camera(chosen.pose(isocenter), viewed_from=chosen.viewed_from)
     if world_from_anatomical is None:

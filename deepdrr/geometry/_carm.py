@@ -47,7 +47,7 @@ def carm_direction(alpha_deg: float, beta_deg: float) -> Tensor:
 
     Example:
         >>> carm_direction(90, 0)  # the receptor is at the patient's left
-        tensor([-1., 0., 0.], dtype=torch.float64)
+        tensor([-1.,  0.,  0.], dtype=torch.float64)
     """
     return world_from_carm(alpha_deg, beta_deg)[:, 1]
 

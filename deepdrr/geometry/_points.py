@@ -52,9 +52,13 @@ def as_point(value: ArrayLike, name: str) -> Tensor:
         float64 tensor [3].
 
     Raises:
+        TypeError: if there is something else than numbers in it.
         ValueError: if there are not three numbers, or one is NaN or infinite.
     """
-    triple = torch.as_tensor(value, dtype=torch.float64)
+    try:
+        triple = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, RuntimeError) as error:
+        raise TypeError(f"{name} must be three coordinates in mm, got {value!r}") from error
     if triple.shape != (3,):
         raise ValueError(f"{name} must be three coordinates in mm, got shape {tuple(triple.shape)}")
     if not all(math.isfinite(c) for c in triple.tolist()):

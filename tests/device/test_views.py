@@ -146,3 +146,7 @@ class TestNames:
     def test_unknown_names_get_the_near_ones(self, name: str, near: str) -> None:
         with pytest.raises(ValueError, match=f"unknown view '{name}'; .*{near}"):
             view(name)
+
+    def test_a_name_is_text(self) -> None:
+        with pytest.raises(TypeError, match="name must be a view or its name, got 3"):
+            view(3)  # type: ignore[arg-type]

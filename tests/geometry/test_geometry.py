@@ -68,6 +68,9 @@ class TestPoints:
             geo.as_point((1, 2), "isocenter")
         with pytest.raises(ValueError, match="finite"):
             geo.point(0, 0, math.inf)
+        for value in ("abc", (1, "x", 2), None, {"x": 1}):
+            with pytest.raises(TypeError, match="isocenter must be three coordinates in mm, got"):
+                geo.as_point(value, "isocenter")  # type: ignore[arg-type]
 
 
 class TestCarmAngles:
