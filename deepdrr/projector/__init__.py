@@ -1,0 +1,7 @@
+"""The Projector, which composes the stages from a CT to a raw X-ray image."""
+
+from deepdrr.projector._clearance import check_clearance
+from deepdrr.projector._materials import MaterialModel
+from deepdrr.projector._projector import OutputName, Positioned, Projector
+
+__all__ = ["MaterialModel", "OutputName", "Positioned", "Projector", "check_clearance"]

@@ -1,0 +1,113 @@
+"""`Frame`: one exposure of a volume, its stages computed when asked for and at most once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.detector import EnergyIntegratingDetector, Exposure, detect, expected_signal, fluence_scale
+from deepdrr.materials import Material, attenuation_matrix
+from deepdrr.projector._prepared import PreparedVolume
+from deepdrr.raycast import Integration, project
+from deepdrr.spectrum import PrimaryBeam, Spectrum, attenuate, mean_energy
+
+__all__ = ["OUTPUTS", "Frame", "Technique"]
+
+# One mm of 1 g/cm³ is 0.1 g/cm².
+_G_CM2_PER_MM = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique:
+    """How an image is taken and computed: beam, exposure, detector, and the ray integral's rule."""
+
+    spectrum: Spectrum
+    exposure: Exposure
+    detector: EnergyIntegratingDetector
+    integration: Integration
+    backend: str
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One exposure. Every stage is a call of a public function on the stages before it.
+
+    Attributes:
+        prepared: what is in the beam.
+        camera: where source and detector are.
+        technique: how the image is taken.
+        generator: source of the noise, or None.
+    """
+
+    prepared: PreparedVolume
+    camera: Camera
+    technique: Technique
+    generator: torch.Generator | None
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """The M basis materials."""
+        return self.prepared.materials
+
+    @cached_property
+    def area_densities(self) -> Tensor:
+        """[..., M, H, W], g/cm²."""
+        technique = self.technique
+        integrals = project(
+            self.prepared.density_field, self.camera, integration=technique.integration, backend=technique.backend
+        )
+        return integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
+
+    @cached_property
+    def line_integrals(self) -> Tensor:
+        """∫ µ dℓ at the beam's mean energy [..., H, W], dimensionless."""
+        energy = mean_energy(self.technique.spectrum).reshape(1)
+        mu = attenuation_matrix(self.materials, energy)[:, 0].to(self.area_densities.dtype)
+        return torch.einsum("...mhw,m->...hw", self.area_densities, mu)
+
+    @cached_property
+    def fluence(self) -> Tensor:
+        """Factor from the spectrum's photons to photons per pixel of the open field [..., H, W]."""
+        technique = self.technique
+        return fluence_scale(technique.exposure, technique.spectrum, self.camera)
+
+    @cached_property
+    def primary(self) -> PrimaryBeam:
+        """Moments of the beam that reaches each pixel unscattered, per pixel."""
+        fluence = self.fluence.to(self.area_densities.dtype)
+        return attenuate(self.area_densities, self.technique.spectrum, self.materials, fluence=fluence)
+
+    @cached_property
+    def open_field(self) -> Tensor:
+        """Mean signal with nothing in the beam [..., H, W], keV per pixel."""
+        nothing = torch.zeros(len(self.materials), 1, 1, dtype=torch.float64)
+        beam = attenuate(nothing, self.technique.spectrum, self.materials, fluence=self.fluence)
+        return expected_signal(beam)
+
+    @cached_property
+    def image(self) -> Tensor:
+        """Raw signal with noise [..., H, W], keV per pixel."""
+        return detect(self.primary, self.technique.detector, generator=self.generator)
+
+    @cached_property
+    def label_path_lengths(self) -> Tensor:
+        """[..., L, H, W], mm."""
+        return project(self.prepared.label_field, self.camera, interpolation="nearest", backend=self.technique.backend)[
+            ..., 1:, :, :
+        ]
+
+
+OUTPUTS: dict[str, Callable[[Frame], Tensor]] = {
+    "area_densities": lambda frame: frame.area_densities,
+    "line_integrals": lambda frame: frame.line_integrals,
+    "primary_photons": lambda frame: frame.primary.photons,
+    "primary_energy": lambda frame: frame.primary.energy_kev,
+    "open_field": lambda frame: frame.open_field,
+    "expected_image": lambda frame: expected_signal(frame.primary),
+    "image": lambda frame: frame.image,
+    "label_path_lengths": lambda frame: frame.label_path_lengths,
+    "label_masks": lambda frame: frame.label_path_lengths > 0,
+}

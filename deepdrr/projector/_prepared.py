@@ -1,0 +1,86 @@
+"""`PreparedVolume`: a volume made ready for the rays."""
+
+from dataclasses import dataclass
+from typing import Self, TypeVar
+
+import torch
+from torch import Tensor
+
+from deepdrr.data import Volume
+from deepdrr.materials import Material
+from deepdrr.projector._materials import MaterialModel
+from deepdrr.raycast import MAX_LABELS, Field, interleaved
+
+__all__ = ["PreparedVolume", "label_ids"]
+
+Voxels = TypeVar("Voxels", Tensor, Tensor | None)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedVolume:
+    """Densities of a volume in the operator's layout. It follows the volume's placement, not its voxels.
+
+    Attributes:
+        volume: the volume it was made from.
+        materials: the M basis materials.
+        densities: [M, I, J, K] in g/cm³, interleaved.
+        hu: the voxels it was made from, and their version at that time.
+        labels: the label map then, and its version.
+    """
+
+    volume: Volume
+    materials: tuple[Material, ...]
+    densities: Tensor
+    hu: tuple[Tensor, int]
+    labels: tuple[Tensor | None, int]
+
+    @classmethod
+    def of(cls, volume: Volume, model: MaterialModel) -> Self:
+        """Decompose a volume into materials."""
+        found = model.densities(volume)
+        field = interleaved(Field(found.values, volume.ijk_from_world))
+        assert field.values is not None  # it was given
+        return cls(volume, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels))
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the volume still holds the voxels this was made from: not replaced, and not written to."""
+        pairs = ((self.hu, _versioned(self.volume.hu)), (self.labels, _versioned(self.volume.labels)))
+        return all(then[0] is now[0] and then[1] == now[1] for then, now in pairs)
+
+    @property
+    def density_field(self) -> Field:
+        """The densities where the volume is now."""
+        return Field(self.densities, self.volume.ijk_from_world)
+
+    @property
+    def label_field(self) -> Field:
+        """Path lengths per label, where the volume is now: channel 0 is all that has no label.
+
+        Raises:
+            ValueError: if the volume has no labels, or more than the operator can route.
+        """
+        ids = label_ids(self.volume)
+        if len(ids) >= MAX_LABELS:
+            raise ValueError(f"at most {MAX_LABELS - 1} labels can be projected at once, got {len(ids)}")
+        assert self.volume.labels is not None  # label_ids has refused it
+        channel = torch.zeros(int(max(ids, default=0)) + 1, dtype=torch.uint8)
+        channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
+        labels = channel[self.volume.labels.int()]
+        return Field(None, self.volume.ijk_from_world, labels=labels, label_count=len(ids) + 1)
+
+
+def label_ids(volume: Volume) -> tuple[int, ...]:
+    """Labels of a volume other than 0, in ascending order: those named and those found in the voxels.
+
+    Raises:
+        ValueError: if the volume has no labels.
+    """
+    if volume.labels is None:
+        raise ValueError("the volume has no labels: load it with labels=… to project them")
+    return tuple(sorted({*volume.label_names, *torch.unique(volume.labels).tolist()} - {0}))
+
+
+def _versioned(tensor: Voxels) -> tuple[Voxels, int]:
+    """A tensor with torch's count of the writes to it."""
+    return tensor, 0 if tensor is None else tensor._version

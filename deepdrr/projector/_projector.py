@@ -1,0 +1,194 @@
+"""`Projector`: a volume and a C-arm in, an X-ray image out."""
+
+from types import TracebackType
+from typing import Literal, Protocol, Self, get_args
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.data import Volume
+from deepdrr.detector import EnergyIntegratingDetector, Exposure
+from deepdrr.projector._aim import warn_if_missed
+from deepdrr.projector._clearance import check_clearance
+from deepdrr.projector._frame import OUTPUTS, Frame, Technique
+from deepdrr.projector._materials import MaterialModel
+from deepdrr.projector._prepared import PreparedVolume, label_ids
+from deepdrr.raycast import Exact, Integration, check_fits
+from deepdrr.spectrum import Spectrum, tungsten_spectrum
+
+__all__ = ["OutputName", "Positioned", "Projector"]
+
+OutputName = Literal[
+    "area_densities",
+    "line_integrals",
+    "primary_photons",
+    "primary_energy",
+    "open_field",
+    "expected_image",
+    "image",
+    "label_path_lengths",
+    "label_masks",
+]
+
+DEFAULT_KVP = 80.0
+# About the technique of an AP pelvis radiograph at 1 m (80 kV, 20 to 30 mAs), at a mobile C-arm's lower output.
+DEFAULT_EXPOSURE = Exposure(mas=5.0)
+
+
+class Positioned(Protocol):
+    """Anything that holds a camera: a C-arm, a device."""
+
+    @property
+    def camera(self) -> Camera:
+        """Where source and detector are now."""
+
+
+class Projector:
+    """Takes X-ray images of a volume.
+
+    The stages are public functions: `decompose` (HU to densities), `project` (ray integrals), `attenuate` (spectrum),
+    `detect` (noise). The volume's densities are made at the first image, or when a ``with`` block begins, kept while
+    its voxels stay as they are, and given back at the end of the block. Volume and C-arm may be moved at any time:
+    every image looks at where they are.
+
+    Args:
+        volume: the patient.
+        carm: a `MobileCArm`, a `SimpleDevice`, anything with a ``camera``, or a `Camera` (which may be batched).
+        spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
+        exposure: of one frame; default 5 mAs.
+        detector: default an ideal energy-integrating panel with quantum and electronic noise.
+        materials: how HU become materials: ``"continuous"``, ``"three_class"`` or a `MaterialModel`.
+        integration: `Exact()` or `Step(mm=…)`.
+        backend: ``"auto"``, ``"cpu"`` or ``"reference"``, see `deepdrr.raycast.project`.
+
+    Example:
+        >>> from deepdrr import MobileCArm, Volume
+        >>> from deepdrr.resources import resource_path
+        >>> ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
+        >>> ct.orient_patient(head_first=True, supine=True)
+        >>> carm = MobileCArm()
+        >>> with Projector(ct, carm=carm.camera.resized(64, 64)) as projector:
+        ...     image = projector()
+        >>> image.shape
+        torch.Size([64, 64])
+    """
+
+    def __init__(
+        self,
+        volume: Volume,
+        *,
+        carm: Positioned | Camera,
+        spectrum: Spectrum | None = None,
+        exposure: Exposure = DEFAULT_EXPOSURE,
+        detector: EnergyIntegratingDetector | None = None,
+        materials: MaterialModel | Literal["continuous", "three_class"] = "continuous",
+        integration: Integration | None = None,
+        backend: str = "auto",
+    ) -> None:
+        if not isinstance(volume, Volume):
+            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
+        if not isinstance(carm, Camera) and not isinstance(getattr(carm, "camera", None), Camera):
+            raise TypeError(f"carm must be a Camera or have one as .camera, got {type(carm).__name__}")
+        self.volume = volume
+        self.carm = carm
+        self.materials = MaterialModel(method=materials) if isinstance(materials, str) else materials
+        self.technique = Technique(
+            spectrum=spectrum or tungsten_spectrum(DEFAULT_KVP),
+            exposure=exposure,
+            detector=detector or EnergyIntegratingDetector(),
+            integration=integration or Exact(),
+            backend=backend,
+        )
+        self._prepared: PreparedVolume | None = None
+
+    def __enter__(self) -> Self:
+        self._current()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._prepared = None
+
+    @property
+    def camera(self) -> Camera:
+        """Where source and detector are now."""
+        return self.carm if isinstance(self.carm, Camera) else self.carm.camera
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the L channels of the label outputs are, in order.
+
+        Raises:
+            ValueError: if the volume has no labels.
+        """
+        return tuple(self.volume.label_names.get(label, str(label)) for label in label_ids(self.volume))
+
+    def __call__(self, generator: torch.Generator | None = None) -> Tensor:
+        """The raw detector signal: the energy absorbed by each pixel in one frame.
+
+        Args:
+            generator: source of quantum and electronic noise; None for the noise-free mean.
+
+        Returns:
+            [H, W], or [*batch, H, W] of a batched camera; keV per pixel, float32.
+
+        Raises:
+            ValueError: if the source or the detector is inside the patient.
+            MemoryError: if the image would not fit.
+
+        Warns:
+            UserWarning: if the beam misses the volume; the image is then that of air.
+        """
+        name: OutputName = "expected_image" if generator is None else "image"
+        return self.project(name, generator=generator)[name]
+
+    def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+        """Several results of one exposure, each stage computed once.
+
+        Args:
+            outputs: any of
+
+                - ``"area_densities"`` [..., M, H, W], g/cm² per basis material;
+                - ``"line_integrals"`` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
+                - ``"primary_photons"`` [..., H, W], mean photons per pixel;
+                - ``"primary_energy"`` [..., H, W], their mean energy, keV per pixel;
+                - ``"open_field"`` [..., H, W], mean signal with nothing in the beam, keV per pixel;
+                - ``"expected_image"`` [..., H, W], mean signal, keV per pixel;
+                - ``"image"`` [..., H, W], signal with noise, keV per pixel;
+                - ``"label_path_lengths"`` [..., L, H, W], mm of ray in each label of `label_names`;
+                - ``"label_masks"`` [..., L, H, W], where that is more than zero.
+            generator: source of the noise; ``"image"`` needs it.
+
+        Returns:
+            The tensors by name.
+
+        Raises:
+            ValueError: for an unknown name, or a pose inside the patient.
+            TypeError: if ``"image"`` is asked for without a generator.
+        """
+        _check_names(outputs)
+        camera = self.camera
+        _check_memory(camera)
+        check_clearance(self.volume, camera)
+        warn_if_missed(self.volume, camera)
+        frame = Frame(self._current(), camera, self.technique, generator)
+        return {name: OUTPUTS[name](frame) for name in outputs}
+
+    def _current(self) -> PreparedVolume:
+        if self._prepared is None or not self._prepared.is_current or self._prepared.volume is not self.volume:
+            self._prepared = None  # the old densities go before the new ones come
+            self._prepared = PreparedVolume.of(self.volume, self.materials)
+        return self._prepared
+
+
+def _check_names(outputs: tuple[str, ...]) -> None:
+    unknown = [name for name in outputs if name not in get_args(OutputName)]
+    if unknown or not outputs:
+        raise ValueError(f"outputs must be among {', '.join(get_args(OutputName))}, got {unknown or 'none'}")
+
+
+def _check_memory(camera: Camera) -> None:
+    # End points of the rays in float64 and some five images beside the results.
+    check_fits("the image", (*camera.batch_shape, camera.height, camera.width, 8), dtype=torch.float64)
