@@ -26,7 +26,7 @@ AIR_HU = -1000.0
 SPACING_MM = 1.5
 HU_STEP = 2.0
 # Slices of the source, 3 mm apart, feet to head.
-SLICES = slice(0, 80)
+SLICES = slice(0, 92)
 BODY_HU = -300.0
 
 
