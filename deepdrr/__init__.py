@@ -2,5 +2,7 @@
 
 from deepdrr import geo
 from deepdrr._version import __version__
+from deepdrr.data import Volume
+from deepdrr.device import MobileCArm, SimpleDevice
 
-__all__ = ["__version__", "geo"]
+__all__ = ["MobileCArm", "SimpleDevice", "Volume", "__version__", "geo"]

@@ -1,0 +1,125 @@
+"""What is refused before a volume exists: files that cannot be read, numbers that are not Hounsfield units."""
+
+import os
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepdrr.data._scan import Scan
+from deepdrr.geometry import ArrayLike, check_affine
+
+__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "check_placed", "checked_scan"]
+
+CheckHU = Literal["refuse", "warn", "off"]
+
+AIR_HU = -1000.0
+"""Hounsfield's definition: air is −1000, water 0."""
+
+# The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
+_PADDING_HU = -1500.0
+# Any CT of a patient holds air, lung or bowel gas; fat, the next lighter, is at −120 to −50.
+_GAS_HU = -200.0
+# DICOM's extended CT scale ends at 30,710; 64,512 is −1024 read as unsigned.
+_HIGHEST_HU = 35000.0
+
+
+def check_file(path: str | os.PathLike[str]) -> Path:
+    """Check that a file is there, is a file and has bytes in it.
+
+    Args:
+        path: the file.
+
+    Returns:
+        The path.
+
+    Raises:
+        FileNotFoundError, IsADirectoryError, OSError: if it cannot be opened.
+        ValueError: if it is empty.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise IsADirectoryError(f"path must be a file, got the folder '{file}'")
+    try:
+        with file.open("rb") as stream:
+            empty = not stream.read(1)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"there is no file '{file}'") from error
+    except OSError as error:
+        raise type(error)(f"cannot read '{file}': {error.strerror}") from error
+    if empty:
+        raise ValueError(f"'{file}' is empty")
+    return file
+
+
+def check_placed(affine: ArrayLike, name: str) -> Tensor:
+    """`check_affine`, with shape and values named in its sentence."""
+    return check_affine(affine, name)
+
+
+def check_choice(value: str, choices: object, name: str) -> None:
+    """Check that a word is one of those of a `Literal`.
+
+    Raises:
+        ValueError: names the accepted words.
+    """
+    if value not in get_args(choices):
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(choices)))}, got {value!r}")
+
+
+def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
+    """Turn padding into air and check that the rest can be Hounsfield units.
+
+    Args:
+        scan: as read; its array is changed in place.
+        check_hu: what to do with numbers that do not look like HU.
+
+    Returns:
+        The scan, with the voxels that became air counted in its source.
+
+    Raises:
+        ValueError: for NaN or infinite voxels, for a volume of padding only, and, with ``"refuse"``, for numbers that
+            do not look like HU.
+    """
+    check_choice(check_hu, CheckHU, "check_hu")
+    hu = scan.hu
+    _check_finite(hu)
+    padding = hu <= _PADDING_HU if float(hu.min()) <= _PADDING_HU else None
+    count = 0 if padding is None else int(np.count_nonzero(padding))
+    if count == hu.size:
+        raise ValueError(f"all {count} voxels are at or below {_PADDING_HU:.0f} HU, the values of padding; is it a CT?")
+    if check_hu != "off":
+        lowest = float(hu.min() if padding is None else hu.min(where=~padding, initial=np.inf))
+        _judge(lowest, float(hu.max()), check_hu)
+    if padding is not None:
+        hu[padding] = AIR_HU
+    return replace(scan, source=replace(scan.source, padding_voxels=scan.source.padding_voxels + count))
+
+
+def _check_finite(hu: NDArray[np.float32]) -> None:
+    if np.isfinite(hu.min()) and np.isfinite(hu.max()):
+        return
+    bad = ~np.isfinite(hu)
+    where = tuple(int(n) for n in np.argwhere(bad)[0])
+    raise ValueError(
+        f"hu must be finite, got {int(np.count_nonzero(bad))} NaN or infinite voxels, the first at [i, j, k] = {where}"
+    )
+
+
+def _judge(lowest: float, highest: float, check_hu: CheckHU) -> None:
+    if highest > _HIGHEST_HU:
+        seen = f"values up to {highest:g}, beyond any CT scale (HU read as unsigned?)"
+    elif lowest >= 0.0:
+        seen = f"values from {lowest:g} to {highest:g}, none negative (no rescale intercept, normalised, or not a CT?)"
+    elif lowest > _GAS_HU:
+        seen = f"values from {lowest:g} to {highest:g}, none below {_GAS_HU:.0f} (normalised, or a crop without air?)"
+    else:
+        return
+    sentence = f"hu must be Hounsfield units (air −1000, water 0), got {seen}"
+    if check_hu == "refuse":
+        raise ValueError(f"{sentence}; if they are HU nevertheless, pass check_hu='off'")
+    warnings.warn(sentence, UserWarning, stacklevel=2)
