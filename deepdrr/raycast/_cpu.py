@@ -39,6 +39,8 @@ class CpuBackend:
         """Line integrals [..., C, H, W], float32."""
         field, shape = interleaved(request.field), request.rays.shape
         out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
+        if out.numel() == 0:
+            return out.reshape(request.output_shape)
         matrix = field.ijk_from_world.detach().double().contiguous().numpy()
         rays = [ends.numpy() for ends in _flat_rays(request)]
         kernels, threads = load_kernels(), torch.get_num_threads()
@@ -83,8 +85,8 @@ def _flat_rays(request: Request) -> list[Tensor]:
 def _flat(tensor: Tensor, shape: torch.Size, components: int) -> Tensor:
     """[..., H, W, components] → [B, H, W, components]; an axis of stride 0 stays one."""
     batch, (height, width) = shape[:-2], shape[-2:]
-    once = [slice(None) if n == 1 or s != 0 else slice(1) for n, s in zip(tensor.shape, tensor.stride(), strict=True)]
-    small = tensor.detach()[tuple(once)].double().contiguous()
+    shared = [s == 0 for s in tensor.stride()[:-1]]
+    small = tensor.detach()[tuple(slice(1) if once else slice(None) for once in shared)].double().contiguous()
     small = small.reshape((1,) * (len(shape) + 1 - small.dim()) + small.shape)
     if any(n != 1 for n in small.shape[:-3]):
         small = small.expand(*batch, *small.shape[-3:])

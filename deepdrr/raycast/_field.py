@@ -76,6 +76,12 @@ class Field:
         return self.values.dtype if self.values is not None and floating else torch.float32
 
     @property
+    def longest_chord_mm(self) -> float:
+        """Upper bound of the length of a ray inside: the sum of the box's edges."""
+        edges = torch.linalg.inv(self.ijk_from_world.detach().double()[:3, :3]).norm(dim=0)
+        return sum(n * float(edge) for n, edge in zip(self.shape, edges, strict=True))
+
+    @property
     def requires_grad(self) -> bool:
         """Whether a gradient with respect to the values or the placement is asked for."""
         return self.ijk_from_world.requires_grad or (self.values is not None and self.values.requires_grad)
@@ -93,11 +99,16 @@ def interleaved(field: Field) -> Field:
     the values and call again.
 
     Args:
-        field: any field without a gradient in its values.
+        field: any field whose values require no gradient.
 
     Returns:
         A field of the same meaning; `field` itself where it already has that layout.
+
+    Raises:
+        ValueError: if the values require a gradient, which would not reach them through a copy.
     """
+    if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
+        raise ValueError("field.values must not require a gradient to be interleaved: the copy would cut it off")
     values = None if field.values is None else _interleave(field.values)
     labels = None if field.labels is None else field.labels.to(torch.uint8).contiguous()
     if values is field.values and labels is field.labels:

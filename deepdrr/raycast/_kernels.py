@@ -23,6 +23,7 @@ def load_kernels() -> Any:
 
     Raises:
         RuntimeError: with the reason, where there is none.
+        ValueError: if DEEPDRR_CPU_ISA names no build, or one that this processor cannot run.
     """
     module = _load(os.environ.get(_VARIABLE, ""))
     if isinstance(module, str):
@@ -44,9 +45,9 @@ def usable_builds() -> tuple[str, ...]:
 @cache
 def _load(wanted: str) -> ModuleType | str:
     if wanted and wanted not in _BUILDS:
-        return f"{_VARIABLE} must be one of {', '.join(_BUILDS)}, got {wanted!r}"
+        raise ValueError(f"{_VARIABLE} must be one of {', '.join(_BUILDS)}, got {wanted!r}")
     if wanted and not _runs_here(wanted):
-        return f"{_VARIABLE}={wanted} asks for instructions that this processor does not have"
+        raise ValueError(f"{_VARIABLE}={wanted} asks for instructions that this processor does not have")
     found = [_import(name) for name in ([wanted] if wanted else usable_builds() or ["baseline"])]
     return found[0]
 

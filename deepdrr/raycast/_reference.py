@@ -99,9 +99,7 @@ class _Rule:
         if isinstance(self.integration, Exact):
             nodes = 2 if self.interpolation == "linear" else 1
             return nodes * (sum(len(p) for p in self.planes) + 1)
-        shape = self.field.ijk_from_world.new_tensor([float(n) for n in self.field.shape])
-        mm_per_voxel = torch.linalg.inv(self.field.ijk_from_world.detach()[:3, :3]).norm(dim=0)
-        return math.ceil(float((shape * mm_per_voxel).norm() * math.sqrt(3)) / self.integration.mm) + 1
+        return math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
 
     def integrate(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
         """Integrals [C, N] along N rays."""

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 import torch
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Integration, Interpolation
+from deepdrr.raycast._integration import Integration, Interpolation, Step
 from deepdrr.raycast._rays import Rays
 
 __all__ = ["Request"]
+
+# Far beyond any use; a float32 counts to 2^24.
+_MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +26,12 @@ class Request:
     def __post_init__(self) -> None:
         if self.field.device != self.rays.device:
             raise ValueError(f"field and rays must be on one device, got {self.field.device} and {self.rays.device}")
+        finest = self.field.longest_chord_mm / _MOST_SAMPLES
+        if isinstance(self.integration, Step) and self.integration.mm < finest:
+            raise ValueError(
+                f"Step.mm must be at least {finest:.3g} mm for this field ({_MOST_SAMPLES} samples on its longest "
+                f"ray), got {self.integration.mm}"
+            )
 
     @property
     def needs_grad(self) -> bool:

@@ -5,6 +5,8 @@
 // more than a few units in the last place.
 #pragma once
 
+#include <cstring>
+
 #include "marches.h"
 #include "parallel.h"
 
@@ -19,27 +21,25 @@ struct Values {
     int pitch, channels;
 };
 
-// sum[l][c] += sum over corners of weight · value: lane by lane, WIDTH channels side by side.
+// sum[l][c] += sum over corners of weight * value: lane by lane, WIDTH channels side by side. `offset` counts floats.
+// The copy of a voxel is one vector load; indexed in place, GCC fetches its channels one by one.
 template <int WIDTH, class Stencil>
-DEEPDRR_FN void add(const Stencil& stencil, const float* values, int pitch, const std::int64_t* offset,
+DEEPDRR_FN void add(const Stencil& stencil, const float* values, std::int64_t pitch, const std::int64_t* offset,
                     float (&sum)[LANES][WIDTH]) {
     for (int l = 0; l < LANES; ++l) {
-        const float* cell = values + (std::int64_t)stencil.voxel[l] * pitch;
-        float total[WIDTH];
-        for (int c = 0; c < WIDTH; ++c) total[c] = sum[l][c];
+        const float* cell = values + stencil.voxel[l] * pitch;
         for (int corner = 0; corner < Stencil::corners; ++corner) {
-            const float* voxel = cell + offset[corner] * pitch;
-            const float weight = stencil.weight[corner][l];
-            for (int c = 0; c < WIDTH; ++c) total[c] += weight * voxel[c];
+            float voxel[WIDTH];
+            std::memcpy(voxel, cell + offset[corner], sizeof voxel);
+            for (int c = 0; c < WIDTH; ++c) sum[l][c] += stencil.weight[corner][l] * voxel[c];
         }
-        for (int c = 0; c < WIDTH; ++c) sum[l][c] = total[c];
     }
 }
 
 template <int WIDTH, class Stencil, template <class> class March>
 void integrate_tile(const Chord* chords, const Values& values, int channel, double step, float (&total)[LANES][WIDTH]) {
     std::int64_t offset[8];
-    corner_offsets(values.grid, offset);
+    corner_offsets(values.grid, values.pitch, offset);
     March<Stencil> march(chords, values.grid, step);
     Stencil stencil;
     for (bool more = true; more;) {

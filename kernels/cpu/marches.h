@@ -24,10 +24,10 @@ struct Stencil8 {
     alignas(64) float weight[8][LANES];
 };
 
-// Offsets, in voxels, of a stencil's corners from its first; an axis of one voxel has no next corner.
-inline void corner_offsets(const Grid& grid, std::int64_t* offset) {
+// Offsets of a stencil's corners from its first, for voxels `pitch` apart; an axis of one voxel has no next corner.
+inline void corner_offsets(const Grid& grid, std::int64_t pitch, std::int64_t* offset) {
     const std::int64_t nj = grid.n[1], nk = grid.n[2];
-    const std::int64_t di = grid.n[0] > 1 ? nj * nk : 0, dj = nj > 1 ? nk : 0, dk = nk > 1 ? 1 : 0;
+    const std::int64_t di = grid.n[0] > 1 ? nj * nk * pitch : 0, dj = nj > 1 ? nk * pitch : 0, dk = nk > 1 ? pitch : 0;
     for (int c = 0; c < 8; ++c) offset[c] = (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk;
 }
 

@@ -87,8 +87,9 @@ void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk
     }
     require(call.image.channels <= MAX_LABELS, "there are at most 128 labels");
     const Labels field{labels.data(), value, grid(labels), (int)call.image.channels};
-    for (py::ssize_t v = 0; v < labels.size(); ++v)
-        require(field.label[v] < field.count, "labels must be less than the number of channels");
+    std::uint8_t highest = 0;
+    for (py::ssize_t v = 0; v < labels.size(); ++v) highest = greater(highest, field.label[v]);
+    require(highest < field.count, "labels must be less than the number of channels");
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
     project_labels(field, matrix, call.rays, call.image, threads);

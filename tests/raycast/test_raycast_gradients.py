@@ -1,0 +1,74 @@
+"""Derivatives of the reference by autograd: of the integral itself, by every input."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from raycast_scenes import carm, grid
+from torch.autograd import gradcheck, gradgradcheck
+
+from deepdrr.raycast import Exact, Field, Rays, Step, _reference, project
+
+SHAPE = (4, 3, 5)
+VIEW = carm(2, 2, 4, (23, -31, 11))
+
+
+def values(generator: torch.Generator) -> torch.Tensor:
+    return torch.rand((2, *SHAPE), generator=generator, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "integration"), [("linear", Exact()), ("linear", Step(mm=0.6)), ("nearest", Exact())]
+)
+def test_gradient_by_values_ray_ends_and_limits(interpolation, integration, generator):
+    affine, bundle = grid(SHAPE, (1.5, 0.8, 1.2), 40), Rays.from_camera(VIEW)
+    stop = torch.full((2, 2), 0.5201, dtype=torch.float64, requires_grad=True)
+    ends = [tensor.detach().contiguous().requires_grad_() for tensor in (bundle.source, bundle.target)]
+
+    def integrals(field_values, source, target, limit):
+        rays = Rays(source, target, stop=limit)
+        return project(Field(field_values, affine), rays, interpolation=interpolation, integration=integration)
+
+    assert gradcheck(integrals, (values(generator), *ends, stop))
+
+
+def shifted(matrix: torch.Tensor, offset: torch.Tensor) -> torch.Tensor:
+    """A homogeneous matrix with something added to its translation."""
+    column = torch.cat([offset, offset.new_zeros(1)])[:, None]
+    return matrix + torch.cat([torch.zeros(4, 3, dtype=offset.dtype), column], dim=1)
+
+
+def test_gradient_by_pose_intrinsics_and_placement(generator):
+    """By the parts that may move freely: elsewhere a step would leave the rigid and the affine matrices."""
+    field = Field(values(generator).detach(), grid(SHAPE, (1.5, 0.8, 1.2), 40))
+
+    def integrals(camera_shift, zoom, volume_shift):
+        scale = torch.stack([zoom, zoom, zoom / zoom])[:, None]
+        camera = replace(
+            VIEW,
+            camera_from_world=shifted(VIEW.camera_from_world, camera_shift),
+            intrinsics=VIEW.intrinsics * scale,
+        )
+        return project(replace(field, ijk_from_world=shifted(field.ijk_from_world, volume_shift)), camera)
+
+    zero, other = (torch.zeros(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    one = torch.ones((), dtype=torch.float64, requires_grad=True)
+    assert gradcheck(integrals, (zero, one, other))
+
+
+def test_second_derivative_through_several_chunks(generator, monkeypatch):
+    monkeypatch.setattr(_reference, "_CHUNK_SAMPLES", 40)  # two rays at a time: recomputation is part of the test
+    affine, bundle = grid(SHAPE, (1.5, 0.8, 1.2), 40), Rays.from_camera(carm(1, 3, 3, (23, -31, 11)))
+    target = bundle.target.detach().requires_grad_()
+    field_values = values(generator).detach()[:1].requires_grad_()
+    assert gradgradcheck(lambda v, t: project(Field(v, affine), Rays(bundle.source, t)), (field_values, target))
+
+
+def test_routed_path_lengths_have_a_gradient_by_the_rays(generator):
+    labels = torch.randint(0, 3, SHAPE, generator=generator)
+    bundle = Rays.from_camera(VIEW)
+    target = bundle.target.detach().requires_grad_()
+    lengths = project(Field(None, grid(SHAPE, (1.5, 0.8, 1.2), 40), labels, 3), Rays(bundle.source, target))
+    (gradient,) = torch.autograd.grad(lengths.sum(), target)
+    assert torch.isfinite(gradient).all()
+    assert gradient.abs().max() > 0

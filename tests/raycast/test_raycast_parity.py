@@ -1,0 +1,163 @@
+"""The compiled backend against the reference, over random geometry, every build, any number of threads."""
+
+import importlib
+import multiprocessing
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raycast_scenes import carm, grid, noise
+from torch.testing import assert_close
+
+from deepdrr.camera import Camera
+from deepdrr.geometry import invert_rigid, rigid, rotation
+from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _cpu, interleaved, project
+from deepdrr.raycast._kernels import usable_builds
+
+ANGLE = st.floats(-180, 180)
+SIDE = st.one_of(st.just(1), st.integers(2, 40))
+SPACING = st.floats(0.2, 5.0)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(SIDE, SIDE, SIDE),
+    spacing=st.tuples(SPACING, SPACING, SPACING),
+    turn=ANGLE,
+    angles=st.tuples(ANGLE, ANGLE, ANGLE),
+    channels=st.integers(1, 5),
+    integration=st.sampled_from([Exact(), Step(mm=0.9)]),
+    seed=st.integers(0, 2**31),
+)
+def test_linear_agrees_with_the_reference(shape, spacing, turn, angles, channels, integration, seed):
+    assert_parity("linear", shape, spacing, turn, angles, channels, integration, seed)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(SIDE, SIDE, SIDE),
+    spacing=st.tuples(SPACING, SPACING, SPACING),
+    turn=st.floats(3, 87),
+    angles=st.tuples(st.floats(3, 87), st.floats(3, 87), ANGLE),
+    channels=st.integers(1, 5),
+    seed=st.integers(0, 2**31),
+)
+def test_exact_nearest_agrees_with_the_reference(shape, spacing, turn, angles, channels, seed):
+    """A ray in the very plane between two voxels has two right answers: these views avoid the grid's axes."""
+    assert_parity("nearest", shape, spacing, turn, angles, channels, Exact(), seed)
+
+
+def assert_parity(
+    interpolation: str,
+    shape: tuple[int, int, int],
+    spacing: tuple[float, float, float],
+    turn: float,
+    angles: tuple[float, float, float],
+    channels: int,
+    integration: Integration,
+    seed: int,
+) -> None:
+    """Float32 weights and sums: 1e-5 of the brightest pixel, the accuracy that the product promises."""
+    field = Field(noise((channels, *shape), torch.Generator().manual_seed(seed)), grid(shape, spacing, turn))
+    extent = sum(n * s for n, s in zip(shape, spacing, strict=True))
+    camera = carm(9, 13, min(extent, 400.0), angles)
+    how = {"interpolation": interpolation, "integration": integration}
+    reference = project(field, camera, backend="reference", **how)
+    compiled = project(field, camera, backend="cpu", **how)
+    assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.max()))
+
+
+def test_step_nearest_agrees_with_the_reference_but_for_samples_on_voxel_faces(generator):
+    """A sample within rounding of a face may fall to either voxel: one sample of one ray in a thousand."""
+    field = Field(noise((1, 30, 20, 25), generator), grid((30, 20, 25), (1.1, 1.3, 0.9), 20))
+    how = {"interpolation": "nearest", "integration": Step(mm=0.61)}
+    reference = project(field, carm(40, 40, 30), backend="reference", **how)
+    difference = (project(field, carm(40, 40, 30), backend="cpu", **how) - reference).abs()
+    assert float(difference.max()) <= 0.61
+    assert float((difference > 1e-4).float().mean()) < 2e-3
+
+
+@pytest.mark.parametrize("build", usable_builds())
+@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
+@pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7)], ids=["exact", "step"])
+def test_every_build_agrees(build, interpolation, integration, generator, monkeypatch):
+    # Odd sides: across an even number of voxels the middle one of an odd number of samples lies on a face.
+    field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
+    how = {"interpolation": interpolation, "integration": integration}
+    expected = project(field, carm(11, 14, 35), backend="reference", **how)
+    module = importlib.import_module(f"deepdrr._kernels_{build}")
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
+    result = project(field, carm(11, 14, 35), backend="cpu", **how)
+    # Float32, as above.
+    assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))
+
+
+def test_any_number_of_threads_gives_the_same_bits(generator):
+    field = Field(noise((3, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
+    camera = Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))])
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            results.append(project(field, camera, backend="cpu"))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_works_in_a_forked_worker_after_use_in_the_parent(generator):
+    field = Field(noise((1, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5)))
+    expected = project(field, carm(16, 16, 30), backend="cpu")
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        result = pool.apply_async(_project_in_worker, (field.values.numpy(), field.ijk_from_world.numpy())).get(
+            timeout=30
+        )
+    assert torch.equal(torch.from_numpy(result), expected)
+
+
+def _project_in_worker(values, ijk_from_world):
+    field = Field(torch.from_numpy(values), torch.from_numpy(ijk_from_world))
+    return project(field, carm(16, 16, 30), backend="cpu").numpy()
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_moving_the_volume_is_moving_the_camera_the_other_way(backend, generator):
+    values = noise((1, 20, 16, 12), generator).double() if backend == "reference" else noise((1, 20, 16, 12), generator)
+    field = Field(values, grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
+    camera = carm(11, 14, 35)
+    move = rigid(rotation((1, 2, 3), 33), (4, -3, 5))
+    moved_field = replace(field, ijk_from_world=field.ijk_from_world @ invert_rigid(move))
+    moved_camera = replace(camera, camera_from_world=camera.camera_from_world @ move)
+    still = project(field, moved_camera, backend=backend)
+    moved = project(moved_field, camera, backend=backend)
+    # The two transforms differ by float64 rounding; the float32 result rounds that up to its own last places.
+    assert_close(moved, still, rtol=1e-9 if backend == "reference" else 1e-5, atol=1e-5 if backend == "cpu" else 1e-9)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
+def test_batches_and_broadcast_rays_equal_one_view_at_a_time(backend, generator):
+    field = Field(noise((2, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
+    views = [carm(6, 7, 35, (angle, 10, 0)) for angle in (0, 30, 60, 90, 120, 150)]
+    one_by_one = torch.stack([project(field, view, backend=backend) for view in views])
+    batch = Rays.from_camera(Camera.stack(views))
+    assert torch.equal(project(field, Camera.stack(views), backend=backend), one_by_one)
+    two_axes = Rays(batch.source.reshape(2, 3, 6, 7, 3)[..., :1, :1, :], batch.target.reshape(2, 3, 6, 7, 3))
+    assert torch.equal(project(field, two_axes, backend=backend), one_by_one.reshape(2, 3, 2, 6, 7))
+    empty = Rays(batch.source[:0], batch.target[:0])
+    assert project(field, empty, backend=backend).shape == (0, 2, 6, 7)
+
+
+def test_interleaved_field_gives_the_same_bits(generator):
+    for channels in (1, 2, 3, 5):
+        field = Field(noise((channels, 9, 8, 7), generator), grid((9, 8, 7), (1.5, 0.8, 2.5), 40))
+        ready = interleaved(field)
+        assert interleaved(ready) is ready
+        assert torch.equal(ready.values, field.values)
+        assert torch.equal(project(ready, carm(6, 7, 20)), project(field, carm(6, 7, 20)))
