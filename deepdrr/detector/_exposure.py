@@ -1,0 +1,126 @@
+"""How many photons the open beam brings to each pixel."""
+
+import math
+from dataclasses import dataclass, fields
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.spectrum import Spectrum, air_kerma_ugy
+
+__all__ = ["Exposure", "equivalent_mas", "fluence_scale", "obliquity_factor"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """The exposure of one frame, stated in exactly one way.
+
+    The first two are those of the open beam (all filters, no patient) at the foot of the perpendicular from the
+    source to the detector; elsewhere on the detector they fall off as `obliquity_factor`.
+
+    Attributes:
+        photons_per_pixel: mean number of photons that reach the pixel.
+        air_kerma_ngy: air kerma at the detector, nGy. Mind that a dose quoted for a detector (10 to 50 nGy for a frame
+            of fluoroscopy, 2500 nGy for a radiograph) is meant behind the patient, whose trunk lets through less than
+            a hundredth of the open beam.
+        mas: tube load, mAs; the inverse-square law takes it to the detector.
+
+    Example:
+        >>> Exposure(air_kerma_ngy=50.0).air_kerma_ngy
+        50.0
+    """
+
+    photons_per_pixel: float | None = None
+    air_kerma_ngy: float | None = None
+    mas: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
+        if len(given) != 1:
+            raise ValueError(f"exposure must be exactly one of photons_per_pixel, air_kerma_ngy and mas, got {given}")
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, Real):
+                raise TypeError(f"{name} must be a number, got {value!r}")
+            if not math.isfinite(value) or value <= 0.0:
+                raise ValueError(f"{name} must be a positive finite number, got {value}")
+
+
+def fluence_scale(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> Tensor:
+    """Factor from the spectrum's photons (per mm² and mAs at 1 m) to photons per pixel in the open field.
+
+    A pixel of area A whose ray leaves the detector's normal by θ sees, for a tube load Q and a distance d of the
+    plane, Q A (1 m / d)² cos³θ: inverse square to the pixel (cos²θ) and the tilt of the pixel to its ray (cos θ).
+    The other two ways of stating an exposure fix the factor on the normal instead.
+
+    Args:
+        exposure: the exposure of the frame.
+        spectrum: the beam in the open field, with all filters.
+        camera: the geometry [...].
+
+    Returns:
+        float64 [..., H, W], mm²·mAs; differentiable in the camera.
+
+    Raises:
+        ValueError: for `mas` with an orthographic camera.
+    """
+    return _scale_on_normal(exposure, spectrum, camera)[..., None, None] * obliquity_factor(camera)
+
+
+def obliquity_factor(camera: Camera) -> Tensor:
+    """Open-field signal of each pixel relative to one on the detector's normal: cos³θ; 1 for parallel rays.
+
+    Args:
+        camera: the geometry [...].
+
+    Returns:
+        float64 [..., H, W], in (0, 1].
+    """
+    intrinsics = camera.intrinsics.double()
+    v = torch.arange(camera.height, device=intrinsics.device)[:, None] + 0.5
+    u = torch.arange(camera.width, device=intrinsics.device)[None, :] + 0.5
+    fx, skew, cx, fy, cy = (intrinsics[..., i, j, None, None] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
+    y = (v - cy) / fy
+    x = (u - cx - skew * y) / fx
+    factor = torch.ones_like(x + y) if camera.orthographic else (1.0 + x**2 + y**2) ** -1.5
+    return factor.expand(*camera.batch_shape, -1, -1)
+
+
+def equivalent_mas(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> Tensor:
+    """The tube load that gives this exposure at this distance, for a header or a log.
+
+    Args:
+        exposure: the exposure of the frame.
+        spectrum: the beam in the open field, with all filters.
+        camera: the geometry [...]; perspective.
+
+    Returns:
+        float64 [...], mAs.
+
+    Raises:
+        ValueError: for an orthographic camera.
+    """
+    return _scale_on_normal(exposure, spectrum, camera) / _scale_per_mas(camera)
+
+
+def _scale_on_normal(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> Tensor:
+    if exposure.mas is not None:
+        return exposure.mas * _scale_per_mas(camera)
+    if exposure.photons_per_pixel is not None:
+        per_photon = 1.0 / spectrum.photons.sum().to(camera.sdd_mm.device)
+        return (exposure.photons_per_pixel * per_photon).expand(camera.batch_shape)
+    assert exposure.air_kerma_ngy is not None  # the record holds exactly one of the three
+    kerma_ugy = air_kerma_ugy(spectrum).to(camera.sdd_mm.device)
+    return exposure.air_kerma_ngy * 1e-3 / kerma_ugy * _pixel_area_mm2(camera)
+
+
+def _scale_per_mas(camera: Camera) -> Tensor:
+    if camera.orthographic:
+        raise ValueError("mas needs a source at a distance; this camera is orthographic, state photons_per_pixel")
+    return _pixel_area_mm2(camera) * (1000.0 / camera.sdd_mm.double()) ** 2
+
+
+def _pixel_area_mm2(camera: Camera) -> Tensor:
+    between_rows, between_columns = camera.pixel_spacing_mm
+    return (between_rows * between_columns).double()
