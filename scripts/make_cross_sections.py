@@ -124,7 +124,7 @@ def element_rows(z: int) -> list[str]:
 def main(path: Path) -> None:
     """Write the table."""
     header = [
-        f"# Made by scripts/make_cross_sections.py from xraylib {version('xraylib')} (BSD): CS_Photo, CS_Compt, CS_Rayl.",
+        f"# Made by scripts/make_cross_sections.py from xraylib {version('xraylib')}: CS_Photo, CS_Compt, CS_Rayl.",
         "# Log-log interpolation between neighbours; an absorption edge is listed twice, below and above.",
         "# Columns: atomic number, energy in keV, then in cm2/g: photoelectric, Compton, Rayleigh, energy transfer.",
         "z,energy_kev,photo,compton,rayleigh,transfer",

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 ANGLES_DEG = tuple(range(6, 21, 2))
-KVPS = tuple(range(40, 151, 5))
+KVPS = tuple(range(40, 151, 2))
 CT_KVPS = tuple(range(70, 151, 10))
 MM2_PER_CM2 = 100.0
 

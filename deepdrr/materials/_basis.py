@@ -5,7 +5,7 @@ cortical bone. A tissue's :math:`\mu/\rho\,(E)` is written as :math:`\sum_m b_m 
 0`, the least-squares fit of the relative error over 20 to 150 keV. Attenuation in this range is close to
 two-dimensional (photoelectric, Compton); the third material keeps all coefficients positive.
 
-``python -m deepdrr.materials._basis`` prints the error of every tissue.
+``python scripts/report_materials.py`` prints the error of every tissue.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from deepdrr.materials._cross_sections import attenuation_matrix
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import material
-from deepdrr.materials._schneider import HU_NODES, rows
+from deepdrr.materials._schneider import rows
 
 __all__ = ["basis_error", "basis_materials", "basis_weights", "fit_basis"]
 
@@ -65,15 +65,3 @@ def _non_negative_least_squares(matrix: _Array, target: _Array) -> _Array:
                 best, best_residual = np.zeros(len(columns)), residual
                 best[list(subset)] = solution
     return best
-
-
-def _report() -> None:
-    names = [part.name for part in basis_materials()]
-    print("HU     " + "  ".join(f"{name:>13}" for name in names) + "   largest error 20-150 keV")
-    for hu, tissue, weights in zip(HU_NODES, rows(), basis_weights(), strict=True):
-        error = basis_error(tissue, basis_materials())
-        print(f"{hu:6.0f} " + "  ".join(f"{w:13.3f}" for w in weights) + f"   {100 * error:.3f} %")
-
-
-if __name__ == "__main__":
-    _report()

@@ -29,7 +29,7 @@ def mass_attenuation(
     """Mass attenuation coefficient µ/ρ of a material.
 
     Log-log interpolation of a table made from xraylib (``scripts/make_cross_sections.py``), never across an
-    absorption edge; within 0.2 % of NIST's tables from 5 to 150 keV. At an edge's own energy the value above the edge
+    absorption edge; within 0.21 % of NIST's tables from 10 to 150 keV. At an edge's own energy the value above the edge
     is given.
 
     Args:

@@ -122,14 +122,18 @@ class _SpectralSums(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         (grad,) = grads
         areas, mu, weights = ctx.saved_tensors
-        grad_areas = torch.empty_like(areas) if ctx.needs_input_grad[0] else None
-        grad_mu, grad_weights = torch.zeros_like(mu), torch.zeros_like(weights)
+        wanted = ctx.needs_input_grad
+        grad_areas = torch.empty_like(areas) if wanted[0] else None
+        grad_mu = torch.zeros_like(mu) if wanted[1] else None
+        grad_weights = torch.zeros_like(weights) if wanted[2] else None
         for b, piece in _pieces(areas):
             transmission = _transmission(areas[b, :, piece], mu)  # [E, n]
             out = grad[b, :, piece]
-            grad_weights += out @ transmission.T
+            if grad_weights is not None:
+                grad_weights += out @ transmission.T
             exponent = transmission.mul_(weights.T @ out).neg_()  # dL/d(Σ a µ), [E, n]
-            grad_mu += areas[b, :, piece] @ exponent.T
+            if grad_mu is not None:
+                grad_mu += areas[b, :, piece] @ exponent.T
             if grad_areas is not None:
                 grad_areas[b, :, piece] = mu @ exponent
         return grad_areas, grad_mu, grad_weights

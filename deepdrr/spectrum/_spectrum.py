@@ -91,8 +91,9 @@ class Spectrum:
 
     def __repr__(self) -> str:
         tube = f"{self.kvp:g} kVp, " if self.kvp is not None else ""
-        lit = self.energies_kev[self.photons > 0]
-        return f"Spectrum({self.description}: {tube}{float(lit[0]):g}-{float(lit[-1]):g} keV, {len(lit)} bins)"
+        photons = self.photons.detach()
+        mean = float((self.energies_kev * photons).sum() / photons.sum())
+        return f"Spectrum({self.description}: {tube}mean {mean:.4g} keV)"
 
 
 def monochromatic(energy_kev: float, photons: float = 1.0) -> Spectrum:
@@ -107,7 +108,7 @@ def monochromatic(energy_kev: float, photons: float = 1.0) -> Spectrum:
 
     Example:
         >>> monochromatic(60.0)
-        Spectrum(monochromatic: 60-60 keV, 1 bins)
+        Spectrum(monochromatic: mean 60 keV)
     """
     energies = torch.tensor([energy_kev], dtype=torch.float64)
     return Spectrum(energies, torch.tensor([photons], dtype=torch.float64), None, "monochromatic")
