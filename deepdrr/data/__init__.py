@@ -1,6 +1,8 @@
 """CT volumes: reading, checking, labels, placement in the room."""
 
+from deepdrr.data._describe import axes_code
+from deepdrr.data._labels import LabelMap
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data._volume import Volume
 
-__all__ = ["Scan", "Source", "Volume"]
+__all__ = ["LabelMap", "Scan", "Source", "Volume", "axes_code"]

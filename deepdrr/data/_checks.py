@@ -8,12 +8,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from deepdrr.data._scan import Scan
-from deepdrr.geometry import ArrayLike, check_affine
 
-__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "check_placed", "checked_scan"]
+__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan"]
 
 CheckHU = Literal["refuse", "warn", "off"]
 
@@ -54,11 +52,6 @@ def check_file(path: str | os.PathLike[str]) -> Path:
     if empty:
         raise ValueError(f"'{file}' is empty")
     return file
-
-
-def check_placed(affine: ArrayLike, name: str) -> Tensor:
-    """`check_affine`, with shape and values named in its sentence."""
-    return check_affine(affine, name)
 
 
 def check_choice(value: str, choices: object, name: str) -> None:

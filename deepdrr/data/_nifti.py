@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import check_file, check_placed
+from deepdrr.data._checks import check_file
 from deepdrr.data._scan import Scan, Source
-from deepdrr.geometry import ArrayLike
+from deepdrr.geometry import ArrayLike, check_affine
 
 __all__ = ["read_nifti"]
 
@@ -51,7 +51,7 @@ def read_nifti(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike |
 def _open(file: Path) -> Any:
     import nibabel
 
-    image: Any = nibabel.load(file)  # type: ignore[attr-defined]
+    image: Any = nibabel.load(file)
     if not isinstance(image, nibabel.Nifti1Pair):  # NIfTI-2 is a kind of it; Analyze, MGH and MINC are not
         raise ValueError(f"'{file}' must be a NIfTI file, got {type(image).__name__.removesuffix('Image')}")
     return image
@@ -67,13 +67,13 @@ def _affine(header: Any, file: Path, given: ArrayLike | None) -> Tensor:
     if placed and given is not None:
         raise ValueError(f"anatomical_from_ijk is for files without an affine, but '{file}' has its own")
     if given is not None:
-        return check_placed(given, "anatomical_from_ijk")
+        return check_affine(given, "anatomical_from_ijk")
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MM_PER_UNIT:
         raise ValueError(f"'{file}' gives lengths in the unknown unit code {unit}; metre, mm and micrometre are known")
     affine = torch.as_tensor(np.asarray(header.get_best_affine(), dtype=np.float64)).clone()
     affine[:3] *= _MM_PER_UNIT[unit]
-    return check_placed(affine, f"the affine of '{file}'")
+    return check_affine(affine, f"the affine of '{file}'")
 
 
 def _voxels(image: Any, file: Path) -> NDArray[np.float32]:

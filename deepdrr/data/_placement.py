@@ -35,12 +35,12 @@ class PlacedGrid:
         self,
         shape: tuple[int, int, int],
         anatomical_from_ijk: ArrayLike,
-        landmarks: Mapping[str, ArrayLike],
+        landmarks: Mapping[str, Tensor],
     ) -> None:
         self._shape = shape
         self._anatomical_from_ijk = check_affine(anatomical_from_ijk, "anatomical_from_ijk").clone()
         self._world_from_anatomical = torch.eye(4, dtype=torch.float64)
-        self._landmarks = {str(name): as_point(p, f"landmark {name!r}").clone() for name, p in landmarks.items()}
+        self._landmarks = dict(landmarks)
 
     # -- the grid in the patient -------------------------------------------------------------------------------------
 
@@ -92,7 +92,8 @@ class PlacedGrid:
     @property
     def world_from_ijk(self) -> Tensor:
         """Affine from voxel centres to the room, mm."""
-        return self._world_from_anatomical @ self._anatomical_from_ijk
+        product: Tensor = self._world_from_anatomical @ self._anatomical_from_ijk
+        return product
 
     @property
     def ijk_from_world(self) -> Tensor:
@@ -116,7 +117,7 @@ class PlacedGrid:
         Raises:
             ValueError: if there is no such landmark; near names are shown.
         """
-        return transform_points(self._world_from_anatomical, self._point(name, "name"))
+        return transform_points(self._world_from_anatomical, self._point(name))
 
     def orient_patient(
         self, *, head_first: bool = True, supine: bool = True, center: ArrayLike = (0.0, 0.0, 0.0)
@@ -151,7 +152,7 @@ class PlacedGrid:
             point_anatomical: RAS mm [3], or the name of a landmark.
             point_world: where it comes to lie, world mm [3].
         """
-        here = transform_points(self._world_from_anatomical, self._point(point_anatomical, "point_anatomical"))
+        here = transform_points(self._world_from_anatomical, self._point(point_anatomical))
         self.translate(as_point(point_world, "point_world") - here)
 
     def translate(self, vector_world: ArrayLike) -> None:
@@ -173,12 +174,12 @@ class PlacedGrid:
         fixed = self.center_in_world if center is None else as_point(center, "center")
         self._world_from_anatomical = rotation_about(axis, degrees, fixed) @ self._world_from_anatomical
 
-    def _point(self, point: ArrayLike | str, argument: str) -> Tensor:
+    def _point(self, point: ArrayLike | str) -> Tensor:
         """A point given by RAS coordinates or by a landmark's name."""
         if not isinstance(point, str):
-            return as_point(point, argument)
+            return as_point(point, "point_anatomical")
         if point in self._landmarks:
             return self._landmarks[point]
         near = get_close_matches(point, self._landmarks, n=3) or sorted(self._landmarks)[:5]
         known = f"did you mean {', '.join(map(repr, near))}?" if near else "the volume has no landmarks"
-        raise ValueError(f"{argument} must be the name of a landmark, got {point!r}; {known}")
+        raise ValueError(f"there is no landmark {point!r}; {known}")
