@@ -55,7 +55,7 @@ def rows() -> tuple[Material, ...]:
     tissues = []
     for hu, percent in _ROWS:
         fractions = {s: float(w) / 100 for s, w in zip(_ELEMENTS, percent.split(), strict=True) if float(w) > 0}
-        tissues.append(Material(f"Schneider tissue at {hu} HU", fractions, 1.0, "Schneider 2000, table 6"))
+        tissues.append(Material(f"Schneider tissue at {hu} HU", fractions, 1.0, "Schneider 2000"))
     return tuple(tissues)
 
 

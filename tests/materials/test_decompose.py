@@ -14,6 +14,7 @@ from deepdrr.materials import (
     linear_attenuation,
     material,
 )
+from deepdrr.materials import _decompose as implementation
 from deepdrr.materials._basis import basis_error, basis_materials
 from deepdrr.materials._schneider import rows
 
@@ -80,10 +81,11 @@ def test_metal_is_never_guessed() -> None:
     torch.testing.assert_close(found.values[2], expected, rtol=1e-3, atol=0)  # the table's last step, float32, goes on
 
 
-def test_shape_dtype_and_large_volumes_in_pieces() -> None:
-    hu = torch.linspace(-1000, 1500, 70 * 70 * 70).reshape(70, 70, 70)  # more than one piece
+def test_shape_dtype_and_large_volumes_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(implementation, "_CHUNK", 1000)
+    hu = torch.linspace(-1000, 1500, 20 * 30 * 40).reshape(20, 30, 40)  # 24 pieces
     found = decompose(hu)
-    assert found.values.shape == (3, 70, 70, 70)
+    assert found.values.shape == (3, 20, 30, 40)
     assert found.values.dtype == torch.float32
     torch.testing.assert_close(
         hu_of(Densities(found.materials, found.values.reshape(3, -1))), hu.reshape(-1), rtol=0, atol=1e-3

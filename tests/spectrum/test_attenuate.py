@@ -108,8 +108,3 @@ def test_negative_area_densities_on_request() -> None:
     assert float(found.photons) > 1
     with pytest.raises(ValueError, match="negative is 'clip'"):
         attenuate(torch.zeros(1, 1, 1), monochromatic(60.0), ["water"], negative="clip")  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def generator() -> torch.Generator:
-    return torch.Generator().manual_seed(0)
