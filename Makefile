@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find kernels -type f)
 
-.PHONY: demo test test-slow lint types setup clean
+.PHONY: demo test test-slow lint types install-check setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -21,6 +21,12 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+# What a user does: install into an empty environment, away from the source tree, and run the command.
+install-check:
+	rm -rf out/install && $(PYTHON) -m venv out/install
+	out/install/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt .
+	cd out/install && bin/deepdrr --help > help.txt && bin/deepdrr sample pelvis
 
 setup: $(VENV)/.installed $(VENV)/.built
 

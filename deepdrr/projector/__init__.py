@@ -2,6 +2,6 @@
 
 from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._materials import MaterialModel
-from deepdrr.projector._projector import OutputName, Positioned, Projector
+from deepdrr.projector._projector import DEFAULT_EXPOSURE, OutputName, Positioned, Projector
 
-__all__ = ["MaterialModel", "OutputName", "Positioned", "Projector", "check_clearance"]
+__all__ = ["DEFAULT_EXPOSURE", "MaterialModel", "OutputName", "Positioned", "Projector", "check_clearance"]

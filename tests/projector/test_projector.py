@@ -1,0 +1,225 @@
+"""The Projector on the bundled pelvis: what comes out, what it follows, what it refuses."""
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from deepdrr import MobileCArm, Volume, geo
+from deepdrr.camera import Camera
+from deepdrr.detector import EnergyIntegratingDetector, Exposure
+from deepdrr.projector import MaterialModel, Projector
+from deepdrr.raycast import Step
+from deepdrr.resources import resource_path
+
+PELVIS = resource_path("data/ct/pelvis.nii.gz")
+
+
+@pytest.fixture(scope="module")
+def scan() -> Volume:
+    """The pelvis on 6 mm voxels: small, and still a body."""
+    return Volume.from_nifti(PELVIS).resample(6.0)
+
+
+@pytest.fixture
+def ct(scan: Volume) -> Volume:
+    """The pelvis on the table, untouched by other tests."""
+    scan.world_from_anatomical = torch.eye(4, dtype=torch.float64)
+    scan.orient_patient(head_first=True, supine=True)
+    return scan
+
+
+def small(carm: MobileCArm | None = None, pixels: int = 48) -> Camera:
+    return (carm or MobileCArm()).camera.resized(pixels, pixels)
+
+
+def test_the_seed_example() -> None:
+    """As a newcomer writes it, at the C-arm's full resolution."""
+    carm = MobileCArm()
+    ct = Volume.from_nifti(PELVIS)
+    with Projector(ct, carm=carm) as projector:
+        ct.orient_patient(head_first=True, supine=True)
+        carm.move_to(alpha=30, beta=10, degrees=True)
+        image = projector()
+    assert image.shape == (1536, 1536)
+    assert image.dtype == torch.float32
+    assert bool((image > 0).all())
+    # 5 mAs at 80 kV bring about 1.5e5 photons of 50 keV to a pixel; 25 cm of a body pass a thousandth.
+    assert 1e2 < float(image.median()) < 1e6
+
+
+class TestOutputs:
+    def test_shapes_and_relations(self, ct: Volume) -> None:
+        with Projector(ct, carm=small()) as projector:
+            found = projector.project(
+                "area_densities",
+                "line_integrals",
+                "primary_photons",
+                "primary_energy",
+                "open_field",
+                "expected_image",
+                "image",
+                generator=torch.Generator().manual_seed(0),
+            )
+        assert found.pop("area_densities").shape == (3, 48, 48)
+        assert {tuple(t.shape) for t in found.values()} == {(48, 48)}
+        mean_energy = found["primary_energy"] / found["primary_photons"]
+        assert bool(((mean_energy > 40) & (mean_energy < 80)).all())  # an 80 kV beam, hardened
+        assert bool((found["expected_image"] < found["open_field"]).all())
+        assert bool((found["image"] != found["expected_image"]).any())
+
+    def test_one_call_is_the_same_as_several(self, ct: Volume) -> None:
+        with Projector(ct, carm=small()) as projector:
+            both = projector.project("line_integrals", "expected_image")
+            assert_close(both["expected_image"], projector(), rtol=0, atol=0)
+            assert_close(both["line_integrals"], projector.project("line_integrals")["line_integrals"], rtol=0, atol=0)
+
+    def test_noise_comes_from_the_generator_alone(self, ct: Volume) -> None:
+        with Projector(ct, carm=small()) as projector:
+            first, again, other = (projector(torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+        assert torch.equal(first, again)
+        assert not torch.equal(first, other)
+
+    def test_twice_the_exposure_is_twice_the_signal(self, ct: Volume) -> None:
+        once, twice = (Projector(ct, carm=small(), exposure=Exposure(mas=mas))() for mas in (1.0, 2.0))
+        assert_close(twice, 2 * once)
+
+    def test_a_detector_without_noise_needs_no_generator(self, ct: Volume) -> None:
+        quiet = EnergyIntegratingDetector(quantum_noise=False, electronic_noise_electrons=0.0)
+        with Projector(ct, carm=small(), detector=quiet) as projector:
+            found = projector.project("image", "expected_image")
+        assert torch.equal(found["image"], found["expected_image"])
+
+    def test_a_batch_is_its_members(self, ct: Volume) -> None:
+        views = [small(MobileCArm(alpha=a)) for a in (0, 30, -60)]
+        stack = Projector(ct, carm=Camera.stack(views))()
+        assert stack.shape == (3, 48, 48)
+        for image, view in zip(stack, views, strict=True):
+            assert_close(image, Projector(ct, carm=view)(), rtol=1e-6, atol=0)
+
+    def test_backends_and_integrations_agree(self, ct: Volume) -> None:
+        images = {
+            name: Projector(ct, carm=small(pixels=16), **choice)()  # type: ignore[arg-type]
+            for name, choice in {
+                "cpu": {"backend": "cpu"},
+                "reference": {"backend": "reference"},
+                "step": {"integration": Step(mm=0.5)},
+            }.items()
+        }
+        # Area densities agree to 1e-5 of about 45 g/cm², attenuation multiplies them by 0.2 cm²/g.
+        assert_close(images["cpu"], images["reference"], rtol=2e-4, atol=0)
+        assert_close(images["step"], images["cpu"], rtol=1e-2, atol=0)  # a midpoint rule of 0.5 mm in 6 mm voxels
+
+
+class TestLabels:
+    @pytest.fixture
+    def labelled(self, ct: Volume) -> Volume:
+        """Bone and the rest of the body, as ids 7 and 2."""
+        body = torch.where(ct.hu > 250, 7, torch.where(ct.hu > -400, 2, 0))
+        volume = Volume.from_array(
+            ct.hu, ct.anatomical_from_ijk, labels=body.to(torch.uint8), label_names={7: "bone", 2: "soft"}
+        )
+        volume.orient_patient()
+        return volume
+
+    def test_path_lengths_and_masks_by_name(self, labelled: Volume) -> None:
+        with Projector(labelled, carm=small()) as projector:
+            found = projector.project("label_path_lengths", "label_masks")
+            names = projector.label_names
+        assert names == ("soft", "bone")
+        soft, bone = found["label_path_lengths"]
+        assert float(soft[24, 24]) > 200.0  # the belly is some 380 mm thick
+        assert 0.0 < float(bone.max()) < 150.0
+        assert torch.equal(found["label_masks"], found["label_path_lengths"] > 0)
+
+    def test_a_label_of_metal(self, labelled: Volume) -> None:
+        """Voxels labelled bone, made of titanium: darker where they are, the same elsewhere."""
+        tissue = Projector(labelled, carm=small())
+        metal = Projector(labelled, carm=small(), materials=MaterialModel(by_label={7: "titanium"}))
+        mask = tissue.project("label_masks")["label_masks"][1]
+        ratio = metal() / tissue()
+        assert bool((ratio[mask] < 1.0).all())
+        assert float(ratio[mask].median()) < 0.5
+        # Linear interpolation lets a labelled voxel reach half a voxel beyond it.
+        assert float(ratio[~mask].median()) == pytest.approx(1.0, abs=1e-3)
+
+    def test_labels_are_needed(self, ct: Volume) -> None:
+        with pytest.raises(ValueError, match="no labels"):
+            Projector(ct, carm=small()).project("label_masks")
+        with pytest.raises(ValueError, match="label"):
+            Projector(ct, carm=small(), materials=MaterialModel(by_label={1: "titanium"}))()
+
+
+class TestFreshness:
+    def test_the_volume_and_the_arm_may_move(self, ct: Volume) -> None:
+        arm = MobileCArm()
+
+        class Binned:
+            @property
+            def camera(self) -> Camera:
+                return small(arm)
+
+        with Projector(ct, carm=Binned()) as projector:
+            still = projector()
+            arm.move_to(alpha=40)
+            turned = projector()
+            ct.rotate((0, 0, 1), -40)
+            arm.move_to(alpha=0)
+            follows = projector()
+        assert not torch.allclose(still, turned)
+        assert torch.equal(Projector(ct, carm=small())(), follows)
+
+    def test_written_voxels_are_seen(self, ct: Volume) -> None:
+        copy = Volume.from_array(ct.hu, ct.anatomical_from_ijk)
+        copy.orient_patient()
+        with Projector(copy, carm=small()) as projector:
+            before = projector()
+            copy.hu[:, :, 20:30] = 1000.0
+            after = projector()
+        assert float(after.mean()) < float(before.mean())
+
+
+class TestRefusals:
+    def test_source_in_the_patient(self, ct: Volume) -> None:
+        arm = MobileCArm(isocenter=(0, 500, 0))
+        with pytest.raises(ValueError, match="source must be outside the patient"):
+            Projector(ct, carm=small(arm))()
+
+    def test_detector_in_the_patient(self, ct: Volume) -> None:
+        arm = MobileCArm(isocenter=(0, -500, 0))
+        with pytest.raises(ValueError, match="detector must be outside the patient"):
+            Projector(ct, carm=small(arm))()
+
+    def test_a_miss_is_warned_of_and_gives_air(self, ct: Volume) -> None:
+        projector = Projector(ct, carm=small(MobileCArm(isocenter=(900, 0, 0))))
+        with pytest.warns(UserWarning, match=r"beam misses the volume.*reposition"):
+            found = projector.project("expected_image", "open_field")
+        assert_close(found["expected_image"].double(), found["open_field"], rtol=1e-6, atol=0)
+
+    def test_noise_without_a_generator(self, ct: Volume) -> None:
+        with pytest.raises(TypeError, match="generator"):
+            Projector(ct, carm=small()).project("image")
+
+    def test_unknown_outputs(self, ct: Volume) -> None:
+        with pytest.raises(ValueError, match=r"outputs must be among .*got \['photons'\]"):
+            Projector(ct, carm=small()).project("photons")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="got none"):
+            Projector(ct, carm=small()).project()
+
+    def test_wrong_types(self, ct: Volume) -> None:
+        with pytest.raises(TypeError, match=r"volume must be a deepdrr\.Volume, got str"):
+            Projector(str(PELVIS), carm=small())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"carm must be a Camera .*got tuple"):
+            Projector(ct, carm=(0, 0, 0))  # type: ignore[arg-type]
+
+    def test_a_picture_that_cannot_fit_names_the_bytes(self, ct: Volume) -> None:
+        with pytest.raises(MemoryError, match=r"takes \d+ bytes"):
+            Projector(ct, carm=small(pixels=200_000))()
+
+
+def test_prone_is_supine_turned(ct: Volume) -> None:
+    """A prone patient under the tube at 0° is a supine one at 180°, the picture turned by half."""
+    supine = Projector(ct, carm=small(MobileCArm()))()
+    ct.orient_patient(head_first=True, supine=False)
+    arm = MobileCArm(limits=None).camera.moved(geo.rotation_about((0, 0, 1), 180, (0, 0, 0)))
+    prone = Projector(ct, carm=arm.resized(48, 48))()
+    assert_close(prone, supine, rtol=1e-4, atol=0)
