@@ -1,0 +1,22 @@
+"""The `deepdrr` command and its subcommands."""
+
+from cyclopts import App
+
+from deepdrr._version import __version__
+from deepdrr.cli._config import fields_from_file
+from deepdrr.cli._info import info
+from deepdrr.cli._project import project
+from deepdrr.cli._sample import sample
+from deepdrr.cli._views import views
+
+__all__ = ["app"]
+
+app = App(
+    name="deepdrr",
+    version=__version__,
+    help="From a CT scan to the X-ray image a real C-arm would have recorded.",
+    config=fields_from_file,
+    default_parameter=None,
+)
+for _command in (project, views, info, sample):
+    app.command(_command)

@@ -1,0 +1,60 @@
+"""`--config file.yaml`: the same fields as the flags, which go before it."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App, ArgumentCollection
+from cyclopts.config import Dict
+
+__all__ = ["fields_from_file"]
+
+
+def fields_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Fill arguments that were not given as flags from the file named by ``--config``, if any.
+
+    Raises:
+        OSError: if the file cannot be read.
+        ValueError: if it is not YAML, not a mapping, or holds a field that the command does not have.
+    """
+    given = next((a for a in arguments if a.name == "--config"), None)
+    if given is None or not given.tokens:
+        return
+    path = Path(given.tokens[0].value)
+    names = sorted(a.name.removeprefix("--") for a in arguments if a.name.startswith("--") and a.name != "--config")
+    fields = {_known(key, names, path): _known_value(key, value) for key, value in _read(path).items()}
+    Dict(fields, use_commands_as_keys=False, source=str(path))(app, commands, arguments)
+
+
+def _read(path: Path) -> dict[Any, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"config must be a YAML file, '{path}' is not: {error}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError(f"config must hold fields and their values, '{path}' holds a {type(content).__name__}")
+    return content
+
+
+def _known(key: object, names: Sequence[str], path: Path) -> str:
+    """The flag's name of a field; hyphens and underscores are the same."""
+    name = str(key).replace("_", "-")
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=2)
+    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(names)}"
+    raise ValueError(f"unknown field {str(key)!r} in '{path}'; {advice}")
+
+
+def _known_value(key: object, value: object) -> object:
+    """A number, a word or a list of them; a mapping (``filter: {copper: 0.1}``) is a list of ``copper=0.1``."""
+    if isinstance(value, dict):
+        return [f"{name}={number}" for name, number in value.items()]
+    if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):
+        raise ValueError(f"{key} must be a value or a flat list of values, got {value!r}")
+    return value

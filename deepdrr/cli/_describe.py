@@ -1,0 +1,28 @@
+"""Sentences about a geometry and a beam, for logs."""
+
+from deepdrr.camera import Camera
+from deepdrr.detector import Exposure, equivalent_mas, fluence_scale
+from deepdrr.spectrum import Spectrum, air_kerma_ugy, half_value_layer
+
+__all__ = ["describe_beam", "describe_camera", "describe_exposure"]
+
+
+def describe_camera(camera: Camera) -> str:
+    """Distance and pixels of an unbatched camera."""
+    rows, columns = (float(spacing) for spacing in camera.pixel_spacing_mm)
+    size = f"{rows:.4g} mm" if abs(rows - columns) < 1e-6 * rows else f"{rows:.4g} × {columns:.4g} mm"
+    return f"source to detector {float(camera.sdd_mm):g} mm, {camera.height}×{camera.width} pixels of {size}"
+
+
+def describe_beam(spectrum: Spectrum) -> str:
+    """Voltage, filters and half-value layer."""
+    hvl = float(half_value_layer(spectrum))
+    return f"{spectrum.kvp:g} kV, {spectrum.description}, half-value layer {hvl:.2f} mm Al"
+
+
+def describe_exposure(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> str:
+    """Tube load, and what it brings to the middle of the detector with nothing in the beam."""
+    mas = equivalent_mas(exposure, spectrum, camera)
+    photons = float((fluence_scale(exposure, spectrum, camera) * spectrum.photons.sum()).max())
+    kerma_ugy = float(mas) * float(air_kerma_ugy(spectrum)) * (1000.0 / float(camera.sdd_mm)) ** 2
+    return f"{float(mas):.3g} mAs: {photons:,.0f} photons per pixel and {kerma_ugy:.3g} µGy at the detector, open field"

@@ -1,0 +1,120 @@
+"""`main`: parses the arguments, runs the command, and turns every failure into a sentence and an exit code."""
+
+import os
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import TextIO
+
+from cyclopts import CycloptsError
+
+from deepdrr.cli._app import app
+
+__all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main"]
+
+EXIT_FAULT = 1  # an error that the package did not foresee
+EXIT_BAD_INPUT = 2  # wrong usage, or an input that is refused
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+# What the package raises for input that it refuses.
+_REFUSALS = (CycloptsError, ValueError, TypeError, OSError, MemoryError, ImportError)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words behind ``deepdrr``; those of the process by default. ``--debug`` anywhere among them, or
+            DEEPDRR_DEBUG=1 in the environment, shows tracebacks.
+
+    Returns:
+        Exit code: 0 done, 1 a fault of the program, 2 wrong usage or refused input, 130 interrupted.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words or os.environ.get("DEEPDRR_DEBUG", "") not in ("", "0")
+    words = [word for word in words if word != "--debug"]
+    try:
+        with _warnings_as_sentences(), _termination_as_exit():
+            _run(words)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _failed("interrupted; no half-written file was left behind", EXIT_INTERRUPTED, debug)
+    except BrokenPipeError:  # the reader of a pipe has gone: nothing is wrong and nobody listens
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except _REFUSALS as error:
+        return _failed(f"error: {sentence(error)}", EXIT_BAD_INPUT, debug)
+    except Exception as error:
+        return _failed(*_unforeseen(error), debug)
+    return 0
+
+
+def sentence(error: BaseException) -> str:
+    """The message of an exception on one line, without the quotes and numbers that Python puts around some."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.strerror[:1].lower()}{error.strerror[1:]}: '{error.filename}'"
+    text = " ".join(str(error).split())
+    return text or type(error).__name__
+
+
+def _run(words: list[str]) -> None:
+    command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+    command(*bound.args, **bound.kwargs)
+
+
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    text = sentence(error)
+    if "allocate memory" in text or "not enough memory" in text:  # torch raises these as RuntimeError
+        return f"error: the memory of this machine does not suffice: {text}", EXIT_BAD_INPUT
+    report = "this is a fault of deepdrr, please report it with the output of DEEPDRR_DEBUG=1"
+    return f"error: {type(error).__name__}: {text} ({report})", EXIT_FAULT
+
+
+def _failed(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"deepdrr: {message}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Show each warning once, as a line without source code around it."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        print(f"deepdrr: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = show
+        yield
+
+
+@contextmanager
+def _termination_as_exit() -> Iterator[None]:
+    """Let SIGTERM unwind the stack, so that temporary files are removed."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, leave)
+    except ValueError:  # not in the main thread: signals are somebody else's
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,164 @@
+"""The flags of the commands, as records: what a command needs in one, what several share once."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+
+__all__ = [
+    "BeamOptions",
+    "DetectorOptions",
+    "DisplayOptions",
+    "ExposureOptions",
+    "ModelOptions",
+    "PatientOptions",
+    "PoseOptions",
+    "TechniqueOptions",
+]
+
+# `--kvp`, not `--beam.kvp`; and no `--empty-filter` beside each flag that may be repeated.
+_FLAT: dict[str, Any] = {"name": "*", "negative_iterable": ()}
+# Flags that may be repeated: their default is shown as one would write it.
+Words = Annotated[tuple[str, ...], Parameter(show_default=" ".join)]
+OptionalWords = Annotated[tuple[str, ...], Parameter(show_default=False)]
+
+Point = Annotated[tuple[float, float, float], Parameter(negative=())]
+Range = Annotated[tuple[float, float], Parameter(negative=())]
+
+
+@Parameter(**_FLAT, group=Group("Patient", sort_key=1))
+@dataclass(frozen=True)
+class PatientOptions:
+    """The CT and how it is read."""
+
+    labels: Path | None = None
+    """Label map (NIfTI, NRRD, MHA) of the same patient, on its own grid or the CT's."""
+    label_names: OptionalWords = ()
+    """Name of a label as LABEL=NAME, repeated for several, or one CSV file with the columns id and name."""
+    landmarks: Path | None = None
+    """JSON file of named points: frame RAS, unit mm, and points, a mapping from names to R, A, S."""
+    series: str | None = None
+    """Series of a DICOM folder: its number, description or SeriesInstanceUID; needed where there are several."""
+    repair: Literal["resample", "shear"] | None = None
+    """Mend uneven slices (resample) or a tilted gantry (shear); both are refused otherwise."""
+    check_hu: Literal["refuse", "warn", "off"] = "refuse"
+    """What to do where the numbers do not look like HU."""
+
+
+@Parameter(**_FLAT, group=Group("C-arm", sort_key=2))
+@dataclass(frozen=True)
+class PoseOptions:
+    """Where the C-arm stands, about a patient lying head first and supine."""
+
+    view: str | None = None
+    """Named view, e.g. AP, left-lateral, inlet; AP unless angles are given. deepdrr views shows them."""
+    alpha: float | None = None
+    """Positioner primary angle, degrees, LAO positive; 0 has the tube under the table."""
+    beta: float | None = None
+    """Positioner secondary angle, degrees, cranial positive."""
+    gamma: float | None = None
+    """Rotation of the detector about the beam, degrees."""
+    isocenter: Point | None = None
+    """Point of the patient at the isocenter: R A S, mm, in the CT file's own coordinates. [default: the CT's centre]"""
+    landmark: str | None = None
+    """Landmark at the isocenter, in the place of a point."""
+    viewed_from: Literal["detector", "source"] | None = None
+    """Side from which the picture is seen. [default: the view's; detector for angles]"""
+
+
+@Parameter(**_FLAT, group=Group("Detector", sort_key=3))
+@dataclass(frozen=True)
+class DetectorOptions:
+    """Distances and detector; a preset, changed by what else is given."""
+
+    geometry: str = "mobile"
+    """Preset: mobile, mobile intensifier, angiography, radiography table, radiography wall."""
+    sdd_mm: float | None = None
+    """Source-to-detector distance, mm."""
+    sid_mm: float | None = None
+    """Source-to-isocenter distance, mm."""
+    height: int | None = None
+    """Detector rows."""
+    width: int | None = None
+    """Detector columns."""
+    pixel_mm: float | None = None
+    """Side of a pixel, mm."""
+    binning: int = 1
+    """Read this many by this many pixels out as one."""
+
+
+@Parameter(**_FLAT, group=Group("Beam", sort_key=4))
+@dataclass(frozen=True)
+class BeamOptions:
+    """The tube and its filters."""
+
+    kvp: float = 80.0
+    """Tube voltage, kV, 40 to 150."""
+    filter: Words = ("aluminium=3", "copper=0.1")
+    """Filter as MATERIAL=MM, repeated for several; "none" for a bare anode."""
+    anode_angle_deg: float = 10.0
+    """Angle of the tungsten anode, 6 to 20 degrees."""
+
+
+@Parameter(**_FLAT, group=Group("Exposure and noise", sort_key=5))
+@dataclass(frozen=True)
+class ExposureOptions:
+    """How many photons; one of the three."""
+
+    mas: float | None = None
+    """Tube load, mAs."""
+    photons: float | None = None
+    """Photons per pixel in the open field."""
+    air_kerma_ngy: float | None = None
+    """Air kerma at the detector in the open field, nGy."""
+    seed: int = 0
+    """Seed of the noise: the same seed gives the same image."""
+    noise: bool = True
+    """Quantum and electronic noise; without it the mean."""
+
+
+@Parameter(**_FLAT, group=Group("Computation", sort_key=6))
+@dataclass(frozen=True)
+class ModelOptions:
+    """How HU become materials, and how rays are integrated."""
+
+    materials: Literal["continuous", "three_class"] = "continuous"
+    """HU to materials: a continuous scale, or air, soft tissue and bone by thresholds."""
+    label_materials: OptionalWords = ()
+    """Material that fills a label, as LABEL=MATERIAL, e.g. 3=titanium; repeated for several."""
+    ct_kvp: float | None = None
+    """Tube voltage of the CT scan, kV. [default: the header's, or 120]"""
+    step_mm: float | None = None
+    """Sample the rays at this distance, mm. [default: exact integration]"""
+    backend: str = "auto"
+    """auto, cpu (compiled) or reference (PyTorch, float64)."""
+    threads: int | None = None
+    """Threads. [default: all cores]"""
+
+
+@Parameter(**_FLAT, group=Group("Picture (PNG and DICOM)", sort_key=7))
+@dataclass(frozen=True)
+class DisplayOptions:
+    """How raw values become grey values."""
+
+    window: Range | None = None
+    """Attenuation −ln(I/I0) shown as the two ends of the grey scale. [default: automatic]"""
+    polarity: Literal["bone_white", "bone_black"] = "bone_white"
+    """Radiograph or fluoroscope."""
+    contrast: float = 1.0
+    """Exponent of the grey values (the picture's gamma)."""
+    clahe: float | None = None
+    """Clip limit of local contrast equalisation, e.g. 0.01. [default: off]"""
+    bits: Literal[8, 16] = 8
+    """Depth of a PNG."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class TechniqueOptions:
+    """How an image is taken and computed, whatever the pose."""
+
+    beam: BeamOptions = field(default_factory=BeamOptions)
+    exposure: ExposureOptions = field(default_factory=ExposureOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)

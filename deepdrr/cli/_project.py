@@ -1,0 +1,69 @@
+"""`deepdrr project`: one X-ray image of a CT."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from deepdrr.cli._describe import describe_beam, describe_camera, describe_exposure
+from deepdrr.cli._options import DetectorOptions, DisplayOptions, PatientOptions, PoseOptions, TechniqueOptions
+from deepdrr.cli._output import Product, Quantity, check_files, needed, write
+from deepdrr.cli._scene import camera, generator, load, pose_name, projector
+from deepdrr.cli._status import say, stage
+
+__all__ = ["ProjectOptions", "project"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ProjectOptions:
+    """What is X-rayed, from where and how."""
+
+    patient: PatientOptions = field(default_factory=PatientOptions)
+    pose: PoseOptions = field(default_factory=PoseOptions)
+    detector: DetectorOptions = field(default_factory=DetectorOptions)
+    technique: TechniqueOptions = field(default_factory=TechniqueOptions)
+
+
+_DEFAULTS, _DISPLAY = ProjectOptions(), DisplayOptions()
+
+
+def project(
+    file: Path,
+    *,
+    out: Annotated[tuple[Path, ...], Parameter(negative=())],
+    quantity: Quantity = "image",
+    options: ProjectOptions = _DEFAULTS,
+    display: DisplayOptions = _DISPLAY,
+    config: Path | None = None,
+) -> None:
+    """Take one X-ray image of a CT.
+
+    Args:
+        file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
+        out: File to write; repeat it for several of the same exposure. A .png is the picture as displayed, .tiff and
+            .npy hold the raw values, .dcm is a DICOM X-ray image.
+        quantity: What to write. image: keV absorbed per pixel, with noise; expected_image: its mean; line_integrals:
+            of the attenuation at the beam's mean energy; area_densities: g/cm² per material; primary_photons and
+            primary_energy (keV) per pixel; open_field: keV per pixel without patient; label_path_lengths: mm per label;
+            label_masks: 0 or 1 per label.
+        config: YAML file with the same fields as these flags; a flag goes before the file.
+    """
+    check_files(out, quantity)
+    view = camera(options.pose, options.detector)
+    with stage(f"reading {file}"):
+        volume = load(file, options.patient, options.pose.isocenter or options.pose.landmark)
+    say("CT", volume)
+    source = projector(volume, view, options.technique)
+    say("C-arm", f"{pose_name(options.pose)}, {describe_camera(view)}")
+    beam = source.technique.spectrum
+    say("beam", describe_beam(beam))
+    say("exposure", describe_exposure(source.technique.exposure, beam, view))
+    noise = generator(options.technique.exposure)
+    with stage("casting rays"):
+        results = source.project(*needed(quantity), generator=noise)
+    product = Product(quantity, results, source, view)
+    for path in out:
+        for written in write(path, product, display):
+            say("wrote", written)

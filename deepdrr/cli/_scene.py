@@ -1,0 +1,172 @@
+"""From the records of flags to the objects of the other rooms."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from deepdrr.camera import Camera
+from deepdrr.cli._options import (
+    BeamOptions,
+    DetectorOptions,
+    ExposureOptions,
+    ModelOptions,
+    PatientOptions,
+    Point,
+    PoseOptions,
+    TechniqueOptions,
+)
+from deepdrr.data import Volume
+from deepdrr.detector import EnergyIntegratingDetector, Exposure
+from deepdrr.device import CArmGeometry, CArmPose, geometry, view
+from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector
+from deepdrr.raycast import Exact, Step
+from deepdrr.spectrum import Spectrum, tungsten_spectrum
+
+__all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read"]
+
+DEFAULT_VIEW = "AP"
+
+
+def carm_geometry(options: DetectorOptions) -> CArmGeometry:
+    """The preset with what was given in its place, then binned."""
+    names = ("sdd_mm", "sid_mm", "height", "width", "pixel_mm")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    chosen = replace(geometry(options.geometry), **given)
+    if options.binning < 1 or chosen.height % options.binning or chosen.width % options.binning:
+        size = f"{chosen.height} rows and {chosen.width} columns"
+        raise ValueError(f"binning must be a positive integer that divides {size}, got {options.binning}")
+    return chosen.binned(options.binning)
+
+
+def camera(pose: PoseOptions, options: DetectorOptions) -> Camera:
+    """The camera of a named view or of angles, about the isocenter at the world's origin.
+
+    Raises:
+        ValueError: if both a view and angles are given.
+    """
+    if pose.isocenter is not None and pose.landmark is not None:
+        raise ValueError(f"give an isocenter or a landmark, not both: got {pose.isocenter} and {pose.landmark!r}")
+    angles = {"alpha": pose.alpha, "beta": pose.beta, "gamma": pose.gamma}
+    given = [f"--{name} {value:g}" for name, value in angles.items() if value is not None]
+    if pose.view is not None and given:
+        raise ValueError(f"give a view or angles, not both: got --view {pose.view} and {' '.join(given)}")
+    if given:
+        stand = CArmPose(pose.alpha or 0.0, pose.beta or 0.0, pose.gamma or 0.0)
+        return carm_geometry(options).camera(stand, viewed_from=pose.viewed_from or "detector")
+    chosen = view(pose.view or DEFAULT_VIEW)
+    return carm_geometry(options).camera(chosen.pose(), viewed_from=pose.viewed_from or chosen.viewed_from)
+
+
+def pose_name(pose: PoseOptions) -> str:
+    """What the log calls the pose."""
+    if (pose.alpha, pose.beta, pose.gamma) == (None, None, None):
+        return view(pose.view or DEFAULT_VIEW).name
+    return f"alpha {pose.alpha or 0:g}°, beta {pose.beta or 0:g}°, gamma {pose.gamma or 0:g}°"
+
+
+def read(file: Path, options: PatientOptions) -> Volume:
+    """The CT, its labels and landmarks, in the frame of the file."""
+    return Volume.from_file(
+        file,
+        labels=options.labels,
+        label_names=_label_names(options.label_names),
+        landmarks=options.landmarks,
+        series=options.series,
+        repair=options.repair,
+        check_hu=options.check_hu,
+    )
+
+
+def load(file: Path, options: PatientOptions, isocenter: Point | str | None = None) -> Volume:
+    """The CT lying head first and supine, with its centre, a point or a landmark of it at the world's origin."""
+    volume = read(file, options)
+    volume.orient_patient(head_first=True, supine=True)
+    if isocenter is not None:
+        volume.place(isocenter, (0.0, 0.0, 0.0))
+    return volume
+
+
+def projector(volume: Volume, view: Camera, options: TechniqueOptions) -> Projector:
+    """The projector that takes this technique's images of a volume."""
+    if options.model.threads is not None:
+        torch.set_num_threads(options.model.threads)
+    return Projector(
+        volume,
+        carm=view,
+        spectrum=spectrum(options.beam),
+        exposure=exposure(options.exposure),
+        detector=detector(options.exposure),
+        materials=material_model(options.model),
+        integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
+        backend=options.model.backend,
+    )
+
+
+def material_model(options: ModelOptions) -> MaterialModel:
+    """How HU and labels become materials."""
+    fills = _by_label(options.label_materials, "label_materials")
+    return MaterialModel(method=options.materials, ct_kvp=options.ct_kvp, by_label=fills)
+
+
+def generator(options: ExposureOptions) -> torch.Generator:
+    """The source of the noise."""
+    return torch.Generator().manual_seed(options.seed)
+
+
+def spectrum(options: BeamOptions) -> Spectrum:
+    """The beam of the tube behind its filters."""
+    given = {} if options.filter == ("none",) else pairs(options.filter, "filter")
+    filters = tuple((name, _number(value, "filter")) for name, value in given.items())
+    return tungsten_spectrum(options.kvp, anode_angle_deg=options.anode_angle_deg, filters=filters)
+
+
+def exposure(options: ExposureOptions) -> Exposure:
+    """The exposure that was given, or the projector's own default."""
+    if (options.mas, options.photons, options.air_kerma_ngy) == (None, None, None):
+        return DEFAULT_EXPOSURE
+    return Exposure(mas=options.mas, photons_per_pixel=options.photons, air_kerma_ngy=options.air_kerma_ngy)
+
+
+def detector(options: ExposureOptions) -> EnergyIntegratingDetector:
+    """The default panel, or one without noise."""
+    if options.noise:
+        return EnergyIntegratingDetector()
+    return EnergyIntegratingDetector(quantum_noise=False, electronic_noise_electrons=0.0)
+
+
+def pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
+    """``("a=1", "b=2")`` → ``{"a": "1", "b": "2"}``.
+
+    Raises:
+        ValueError: for a word without ``=``, or a name that stands twice.
+    """
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = (part.strip() for part in word.partition("="))
+        if not equals or not name or not value:
+            raise ValueError(f"{flag} must be NAME=VALUE, got {word!r}")
+        if name in found:
+            raise ValueError(f"{flag} names {name!r} twice, got {' '.join(words)}")
+        found[name] = value
+    return found
+
+
+def _number(text: str, flag: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{flag} must be MATERIAL=MM with a number of mm, got {text!r}") from None
+
+
+def _label_names(words: tuple[str, ...]) -> dict[int, str] | Path | None:
+    if len(words) == 1 and "=" not in words[0]:
+        return Path(words[0])
+    return _by_label(words, "label_names") or None
+
+
+def _by_label(words: tuple[str, ...], flag: str) -> dict[int, str]:
+    found = pairs(words, flag)
+    if wrong := [label for label in found if not label.isdecimal()]:
+        raise ValueError(f"{flag} must be LABEL=… with an integer label, got {wrong[0]!r}")
+    return {int(label): value for label, value in found.items()}

@@ -1,0 +1,36 @@
+"""What a command says while it works: facts on standard output, progress on standard error."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+__all__ = ["progress", "say", "stage"]
+
+Item = TypeVar("Item")
+
+
+def say(what: str, text: object) -> None:
+    """One fact, its name in a column of its own."""
+    print(f"{what:<10}{text}")
+
+
+@contextmanager
+def stage(text: str) -> Iterator[None]:
+    """A spinner with a text while the block runs; nothing where nobody looks at a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(f"{text} …"):
+        yield
+
+
+def progress(items: Sequence[Item], text: str) -> Iterator[Item]:
+    """Go through items behind a progress bar that is gone at the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        yield from bar.track(items, description=text)

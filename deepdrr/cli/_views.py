@@ -1,0 +1,77 @@
+"""`deepdrr views`: the named views of a CT on one sheet."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from cyclopts import Parameter
+
+from deepdrr.cli._options import DetectorOptions, DisplayOptions, PatientOptions, Point, PoseOptions, TechniqueOptions
+from deepdrr.cli._output import check_files, picture
+from deepdrr.cli._scene import camera, generator, load, projector
+from deepdrr.cli._sheet import contact_sheet
+from deepdrr.cli._status import progress, say, stage
+from deepdrr.device import VIEWS
+from deepdrr.device import view as named_view
+from deepdrr.io import write_png
+
+__all__ = ["ViewsOptions", "views"]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class SheetDetectorOptions(DetectorOptions):
+    """A detector of a few hundred pixels: a sheet holds many pictures."""
+
+    binning: int = 4
+    """Read this many by this many pixels out as one."""
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class ViewsOptions:
+    """What is X-rayed and how."""
+
+    patient: PatientOptions = field(default_factory=PatientOptions)
+    detector: SheetDetectorOptions = field(default_factory=SheetDetectorOptions)
+    technique: TechniqueOptions = field(default_factory=TechniqueOptions)
+
+
+_DEFAULTS, _DISPLAY = ViewsOptions(), DisplayOptions()
+
+
+def views(
+    file: Path,
+    *,
+    out: Path,
+    view: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    isocenter: Point | None = None,
+    options: ViewsOptions = _DEFAULTS,
+    display: DisplayOptions = _DISPLAY,
+    config: Path | None = None,
+) -> None:
+    """Make a contact sheet of named views.
+
+    Args:
+        file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
+        out: PNG file to write.
+        view: A view to show; repeat it for several. [default: all]
+        isocenter: Point of the patient at the isocenter: R A S, mm, in the CT file's own coordinates.
+        config: YAML file with the same fields as these flags; a flag goes before the file.
+    """
+    check_files((out,), "image", suffixes=(".png",))
+    chosen = [named_view(name) for name in view] or list(VIEWS.values())
+    cameras = [camera(PoseOptions(view=entry.name), options.detector) for entry in chosen]
+    with stage(f"reading {file}"):
+        volume = load(file, options.patient, isocenter)
+    say("CT", volume)
+    pictures: list[npt.NDArray[np.uint8]] = []
+    with projector(volume, cameras[0], options.technique) as source:
+        for stand in progress(cameras, "views"):
+            source.carm = stand
+            results = source.project("image", "open_field", generator=generator(options.technique.exposure))
+            pictures.append(picture("image", results, display))
+    write_png(contact_sheet(pictures, [entry.name for entry in chosen]), out)
+    say("wrote", f"{out}: {len(chosen)} views of {cameras[0].height}×{cameras[0].width} pixels")
