@@ -1,0 +1,218 @@
+"""`display`: from the raw signal to a picture. The only place that takes a logarithm or sets a window.
+
+The steps, each a function: `attenuation` (logarithm), `automatic_window`, window and CLAHE and gamma and polarity,
+`quantise`. Nothing is drawn at random, and no step knows of physics.
+"""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from deepdrr._extras import require
+
+__all__ = ["Picture", "attenuation", "automatic_window", "display", "quantise"]
+
+Picture = npt.NDArray[Any]  # uint8, uint16 or float32
+Values = npt.NDArray[np.float64]
+Image = Tensor | npt.ArrayLike
+
+Quantity = Literal["signal", "attenuation"]
+Polarity = Literal["bone_white", "bone_black"]
+Depth = Literal["uint8", "uint16", "float32"]
+
+_LEVELS: dict[str, type[np.uint8 | np.uint16]] = {"uint8": np.uint8, "uint16": np.uint16}
+_FLOOR = 1e-6  # of the open field; −ln gives 13.8, that of 60 cm of water
+_BLOCKS = 128  # along the shorter side, for statistics that noise does not stretch
+
+
+def display(
+    image: Image,
+    *,
+    quantity: Quantity = "signal",
+    open_field: Image | None = None,
+    window: tuple[float, float] | None = None,
+    polarity: Polarity = "bone_white",
+    gamma: float = 1.0,
+    clahe: float | None = None,
+    dtype: Depth = "uint8",
+) -> Picture:
+    """The picture of a raw image, or of line integrals, as a viewer would show it.
+
+    Args:
+        image: [..., H, W]; each picture of a stack has its own automatic window.
+        quantity: ``"signal"``: intensity or absorbed energy, of which the logarithm is taken; ``"attenuation"``:
+            line integrals or a logarithm already, more where more is in the way.
+        open_field: signal without the patient, a number or [..., H, W] (which also takes out the fall-off of the beam
+            toward the corners); for ``"signal"`` only. None: the brightest thousandth of each image.
+        window: (low, high) attenuation shown as the two ends of the grey scale; None: `automatic_window`.
+        polarity: ``"bone_white"`` as a radiograph, or ``"bone_black"`` as a fluoroscope.
+        gamma: exponent of the grey values, before the polarity; 1 for none.
+        clahe: clip limit of contrast-limited adaptive histogram equalisation, in (0, 1], e.g. 0.01; None for none.
+            Needs the extra ``clahe``.
+        dtype: ``"uint8"``, ``"uint16"`` (full range) or ``"float32"`` in [0, 1].
+
+    Returns:
+        NumPy array [..., H, W] on the CPU.
+
+    Raises:
+        ValueError: for an argument outside what is stated here, or an image with NaN or infinite pixels.
+        ImportError: if `clahe` is asked for and scikit-image is not installed.
+
+    Example:
+        >>> display([[100.0, 50.0, 1.0]], open_field=100.0, window=(0.0, math.log(100.0)))
+        array([[  0,  38, 255]], dtype=uint8)
+    """
+    _check_choice(polarity, ("bone_white", "bone_black"), "polarity")
+    _check_choice(dtype, (*_LEVELS, "float32"), "dtype")
+    _check_tone(window, gamma, clahe)
+    values, reference = _checked(image, quantity, open_field)
+    pictures = []
+    for plane, open_plane in zip(values, reference, strict=True):
+        dense = _log(plane, open_plane) if quantity == "signal" else plane
+        low, high = window or _window_of(plane, quantity, open_plane)
+        grey = np.clip((dense - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(dense)
+        grey = (grey if clahe is None else _equalised(grey, clahe)) ** gamma
+        pictures.append(quantise(1.0 - grey if polarity == "bone_black" else grey, dtype))
+    return np.stack(pictures).reshape(_to_numpy(image).shape)
+
+
+def attenuation(signal: Image, open_field: Image | None = None) -> Values:
+    """−ln(I / I₀), with I / I₀ no less than 1e-6: a pixel that no photon reached has no logarithm.
+
+    Args:
+        signal: I [..., H, W], any linear unit.
+        open_field: I₀ in the same unit, a number or [..., H, W]; None: the brightest thousandth of each image.
+
+    Returns:
+        float64 [..., H, W]; zero for an image without signal.
+
+    Raises:
+        ValueError: if `open_field` is not positive and finite, or an image has NaN or infinite pixels.
+    """
+    values, reference = _checked(signal, "signal", open_field)
+    planes = [_log(plane, open_plane) for plane, open_plane in zip(values, reference, strict=True)]
+    return np.stack(planes).reshape(_to_numpy(signal).shape)
+
+
+def automatic_window(
+    image: Image, *, quantity: Quantity = "signal", open_field: Image | None = None
+) -> tuple[float, float]:
+    """The window `display` takes for an image; to show several images alike, take it from one and give it to all.
+
+    It runs from the 5th to the 99.8th percentile of the attenuation in the patient, which is all with more than
+    three tenths of the greatest attenuation (where the open field is not known: more than a twentieth of the range):
+    neither the air beside the patient nor the thin ends of a cropped CT pull at it. The statistics are those of means
+    over blocks of pixels, so that noise does not stretch the window, and blocks without any signal do not count.
+
+    Args:
+        image: [H, W].
+        quantity: as in `display`.
+        open_field: as in `display`.
+
+    Returns:
+        (low, high), attenuation; equal for a constant image.
+
+    Raises:
+        ValueError: if `image` is a stack, or as in `display`.
+    """
+    values, reference = _checked(image, quantity, open_field)
+    if len(values) != 1:
+        raise ValueError(f"image must be one picture [H, W], got shape {_to_numpy(image).shape}")
+    return _window_of(values[0], quantity, reference[0])
+
+
+def quantise(grey: Values, dtype: Depth) -> Picture:
+    """Grey values in [0, 1] as integers over the full range, rounded to nearest, or as float32."""
+    if dtype == "float32":
+        return grey.astype(np.float32)
+    integer = _LEVELS[dtype]
+    return np.rint(grey * np.iinfo(integer).max).astype(integer)
+
+
+def _log(plane: Values, open_plane: Values | None) -> Values:
+    reference = _brightest(plane) if open_plane is None else open_plane
+    return np.asarray(-np.log(np.maximum(plane / reference, _FLOOR)))
+
+
+def _window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tuple[float, float]:
+    if quantity == "attenuation":
+        blocks = _block_means(plane)
+    else:
+        transmission = _block_means(plane / (_brightest(plane) if reference is None else reference))
+        alive = transmission[transmission > _FLOOR]
+        blocks = -np.log(alive) if alive.size else np.zeros(1)
+    bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
+    relative = quantity == "signal" and reference is None
+    patient = blocks[blocks > (bottom + 0.05 * (top - bottom) if relative else 0.3 * top)]
+    low, high = np.percentile(patient if patient.size else blocks, (5.0, 99.8))
+    return float(low), float(high)
+
+
+def _brightest(plane: Values) -> float:
+    """What stands in for an unknown open field; 1 for an image without signal."""
+    brightest = float(np.percentile(_block_means(plane), 99.9))
+    return brightest if brightest > 0.0 else 1.0
+
+
+def _block_means(plane: Values) -> Values:
+    """Means over square blocks, about `_BLOCKS` along the shorter side; a remainder at the far edges is left out."""
+    side = max(1, min(plane.shape) // _BLOCKS)
+    rows, columns = (n // side for n in plane.shape)
+    blocks: Values = plane[: rows * side, : columns * side].reshape(rows, side, columns, side).mean(axis=(1, 3))
+    return blocks
+
+
+def _equalised(grey: Values, clip_limit: float) -> Values:
+    exposure = require("skimage.exposure", "clahe", "adaptive histogram equalisation")
+    if grey.min() == grey.max():
+        return grey
+    equalised: Values = exposure.equalize_adapthist(grey, clip_limit=clip_limit, nbins=1024)
+    return np.clip(equalised, 0.0, 1.0)
+
+
+def _checked(image: Image, quantity: Quantity, open_field: Image | None) -> tuple[Values, list[Values] | list[None]]:
+    """The planes [N, H, W] of an image, and the open field [H, W] of each or None."""
+    _check_choice(quantity, ("signal", "attenuation"), "quantity")
+    values = _to_numpy(image)
+    if values.ndim < 2 or values.size == 0:
+        raise ValueError(f"image must be [..., H, W] with at least one pixel, got shape {values.shape}")
+    if wrong := int(np.count_nonzero(~np.isfinite(values))):
+        raise ValueError(f"image must be finite, got {wrong} pixels that are NaN or infinite")
+    planes = values.reshape(-1, *values.shape[-2:])
+    if open_field is None:
+        return planes, [None] * len(planes)
+    if quantity == "attenuation":
+        raise ValueError("open_field belongs to quantity='signal'; attenuation is relative to it already")
+    return planes, list(_checked_open_field(open_field, values.shape).reshape(planes.shape))
+
+
+def _checked_open_field(open_field: Image, shape: tuple[int, ...]) -> Values:
+    reference = _to_numpy(open_field)
+    if not (np.isfinite(reference) & (reference > 0)).all():
+        raise ValueError(f"open_field must be positive and finite, got {reference.min()} to {reference.max()}")
+    try:
+        return np.broadcast_to(reference, shape)
+    except ValueError as error:
+        raise ValueError(f"open_field must be a number or fit {shape}, got shape {reference.shape}") from error
+
+
+def _to_numpy(image: Image) -> Values:
+    array = image.detach().cpu().double().numpy() if isinstance(image, Tensor) else image
+    return np.asarray(array, dtype=np.float64)
+
+
+def _check_choice(value: str, choices: tuple[str, ...], name: str) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _check_tone(window: tuple[float, float] | None, gamma: float, clahe: float | None) -> None:
+    if window is not None and not (len(window) == 2 and -math.inf < window[0] < window[1] < math.inf):
+        raise ValueError(f"window must be (low, high) with low < high, both finite, got {window}")
+    if not 0.0 < gamma < math.inf:
+        raise ValueError(f"gamma must be positive and finite, got {gamma}")
+    if clahe is not None and not 0.0 < clahe <= 1.0:
+        raise ValueError(f"clahe must be a clip limit in (0, 1], or None, got {clahe}")
