@@ -6,6 +6,7 @@ from torch import Tensor
 from deepdrr.raycast._field import Field, interleaved, voxel_stride
 from deepdrr.raycast._integration import Exact
 from deepdrr.raycast._kernels import load_kernels, reason_not_loaded
+from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request
 
 __all__ = ["CpuBackend"]
@@ -85,8 +86,7 @@ def _flat_rays(request: Request) -> list[Tensor]:
 def _flat(tensor: Tensor, shape: torch.Size, components: int) -> Tensor:
     """[..., H, W, components] → [B, H, W, components]; an axis of stride 0 stays one."""
     batch, (height, width) = shape[:-2], shape[-2:]
-    shared = [s == 0 for s in tensor.stride()[:-1]]
-    small = tensor.detach()[tuple(slice(1) if once else slice(None) for once in shared)].double().contiguous()
+    small = unexpanded(tensor).double().contiguous()
     small = small.reshape((1,) * (len(shape) + 1 - small.dim()) + small.shape)
     if any(n != 1 for n in small.shape[:-3]):
         small = small.expand(*batch, *small.shape[-3:])

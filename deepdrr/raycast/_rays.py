@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 
-__all__ = ["Rays"]
+__all__ = ["Rays", "unexpanded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,8 @@ class Rays:
         for name, tensor in (("source", self.source), ("target", self.target), *self._limits):
             if not tensor.is_floating_point():
                 raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
-            if not bool(torch.isfinite(tensor.detach()).all()):
+            # A sum is NaN or infinite where one term is, and needs no buffer of the images' size.
+            if not bool(torch.isfinite(unexpanded(tensor).sum(dtype=torch.float64))):
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
         try:
             _ = self.shape
@@ -68,3 +69,9 @@ class Rays:
     @property
     def _limits(self) -> list[tuple[str, Tensor]]:
         return [(n, t) for n, t in (("start", self.start), ("stop", self.stop)) if t is not None]
+
+
+def unexpanded(tensor: Tensor) -> Tensor:
+    """A tensor without its repetitions: axes of stride 0 become 1 long, the last excepted. No gradient."""
+    repeated = [stride == 0 for stride in tensor.stride()[:-1]]
+    return tensor.detach()[tuple(slice(1) if once else slice(None) for once in repeated)]
