@@ -84,7 +84,7 @@ def _voxels(image: Any, file: Path) -> NDArray[np.float32]:
     shape = _shape_3d(proxy.shape, file)
     dtype = image.get_data_dtype()
     _check_scalar(dtype, file)
-    slope, intercept = _scaling(image.header, file)
+    slope, intercept = float(proxy.slope), float(proxy.inter)  # 1 and 0 for a slope that is 0, NaN or infinite
     plane = shape[0] * shape[1]
     slices = max(1, _SLAB_BYTES // (plane * dtype.itemsize))
     out = np.empty(shape, dtype=np.float32)
@@ -114,16 +114,6 @@ def _check_scalar(dtype: np.dtype[Any], file: Path) -> None:
         raise ValueError(f"'{file}' must hold CT numbers, got colour voxels ({'/'.join(dtype.fields)})")
     if dtype.kind not in "iuf":
         raise ValueError(f"'{file}' must hold real numbers, got voxels of type {dtype}")
-
-
-def _scaling(header: Any, file: Path) -> tuple[float, float]:
-    """Slope and intercept; a slope of 0 or NaN means unscaled (NIfTI-1 standard)."""
-    slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
-    if slope == 0.0 or np.isnan(slope):
-        return 1.0, 0.0
-    if not np.isfinite(slope) or not np.isfinite(intercept):
-        raise ValueError(f"'{file}' must have a finite scale, got slope {slope} and intercept {intercept}")
-    return slope, intercept
 
 
 @contextmanager

@@ -92,13 +92,13 @@ class PlacedGrid:
     @property
     def world_from_ijk(self) -> Tensor:
         """Affine from voxel centres to the room, mm."""
-        product: Tensor = self._world_from_anatomical @ self._anatomical_from_ijk
-        return product
+        return self._world_from_anatomical @ self._anatomical_from_ijk
 
     @property
     def ijk_from_world(self) -> Tensor:
         """Inverse of `world_from_ijk`."""
-        return torch.linalg.inv(self.world_from_ijk)
+        inverse: Tensor = torch.linalg.inv(self.world_from_ijk)
+        return inverse
 
     @property
     def center_in_world(self) -> Tensor:

@@ -1,0 +1,169 @@
+"""Label maps come to lie on the CT's grid, or are refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from volume_phantoms import GRIDS, SHAPE, ramp, volume, write_nifti
+
+from deepdrr import Volume
+from deepdrr.data import LabelMap
+from deepdrr.geometry import transform_points, translation
+
+LABELS = (np.arange(210) % 7).reshape(SHAPE)
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "float", "map", "file"])
+def test_labels_on_the_grid_are_kept(kind: str, tmp_path: Path) -> None:
+    labels: Any = {
+        "array": LABELS,
+        "tensor": torch.from_numpy(LABELS),
+        "float": LABELS.astype(np.float64),
+        "map": LabelMap(LABELS, GRIDS["oblique"]),
+        "file": write_nifti(tmp_path / "labels.nii.gz", LABELS.astype(np.uint8), GRIDS["oblique"]),
+    }[kind]
+    ct = volume("oblique", labels=labels, label_names={1: "femur_left"})
+    assert ct.labels.dtype == torch.uint8
+    assert torch.equal(ct.labels, torch.from_numpy(LABELS).to(torch.uint8))
+    assert ct.label_names == {1: "femur_left"}
+    assert "labels up to 6, 1 named" in repr(ct)
+
+
+def test_many_labels_need_more_bits() -> None:
+    assert volume(labels=LABELS + 300).labels.dtype == torch.int16
+
+
+@pytest.mark.parametrize("ct_grid", GRIDS)
+@pytest.mark.parametrize("label_grid", ["RAS", "oblique, left-handed"])
+def test_each_voxel_has_the_label_of_its_place(ct_grid: str, label_grid: str) -> None:
+    """Half spaces on either side of a plane, labelled on another grid; voxels near the plane may go either way."""
+    big = (40, 40, 40)
+    ijk = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in big), indexing="ij"), -1)
+    ct = volume(ct_grid)
+    affine = GRIDS[label_grid].clone()
+    affine[:3, 3] += ct.center_in_anatomical - transform_points(affine, torch.full((3,), 19.5).double())
+    normal = torch.tensor([1.0, 2.0, -1.5], dtype=torch.float64)
+
+    def side(points: torch.Tensor) -> torch.Tensor:
+        return (points - ct.center_in_anatomical) @ (normal / normal.norm())
+
+    map_ = LabelMap(torch.where(side(transform_points(affine, ijk.reshape(-1, 3))) > 0, 1, 2).reshape(big), affine)
+    ct = volume(ct_grid, labels=map_)
+    here = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float64) for n in SHAPE), indexing="ij"), -1)
+    distance = side(transform_points(ct.anatomical_from_ijk, here.reshape(-1, 3))).reshape(SHAPE)
+    # half the diagonal of the label map's voxel
+    sure = (distance.abs() > 0.5 * affine[:3, :3].norm()) & (ct.labels > 0)
+    assert int(sure.sum()) > 10
+    assert torch.equal(ct.labels[sure] == 1, distance[sure] > 0)
+
+
+def test_outside_of_the_label_map_is_background() -> None:
+    affine = GRIDS["RAS"] @ translation((2, 0, 0))
+    ct = volume(labels=LabelMap(np.ones((3, 6, 5)), affine))
+    assert ct.labels[:, 0, 0].tolist() == [0, 0, 1, 1, 1, 0, 0]
+
+
+def test_a_map_of_another_patient_is_refused() -> None:
+    away = translation((500, 0, 0)) @ GRIDS["RAS"]
+    with pytest.raises(ValueError, match=r"must overlap, got the labels at \(499…513.*another patient"):
+        volume(labels=LabelMap(LABELS, away))
+    corner = np.zeros((7, 6, 5))
+    corner[-1, -1, -1] = 1
+    with pytest.raises(ValueError, match="none of the labels lies on the CT"):
+        volume(labels=LabelMap(corner, translation((3, 0, 0)) @ GRIDS["RAS"]))
+
+
+def test_labels_in_the_air_are_doubtful() -> None:
+    with pytest.warns(UserWarning, match="100% of the labelled voxels are air in the CT"):
+        volume(labels=ramp() < -960)
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (LABELS * 0.5, "must be integers, got 0.5"),
+        (LABELS - 1, "must be from 0 to 32767, got values from -1 to 5"),
+        (LABELS + 40000, "must be from 0 to 32767"),
+        (np.full(SHAPE, np.nan), "NaN or infinite"),
+        (LABELS[:-1], r"must have the CT's shape \(7, 6, 5\), got \(6, 6, 5\)"),
+        (LABELS[0], "3-D"),
+    ],
+)
+def test_what_is_no_label_map(labels: np.ndarray, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        volume(labels=labels)
+
+
+def test_labels_must_be_numbers() -> None:
+    with pytest.raises(TypeError, match="labels must be integers"):
+        volume(labels=LABELS.astype(str))
+
+
+def test_names_from_a_table(tmp_path: Path) -> None:
+    table = tmp_path / "structures.csv"
+    table.write_text("group,structure,id\norgans,spleen,1\nbones,sacrum,2\n")
+    assert volume(labels=LABELS, label_names=table).label_names == {1: "spleen", 2: "sacrum"}
+    table.write_text("id,colour\n1,red\n")
+    with pytest.raises(ValueError, match=r"columns id and name \(or structure\), got id, colour"):
+        volume(labels=LABELS, label_names=table)
+    table.write_text("id,name\none,spleen\n")
+    with pytest.raises(ValueError, match=r"line 2 of .* integer id, got 'one'"):
+        volume(labels=LABELS, label_names=table)
+
+
+@pytest.mark.parametrize("names", [{-1: "a"}, {"1": "a"}, {1: ""}, {True: "a"}])
+def test_names_must_be_of_labels(names: Any) -> None:
+    with pytest.raises(ValueError, match="label_names must map integers"):
+        volume(labels=LABELS, label_names=names)
+
+
+def test_names_need_labels() -> None:
+    with pytest.raises(ValueError, match="label_names needs labels"):
+        volume(label_names={1: "spleen"})
+
+
+@pytest.mark.parametrize("grid", ["LPS", "oblique, left-handed"])
+@pytest.mark.parametrize("scale", [1.0, 0.3])
+def test_what_is_saved_is_read_again(grid: str, scale: float, tmp_path: Path) -> None:
+    """Whole HU go through int16, others through float32: neither loses anything."""
+    ct = Volume.from_array(
+        ramp() * scale, GRIDS[grid], labels=LABELS, label_names={1: "femur, left"}, landmarks={"tip": (1, 2, 3.5)}
+    )
+    ct.rotate((0, 0, 1), 30)
+    ct.save(tmp_path / "ct.nii.gz", labels=tmp_path / "seg.nii.gz", landmarks=tmp_path / "points.json")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["ct.nii.gz", "points.json", "seg.csv", "seg.nii.gz"]
+    again = Volume.from_nifti(
+        tmp_path / "ct.nii.gz",
+        labels=tmp_path / "seg.nii.gz",
+        label_names=tmp_path / "seg.csv",
+        landmarks=tmp_path / "points.json",
+    )
+    assert torch.equal(again.hu, ct.hu)
+    assert torch.equal(again.labels, ct.labels)
+    assert again.label_names == ct.label_names
+    assert torch.equal(again.landmarks["tip"], ct.landmarks["tip"])
+    # The affine is float32 in NIfTI; the placement is not part of the file.
+    assert torch.allclose(again.anatomical_from_ijk, ct.anatomical_from_ijk, atol=1e-5, rtol=0)
+    assert torch.equal(again.world_from_anatomical, torch.eye(4, dtype=torch.float64))
+
+
+def test_saving_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"path must end in .nii or .nii.gz, got 'ct.png'"):
+        volume().save("ct.png")
+    with pytest.raises(ValueError, match="the volume has none"):
+        volume().save(tmp_path / "ct.nii", labels=tmp_path / "seg.nii")
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        volume().save(tmp_path / "gone" / "ct.nii")
+    assert not list(tmp_path.iterdir())
+
+
+def test_landmark_files_name_their_frame(tmp_path: Path) -> None:
+    path = tmp_path / "points.json"
+    path.write_text('{"frame": "LPS", "unit": "mm", "points": {"a": [1, 2, 3]}}')
+    with pytest.raises(ValueError, match=r"must give its points in .*RAS.*, got .*LPS"):
+        volume(landmarks=path)
+    path.write_text("not json")
+    with pytest.raises(ValueError, match="is not a JSON file"):
+        volume(landmarks=path)
