@@ -57,7 +57,7 @@ def mass_energy_absorption(material: Material | str, energies_kev: Tensor | Sequ
 
     Photoelectric absorption less K and L fluorescence, plus Compton scattering times the mean energy of the recoil
     electron. Against NIST's µ_en/ρ, 10 to 150 keV: within 0.2 % for air, water and tissue, 0.6 % up to calcium, about
-    2 % for iodine and caesium, 6 % around the L edges of tungsten and lead.
+    2 % for copper, iodine and caesium, 6 % around the L edges of tungsten and lead.
 
     Args:
         material: a material or the name of a registered one.
