@@ -13,37 +13,13 @@ from pydicom.errors import InvalidDicomError
 __all__ = ["Folder", "Header", "read_folder"]
 
 # What the reader looks at. The rest, patient and private tags among it, is not even kept in memory.
-_TAGS = [
-    "SOPClassUID",
-    "Modality",
-    "ImageType",
-    "ConversionType",
-    "SeriesInstanceUID",
-    "SeriesNumber",
-    "SeriesDescription",
-    "KVP",
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "FrameOfReferenceUID",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "SamplesPerPixel",
-    "PhotometricInterpretation",
-    "PixelPresentation",
-    "NumberOfFrames",
-    "Rows",
-    "Columns",
-    "PixelSpacing",
-    "BitsAllocated",
-    "PixelRepresentation",
-    "PixelPaddingValue",
-    "PixelPaddingRangeLimit",
-    "RescaleIntercept",
-    "RescaleSlope",
-    "RescaleType",
-    "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence",
-]
+_TAGS = (
+    "SOPClassUID Modality ImageType ConversionType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
+    "AcquisitionNumber TemporalPositionIdentifier FrameOfReferenceUID ImagePositionPatient "
+    "ImageOrientationPatient SamplesPerPixel PhotometricInterpretation PixelPresentation NumberOfFrames Rows "
+    "Columns PixelSpacing BitsAllocated PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
+    "RescaleIntercept RescaleSlope RescaleType SharedFunctionalGroupsSequence PerFrameFunctionalGroupsSequence"
+)
 _SUFFIXES = {".dcm", ".dicom", ".ima"}
 _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory: a DICOMDIR
 
@@ -125,7 +101,7 @@ def _read_header(file: Path) -> Header | None:
             raise ValueError(f"'{file}' is named like a DICOM file but is none ({_stat(file).st_size} bytes)")
         return None
     try:
-        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=[*_TAGS])
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=[*_TAGS.split()])
     except InvalidDicomError:
         return None
     except OSError as error:

@@ -14,36 +14,12 @@ __all__ = ["NOT_HU", "Frame", "frames_of"]
 
 # Values of ImageType and FrameType (PS3.3 C.7.6.1, C.8.15.3, C.8.16.1, and vendors' own) of pictures that are
 # computed from a CT and do not hold Hounsfield units of the tissue at the voxel.
-NOT_HU = frozenset(
-    [
-        "LOCALIZER",
-        "MIP",
-        "MINIP",
-        "PROJECTION",
-        "VRT",
-        "SSD",
-        "PERFUSION",
-        "RCBF",
-        "RCBV",
-        "CBF",
-        "CBV",
-        "MTT",
-        "TTP",
-        "TMAX",
-        "MAT_SPECIFIC",
-        "MAT_FRACTIONAL",
-        "MAT_VALUE_BASED",
-        "EFF_ATOMIC_NUM",
-        "ELECTRON_DENSITY",
-        "MAXIMUM",
-        "MINIMUM",
-        "STD_DEVIATION",
-        "SUBTRACTION",
-        "DIVISION",
-        "MULTIPLICATION",
-        "DOSE_INFO",
-    ]
-) | {"PROJECTION IMAGE", "SCREEN SAVE", "SCREEN SHOT"}
+_NOT_HU_WORDS = (
+    "LOCALIZER MIP MINIP PROJECTION VRT SSD PERFUSION RCBF RCBV CBF CBV MTT TTP TMAX MAT_SPECIFIC MAT_FRACTIONAL "
+    "MAT_VALUE_BASED EFF_ATOMIC_NUM ELECTRON_DENSITY MAXIMUM MINIMUM STD_DEVIATION SUBTRACTION DIVISION "
+    "MULTIPLICATION DOSE_INFO"
+)
+NOT_HU = frozenset(_NOT_HU_WORDS.split()) | {"PROJECTION IMAGE", "SCREEN SAVE", "SCREEN SHOT"}
 
 # RescaleType (PS3.3 C.11.1.1.2): Hounsfield units, or unspecified as writers put it into plain CT.
 _HU_TYPES = ("", "HU", "HU_MOD", "US")

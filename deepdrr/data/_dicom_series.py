@@ -87,7 +87,9 @@ def _group(headers: tuple[Header, ...]) -> list[Series]:
     for header in headers:
         fault = _fault(header)
         uid = text(header.dataset, "SeriesInstanceUID")
-        if not uid and not fault:
+        if not fault and not ("Rows" in header.dataset and "Columns" in header.dataset):
+            raise ValueError(f"'{header.path}' is a CT image without Rows or Columns: it is cut off or damaged")
+        if not fault and not uid:
             raise ValueError(f"'{header.path}' has no SeriesInstanceUID, which a CT slice must have")
         groups.setdefault((uid, fault), []).append(header)
     return [Series(tuple(members), fault) for (_, fault), members in groups.items()]
