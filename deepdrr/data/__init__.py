@@ -2,7 +2,18 @@
 
 from deepdrr.data._describe import axes_code
 from deepdrr.data._labels import LabelMap
+from deepdrr.data._samples import Sample, SamplePaths, fetch_sample, samples
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data._volume import Volume
 
-__all__ = ["LabelMap", "Scan", "Source", "Volume", "axes_code"]
+__all__ = [
+    "LabelMap",
+    "Sample",
+    "SamplePaths",
+    "Scan",
+    "Source",
+    "Volume",
+    "axes_code",
+    "fetch_sample",
+    "samples",
+]

@@ -33,8 +33,17 @@ def describe(grid: PlacedGrid, hu: Tensor, labels: Tensor | None, names: Mapping
         f"HU {float(low):.0f} to {float(high):.0f}",
     ]
     if labels is not None:
-        parts.append(f"labels up to {int(labels.max())}, {len(names)} named")
+        present = _present(labels)
+        parts.append(f"{len(present)} labels, {len(present & names.keys())} of them named")
     if grid.landmarks:
         parts.append(f"{len(grid.landmarks)} landmarks")
     parts.append(f"centre at ({', '.join(f'{c:.1f}' for c in grid.center_in_world.tolist())}) mm in the room")
     return ", ".join(parts)
+
+
+def _present(labels: Tensor) -> set[int]:
+    """Labels other than 0 that have voxels; slice by slice, which needs no copy of the map."""
+    counts = torch.zeros(int(labels.max()) + 1, dtype=torch.long)
+    for plane in labels:
+        counts += torch.bincount(plane.flatten().int(), minlength=len(counts))
+    return set(counts.nonzero()[:, 0].tolist()) - {0}

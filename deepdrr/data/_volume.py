@@ -24,7 +24,7 @@ from deepdrr.geometry import ArrayLike, check_affine
 
 __all__ = ["Volume"]
 
-Path = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
 Index = tuple[int, int, int]
 Repair = Literal["resample", "shear"]
 
@@ -117,7 +117,7 @@ class Volume(PlacedGrid):
 
     @classmethod
     def from_file(
-        cls, path: Path, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
     ) -> Self:
         """Read a CT of any kind: chosen by the suffix, else by the first bytes; a folder is DICOM.
 
@@ -137,7 +137,7 @@ class Volume(PlacedGrid):
     @classmethod
     def from_nifti(
         cls,
-        path: Path,
+        path: FilePath,
         *,
         labels: Labels | None = None,
         label_names: LabelNames | None = None,
@@ -156,7 +156,9 @@ class Volume(PlacedGrid):
         return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
 
     @classmethod
-    def from_nrrd(cls, path: Path, *, anatomical_from_ijk: ArrayLike | None = None, **options: Unpack[Options]) -> Self:
+    def from_nrrd(
+        cls, path: FilePath, *, anatomical_from_ijk: ArrayLike | None = None, **options: Unpack[Options]
+    ) -> Self:
         """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra ``itk``.
 
         Args:
@@ -168,7 +170,7 @@ class Volume(PlacedGrid):
 
     @classmethod
     def from_dicom(
-        cls, path: Path, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
     ) -> Self:
         """Read a CT series: a folder with one or several, or one multi-frame file.
 
@@ -252,7 +254,7 @@ class Volume(PlacedGrid):
         labels = None if self._labels is None else resample_nearest(self._labels, size, ratio)
         return self._with(resample_linear(self._hu, size, ratio), affine, labels)
 
-    def save(self, path: Path, *, labels: Path | None = None, landmarks: Path | None = None) -> None:
+    def save(self, path: FilePath, *, labels: FilePath | None = None, landmarks: FilePath | None = None) -> None:
         """Write the HU as NIfTI, and what else is asked for; each file whole or not at all.
 
         ``Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)`` reads all of it again.
@@ -287,7 +289,10 @@ class Volume(PlacedGrid):
 
 
 def _float32(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:
-    values = hu.detach().cpu().numpy() if isinstance(hu, Tensor) else np.asarray(hu)
+    if isinstance(hu, Tensor):
+        hu = hu.detach().cpu()
+        hu = hu.float().numpy() if hu.dtype == torch.bfloat16 else hu.numpy()  # NumPy knows no bfloat16
+    values = np.asarray(hu)
     if values.dtype.kind not in "iuf":
         raise TypeError(f"hu must be an array of integers or floats, got dtype {values.dtype}")
     return np.array(values, dtype=np.float32, order="C")

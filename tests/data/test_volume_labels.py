@@ -28,7 +28,7 @@ def test_labels_on_the_grid_are_kept(kind: str, tmp_path: Path) -> None:
     assert ct.labels.dtype == torch.uint8
     assert torch.equal(ct.labels, torch.from_numpy(LABELS).to(torch.uint8))
     assert ct.label_names == {1: "femur_left"}
-    assert "labels up to 6, 1 named" in repr(ct)
+    assert "6 labels, 1 of them named" in repr(ct)
 
 
 def test_many_labels_need_more_bits() -> None:
