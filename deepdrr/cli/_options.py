@@ -9,6 +9,7 @@ from cyclopts import Group, Parameter
 __all__ = [
     "BeamOptions",
     "DetectorOptions",
+    "DicomOptions",
     "DisplayOptions",
     "ExposureOptions",
     "ModelOptions",
@@ -152,6 +153,17 @@ class DisplayOptions:
     """Clip limit of local contrast equalisation, e.g. 0.01. [default: off]"""
     bits: Literal[8, 16] = 8
     """Depth of a PNG."""
+
+
+@Parameter(**_FLAT, group=Group("DICOM", sort_key=8))
+@dataclass(frozen=True)
+class DicomOptions:
+    """What a .dcm file is."""
+
+    dicom_values: Literal["log_signal", "signal", "picture"] = "log_signal"
+    """Logarithm of the signal (12 bits), the signal itself (16 bits), or the picture."""
+    dicom_class: Literal["XA", "DX"] = "XA"
+    """X-Ray Angiographic Image or Digital X-Ray Image."""
 
 
 @Parameter(name="*")

@@ -7,8 +7,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from deepdrr.cli._describe import describe_beam, describe_camera, describe_exposure
-from deepdrr.cli._options import DetectorOptions, DisplayOptions, PatientOptions, PoseOptions, TechniqueOptions
-from deepdrr.cli._output import Product, Quantity, check_files, needed, write
+from deepdrr.cli._options import (
+    DetectorOptions,
+    DicomOptions,
+    DisplayOptions,
+    PatientOptions,
+    PoseOptions,
+    TechniqueOptions,
+)
+from deepdrr.cli._output import Product
+from deepdrr.cli._quantities import Quantity, check_files, needed
 from deepdrr.cli._scene import camera, generator, load, pose_name, projector
 from deepdrr.cli._status import say, stage
 
@@ -26,7 +34,7 @@ class ProjectOptions:
     technique: TechniqueOptions = field(default_factory=TechniqueOptions)
 
 
-_DEFAULTS, _DISPLAY = ProjectOptions(), DisplayOptions()
+_DEFAULTS, _DISPLAY, _DICOM = ProjectOptions(), DisplayOptions(), DicomOptions()
 
 
 def project(
@@ -36,6 +44,7 @@ def project(
     quantity: Quantity = "image",
     options: ProjectOptions = _DEFAULTS,
     display: DisplayOptions = _DISPLAY,
+    dicom: DicomOptions = _DICOM,
     config: Path | None = None,
 ) -> None:
     """Take one X-ray image of a CT.
@@ -63,7 +72,7 @@ def project(
     noise = generator(options.technique.exposure)
     with stage("casting rays"):
         results = source.project(*needed(quantity), generator=noise)
-    product = Product(quantity, results, source, view)
+    product = Product(quantity, results, source, view, display, dicom)
     for path in out:
-        for written in write(path, product, display):
+        for written in product.write(path):
             say("wrote", written)

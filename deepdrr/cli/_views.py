@@ -9,7 +9,7 @@ import numpy.typing as npt
 from cyclopts import Parameter
 
 from deepdrr.cli._options import DetectorOptions, DisplayOptions, PatientOptions, Point, PoseOptions, TechniqueOptions
-from deepdrr.cli._output import check_files, picture
+from deepdrr.cli._quantities import check_files, picture
 from deepdrr.cli._scene import camera, generator, load, projector
 from deepdrr.cli._sheet import contact_sheet
 from deepdrr.cli._status import progress, say, stage
@@ -72,6 +72,6 @@ def views(
         for stand in progress(cameras, "views"):
             source.carm = stand
             results = source.project("image", "open_field", generator=generator(options.technique.exposure))
-            pictures.append(picture("image", results, display))
+            pictures.append(picture("image", results["image"], results["open_field"], display))
     write_png(contact_sheet(pictures, [entry.name for entry in chosen]), out)
     say("wrote", f"{out}: {len(chosen)} views of {cameras[0].height}×{cameras[0].width} pixels")

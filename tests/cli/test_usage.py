@@ -2,24 +2,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from deepdrr.cli import main
-
 Result = tuple[int, str, str]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]):
-    """Run the command in this process: words → (exit code, standard output, standard error)."""
-
-    def call(*words: str | Path) -> Result:
-        code = main([str(word) for word in words])
-        return code, *capsys.readouterr()
-
-    return call
 
 
 def assert_refused(result: Result, *phrases: str) -> None:
