@@ -102,7 +102,7 @@ def automatic_window(
 ) -> tuple[float, float]:
     """The window `display` takes for an image; to show several images alike, take it from one and give it to all.
 
-    It runs from the 5th to the 99.8th percentile of the attenuation in the patient, which is all with more than
+    It runs from the 2nd to the 99.8th percentile of the attenuation in the patient, which is all with more than
     three tenths of the greatest attenuation (where the open field is not known: more than a twentieth of the range):
     neither the air beside the patient nor the thin ends of a cropped CT pull at it. The statistics are those of means
     over blocks of pixels, so that noise does not stretch the window, and blocks without any signal do not count.
@@ -147,7 +147,7 @@ def _window_of(plane: Values, quantity: Quantity, reference: Values | None) -> t
     bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
     relative = quantity == "signal" and reference is None
     patient = blocks[blocks > (bottom + 0.05 * (top - bottom) if relative else 0.3 * top)]
-    low, high = np.percentile(patient if patient.size else blocks, (5.0, 99.8))
+    low, high = np.percentile(patient if patient.size else blocks, (2.0, 99.8))
     return float(low), float(high)
 
 
