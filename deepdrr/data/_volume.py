@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import CheckHU, checked_scan
+from deepdrr.data._checks import CheckHU, checked_scan, float32_array
 from deepdrr.data._describe import describe
 from deepdrr.data._files import format_of
 from deepdrr.data._itk import read_itk
@@ -22,11 +21,14 @@ from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load
 from deepdrr.data._write import check_name, save_labels, write_nifti
 from deepdrr.geometry import ArrayLike, check_affine
 
+if TYPE_CHECKING:
+    from deepdrr.data._dicom import Repair  # it loads pydicom
+
 __all__ = ["Volume"]
 
 FilePath = str | os.PathLike[str]
 Index = tuple[int, int, int]
-Repair = Literal["resample", "shear"]
+Series = str | int | None
 
 
 class Options(TypedDict, total=False):
@@ -117,7 +119,12 @@ class Volume(PlacedGrid):
 
     @classmethod
     def from_file(
-        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls,
+        path: FilePath,
+        *,
+        series: str | int | None = None,
+        repair: "Repair | None" = None,
+        **options: Unpack[Options],
     ) -> Self:
         """Read a CT of any kind: chosen by the suffix, else by the first bytes; a folder is DICOM.
 
@@ -170,14 +177,19 @@ class Volume(PlacedGrid):
 
     @classmethod
     def from_dicom(
-        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls,
+        path: FilePath,
+        *,
+        series: str | int | None = None,
+        repair: "Repair | None" = None,
+        **options: Unpack[Options],
     ) -> Self:
-        """Read a CT series: a folder with one or several, or one multi-frame file.
+        """Read a CT series from a folder with one or several, or from one multi-frame file; see `read_dicom`.
 
         Args:
             path: folder or file.
-            series: which series, where there are several.
-            repair: how to treat uneven slices or a tilted gantry, which are refused otherwise.
+            series: UID, number or description of the series, where there are several.
+            repair: how to mend uneven slices or a tilted gantry, which are refused otherwise.
             options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
         """
         from deepdrr.data._dicom import read_dicom
@@ -211,7 +223,7 @@ class Volume(PlacedGrid):
             (64, 64, 40)
         """
         affine = check_affine(anatomical_from_ijk, "anatomical_from_ijk")
-        scan = Scan(_float32(hu), affine, source or Source())
+        scan = Scan(float32_array(hu), affine, source or Source())
         return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
 
     # -- other grids, files ------------------------------------------------------------------------------------------
@@ -286,13 +298,3 @@ class Volume(PlacedGrid):
         made._label_names = self.label_names
         made.world_from_anatomical = self.world_from_anatomical
         return made
-
-
-def _float32(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:
-    if isinstance(hu, Tensor):
-        hu = hu.detach().cpu()
-        hu = hu.float().numpy() if hu.dtype == torch.bfloat16 else hu.numpy()  # NumPy knows no bfloat16
-    values = np.asarray(hu)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"hu must be an array of integers or floats, got dtype {values.dtype}")
-    return np.array(values, dtype=np.float32, order="C")
