@@ -102,6 +102,7 @@ def _read_header(file: Path) -> Header | None:
         return None
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=[*_TAGS.split()])
+        _parse(dataset)
     except InvalidDicomError:
         return None
     except OSError as error:
@@ -117,6 +118,15 @@ def _read_header(file: Path) -> Header | None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY_CLASS:
         return None
     return Header(file, dataset, bare)
+
+
+def _parse(dataset: FileDataset) -> None:
+    """Have pydicom parse what it has put off, so that damage in the description of frames shows here."""
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in dataset.get(keyword) or ():
+            for _ in group.iterall():
+                pass
+    list(dataset.file_meta)
 
 
 def _first_bytes(file: Path) -> bytes:
