@@ -14,7 +14,7 @@ __all__ = ["Folder", "Header", "read_folder"]
 
 # What the reader looks at. The rest, patient and private tags among it, is not even kept in memory.
 _TAGS = (
-    "SOPClassUID Modality ImageType ConversionType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
+    "SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
     "AcquisitionNumber TemporalPositionIdentifier FrameOfReferenceUID ImagePositionPatient "
     "ImageOrientationPatient SamplesPerPixel PhotometricInterpretation PixelPresentation NumberOfFrames Rows "
     "Columns PixelSpacing BitsAllocated PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
