@@ -208,9 +208,9 @@ def test_a_black_bone_turns_the_sign(tmp_path: Path) -> None:
 @pytest.mark.parametrize("part", [{"body_part": "PELVIS"}, {"body_part": "HIP", "laterality": "L"}])
 @pytest.mark.parametrize(("stored", "kind"), CHOICES)
 def test_the_standard_s_checker_has_nothing_to_say(
-    stored: str, kind: str, part: str, side: str | None, tmp_path: Path
+    stored: str, kind: str, part: dict[str, str], tmp_path: Path
 ) -> None:
-    written(tmp_path / "a.dcm", stored, kind, metadata(body_part=part, laterality=side))
+    written(tmp_path / "a.dcm", stored, kind, metadata(**part))
     done = subprocess.run(["dciodvfy", "-new", str(tmp_path / "a.dcm")], capture_output=True, text=True, check=False)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith(("Error", "Warning"))]
     assert [line for line in lines if "DICOMDIR" not in line] == []  # dates are left empty on purpose
