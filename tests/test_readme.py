@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from deepdrr.cli import main
 from deepdrr.cli._app import app
 from deepdrr.resources import resource_path
 
@@ -44,6 +45,15 @@ def test_make_targets_exist(target: str) -> None:
 @pytest.mark.parametrize("line", [line for line in commands() if line.startswith("deepdrr ")])
 def test_deepdrr_commands_parse(line: str) -> None:
     app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+
+
+@pytest.mark.slow
+def test_deepdrr_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").symlink_to(resource_path("data"))
+    monkeypatch.chdir(tmp_path)
+    for line in commands():
+        if line.startswith("deepdrr "):
+            assert main(shlex.split(line)[1:]) == 0, line
 
 
 @pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", TEXT))
