@@ -70,7 +70,8 @@ def log_pixels(image: Image, open_field: Image | float | None, polarity: Polarit
         open_field: signal without the patient, a number or [H, W]; None: the brightest thousandth of the image.
         polarity: of the grey scale.
     """
-    dense = attenuation(as_plane(image, kind="DICOM"), open_field)
+    plane = as_plane(image, kind="DICOM")
+    dense = attenuation(plane, open_field)
     low, high = float(dense.min()), float(dense.max())
     step = max(high - low, 1e-3) / _TOP_12_BIT
     table = np.rint(_TOP_16_BIT * np.exp(-step * np.arange(_TOP_12_BIT + 1))).astype(np.uint16)
@@ -82,7 +83,7 @@ def log_pixels(image: Image, open_field: Image | float | None, polarity: Polarit
         sign=-1,
         meaning=f"Stored value v is an attenuation -ln(I/I0) of {low:.6g} + v x {step:.9g}.",
         to_linear=table,
-        to_grey=_grey_scale(intensity, automatic_window(dense, quantity="attenuation"), polarity),
+        to_grey=_grey_scale(intensity, automatic_window(plane, open_field=open_field), polarity),
     )
 
 
