@@ -32,8 +32,8 @@ OutputName = Literal[
 ]
 
 DEFAULT_KVP = 80.0
-# About the technique of an AP pelvis radiograph at 1 m (80 kV, 20 to 30 mAs), at a mobile C-arm's lower output.
-DEFAULT_EXPOSURE = Exposure(mas=5.0)
+# With 80 kV the usual technique of an AP pelvis radiograph of an adult, 20 to 40 mAs.
+DEFAULT_EXPOSURE = Exposure(mas=25.0)
 
 
 class Positioned(Protocol):
@@ -56,7 +56,7 @@ class Projector:
         volume: the patient.
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a ``camera``, or a `Camera` (which may be batched).
         spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
-        exposure: of one frame; default 5 mAs.
+        exposure: of one frame; default 25 mAs.
         detector: default an ideal energy-integrating panel with quantum and electronic noise.
         materials: how HU become materials: ``"continuous"``, ``"three_class"`` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
@@ -115,6 +115,11 @@ class Projector:
     def camera(self) -> Camera:
         """Where source and detector are now."""
         return self.carm if isinstance(self.carm, Camera) else self.carm.camera
+
+    @property
+    def material_names(self) -> tuple[str, ...]:
+        """What the M channels of ``"area_densities"`` are, in order. Prepares the volume if no image was taken yet."""
+        return tuple(material.name for material in self._current().materials)
 
     @property
     def label_names(self) -> tuple[str, ...]:

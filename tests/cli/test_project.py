@@ -48,7 +48,7 @@ def test_the_seed_decides_the_noise(run, ct, tmp_path) -> None:
     a, b, c, d = (np.load(tmp_path / f"{name}.npy") for name in "abcd")
     np.testing.assert_array_equal(a, b)
     assert (a != c).mean() > 0.5
-    # The noise of 5 mAs is some percent of the signal at most behind this thin phantom.
+    # The noise of 25 mAs is some percent of the signal at most behind this thin phantom.
     assert a.mean() == pytest.approx(d.mean(), rel=0.01)
 
 
