@@ -196,4 +196,5 @@ def _check_names(outputs: tuple[str, ...]) -> None:
 
 def _check_memory(camera: Camera) -> None:
     # End points of the rays in float64 and some five images beside the results.
-    check_fits("the image with its rays, in 8 planes", (*camera.batch_shape, camera.height, camera.width, 8), dtype=torch.float64)
+    shape = (*camera.batch_shape, camera.height, camera.width, 8)
+    check_fits("the image with its rays, in 8 planes", shape, dtype=torch.float64)
