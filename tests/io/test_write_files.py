@@ -133,8 +133,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="file size limits are POSIX")
-@pytest.mark.parametrize("name", ["a.png", "a.tiff", "a.npy", "a.dcm"])
-def test_a_disk_that_fills_up_leaves_nothing(name: str, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_leaves_nothing(tmp_path: Path) -> None:
     program = (
         "import resource, sys, numpy as np\n"
         "from deepdrr.io import RadiographMetadata, write_image\n"
@@ -142,16 +141,17 @@ def test_a_disk_that_fills_up_leaves_nothing(name: str, tmp_path: Path) -> None:
         "    patient_orientation=('L', 'F'))\n"
         "image = np.random.default_rng(0).integers(0, 65536, (200, 200)).astype('uint16')\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000))\n"
-        "try:\n"
-        "    write_image(image, sys.argv[1], metadata=metadata)\n"
-        "except OSError as error:\n"
-        "    print(error)\n"
+        "for path in sys.argv[1:]:\n"
+        "    try:\n"
+        "        write_image(image, path, metadata=metadata)\n"
+        "    except OSError as error:\n"
+        "        print(error)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path / name)], capture_output=True, text=True, check=True
-    )
-    assert f"{name}': " in done.stdout
-    assert "nothing was left behind" in done.stdout
+    paths = [str(tmp_path / name) for name in ("a.png", "a.tiff", "a.npy", "a.dcm")]
+    done = subprocess.run([sys.executable, "-c", program, *paths], capture_output=True, text=True, check=True)
+    for path, sentence in zip(paths, done.stdout.splitlines(), strict=True):
+        assert f"'{path}': " in sentence
+        assert "nothing was left behind" in sentence
     assert list(tmp_path.iterdir()) == []
 
 
