@@ -1,6 +1,7 @@
 """`write_dicom`: a radiograph as DICOM XA or DX, with the geometry that made it."""
 
 import os
+from io import BytesIO
 from typing import TYPE_CHECKING, Literal, get_args
 
 from deepdrr._atomic import atomic_path
@@ -35,15 +36,15 @@ def write_dicom(
     The file is an X-Ray Angiographic Image (PS3.3 A.14) or a Digital X-Ray Image (A.26), the latter for presentation
     if a picture is stored and else for processing. It holds the geometry (distances, pixel spacing on the imager,
     positioner angles, orientation of the patient), the exposure, what a stored value means, and this simulator's name
-    and version. The patient is ``DEEPDRR^SIMULATED``; dates are left empty.
+    and version. The patient is `DEEPDRR^SIMULATED`; dates are left empty.
 
     Args:
-        image: [H, W]; raw signal in keV per pixel, or for ``stored="picture"`` a uint8 or uint16 picture.
+        image: [H, W]; raw signal in keV per pixel, or for `stored="picture"` a uint8 or uint16 picture.
         path: the file to write; its folder must exist.
         metadata: how the image was taken.
-        stored: ``"signal"``: proportional to the raw signal, 16 bits (behind much bone few of the 65 536 values are
-            left where the open field is in the image too); ``"log_signal"``: its logarithm, 12 bits; ``"picture"``.
-        object_class: ``"XA"`` or ``"DX"``.
+        stored: `"signal"`: proportional to the raw signal, 16 bits (behind much bone few of the 65 536 values are
+            left where the open field is in the image too); `"log_signal"`: its logarithm, 12 bits; `"picture"`.
+        object_class: `"XA"` or `"DX"`.
         open_field: the signal without the patient, a number or [H, W]; None: the brightest thousandth of the image.
         polarity: of the picture, as given to `deepdrr.display.display`; else of the grey scale in an XA file.
         uids: the identifiers; None draws new ones.
@@ -63,8 +64,10 @@ def write_dicom(
     else:
         raise ValueError(f"stored must be one of {', '.join(get_args(Stored))}, got {stored!r}")
     dataset = radiograph_dataset(pixels, metadata, object_class, uids or DicomUids.new())
+    encoded = BytesIO()  # to a full disk pydicom would answer with a traceback in its message
+    dataset.save_as(encoded, enforce_file_format=True)
     with atomic_path(path) as temporary:
-        dataset.save_as(temporary, enforce_file_format=True)
+        temporary.write_bytes(encoded.getvalue())
 
 
 def radiograph_dataset(
