@@ -44,16 +44,16 @@ def display(
 
     Args:
         image: [..., H, W]; each picture of a stack has its own automatic window.
-        quantity: ``"signal"``: intensity or absorbed energy, of which the logarithm is taken; ``"attenuation"``:
+        quantity: `"signal"`: intensity or absorbed energy, of which the logarithm is taken; `"attenuation"`:
             line integrals or a logarithm already, more where more is in the way.
         open_field: signal without the patient, a number or [..., H, W] (which also takes out the fall-off of the beam
-            toward the corners); for ``"signal"`` only. None: the brightest thousandth of each image.
+            toward the corners); for `"signal"` only. None: the brightest thousandth of each image.
         window: (low, high) attenuation shown as the two ends of the grey scale; None: `automatic_window`.
-        polarity: ``"bone_white"`` as a radiograph, or ``"bone_black"`` as a fluoroscope.
+        polarity: `"bone_white"` as a radiograph, or `"bone_black"` as a fluoroscope.
         gamma: exponent of the grey values, before the polarity; 1 for none.
         clahe: clip limit of contrast-limited adaptive histogram equalisation, in (0, 1], e.g. 0.01; None for none.
-            Needs the extra ``clahe``.
-        dtype: ``"uint8"``, ``"uint16"`` (full range) or ``"float32"`` in [0, 1].
+            Needs the extra `clahe`.
+        dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
 
     Returns:
         NumPy array [..., H, W] on the CPU.

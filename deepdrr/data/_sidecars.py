@@ -17,10 +17,10 @@ from deepdrr.geometry import ArrayLike, as_point
 __all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names", "save_landmarks"]
 
 LabelNames = Mapping[int, str] | str | os.PathLike[str]
-"""Label → name, or a CSV file with the columns ``id`` and ``name`` (or ``structure``)."""
+"""Label → name, or a CSV file with the columns `id` and `name` (or `structure`)."""
 
 Landmarks = Mapping[str, ArrayLike] | str | os.PathLike[str]
-"""Name → RAS mm, or a JSON file ``{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}``."""
+"""Name → RAS mm, or a JSON file `{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}`."""
 
 _FRAME = {"frame": "RAS", "unit": "mm"}
 

@@ -53,7 +53,7 @@ class Volume(PlacedGrid):
         labels: label map of the same patient: a file or a `LabelMap` on any grid, or an array on the CT's.
         label_names: label → name, or a CSV file with the columns id and name.
         landmarks: name → RAS mm, or a JSON file written by `save`.
-        check_hu: what to do when the numbers do not look like Hounsfield units: ``"refuse"``, ``"warn"`` or ``"off"``.
+        check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
 
     Raises:
         OSError: if a file is missing or cannot be read.
@@ -131,7 +131,7 @@ class Volume(PlacedGrid):
         Args:
             path: file or folder.
             series, repair: for DICOM, see `from_dicom`.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         kind = format_of(path)
         if kind == "dicom":
@@ -166,12 +166,12 @@ class Volume(PlacedGrid):
     def from_nrrd(
         cls, path: FilePath, *, anatomical_from_ijk: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Self:
-        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra ``itk``.
+        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra `itk`.
 
         Args:
             path: the file.
             anatomical_from_ijk: affine to RAS mm [4, 4] for a NRRD file without a space.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         return cls(read_itk(path, anatomical_from_ijk=anatomical_from_ijk), **options)
 
@@ -190,7 +190,7 @@ class Volume(PlacedGrid):
             path: folder or file.
             series: UID, number or description of the series, where there are several.
             repair: how to mend uneven slices or a tilted gantry, which are refused otherwise.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         from deepdrr.data._dicom import read_dicom
 
@@ -269,7 +269,7 @@ class Volume(PlacedGrid):
     def save(self, path: FilePath, *, labels: FilePath | None = None, landmarks: FilePath | None = None) -> None:
         """Write the HU as NIfTI, and what else is asked for; each file whole or not at all.
 
-        ``Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)`` reads all of it again.
+        `Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)` reads all of it again.
         The placement in the room is not part of a CT file and is not written.
 
         Args:

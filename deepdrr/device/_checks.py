@@ -24,7 +24,7 @@ def as_number(value: object, name: str) -> float:
 
 
 def as_angle_deg(value: object, name: str, degrees: bool) -> float:
-    """A finite angle in degrees, from degrees or (``degrees=False``) radians."""
+    """A finite angle in degrees, from degrees or (`degrees=False`) radians."""
     number = as_number(value, name)
     return number if degrees else math.degrees(number)
 

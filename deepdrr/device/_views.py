@@ -23,7 +23,7 @@ class View:
     Attributes:
         name: what it is called.
         alpha_deg, beta_deg: positioner primary and secondary angle (LAO and cranial positive).
-        viewed_from: the side from which its picture is looked at, ``"source"`` or ``"detector"``.
+        viewed_from: the side from which its picture is looked at, `"source"` or `"detector"`.
         description: one sentence.
     """
 

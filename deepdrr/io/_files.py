@@ -26,14 +26,14 @@ def write_image(
     """Write an image in the format that the suffix of `path` says.
 
     Args:
-        image: what the format takes: a picture (uint8 or uint16) for ``.png``; raw values or a picture for ``.tif``,
-            ``.tiff`` and ``.npy``; for ``.dcm`` raw signal in keV per pixel (floating point) or a picture (integers).
+        image: what the format takes: a picture (uint8 or uint16) for `.png`; raw values or a picture for `.tif`,
+            `.tiff` and `.npy`; for `.dcm` raw signal in keV per pixel (floating point) or a picture (integers).
         path: the file to write; its folder must exist.
-        metadata: how the image was taken; ``.dcm`` needs it, the others do not hold it.
-        polarity: of a picture written as ``.dcm``, as in `write_dicom`.
+        metadata: how the image was taken; `.dcm` needs it, the others do not hold it.
+        polarity: of a picture written as `.dcm`, as in `write_dicom`.
 
     Raises:
-        ValueError: for an unknown suffix, a ``.dcm`` without metadata, or an image that does not fit the format.
+        ValueError: for an unknown suffix, a `.dcm` without metadata, or an image that does not fit the format.
         OSError: if the file cannot be written; nothing is then left behind.
     """
     suffix = Path(path).suffix.lower()

@@ -49,12 +49,12 @@ class RadiographMetadata:
         pixel_spacing_mm: between the centres of rows and of columns on the detector, mm.
         positioner_angles_deg: DICOM's primary (LAO +) and secondary (cranial +) angle, degrees.
         patient_orientation: direction of the rows (rightward) and columns (downward) in the patient, in DICOM's
-            letters, e.g. ``("L", "F")`` where the picture's right is the patient's left and its foot the feet.
+            letters, e.g. `("L", "F")` where the picture's right is the patient's left and its foot the feet.
         source_to_isocenter_mm: distance to the point about which the arm turns, along the detector's normal, mm.
         kvp: tube voltage, kV.
         mas: tube load, mAs.
-        body_part: DICOM's defined term, e.g. ``"PELVIS"``.
-        laterality: ``"L"`` or ``"R"`` for a part that one has two of, e.g. ``"HIP"``; else None.
+        body_part: DICOM's defined term, e.g. `"PELVIS"`.
+        laterality: `"L"` or `"R"` for a part that one has two of, e.g. `"HIP"`; else None.
         description: of the series, free text.
     """
 
@@ -114,8 +114,8 @@ class RadiographMetadata:
             isocenter_world: point [3] about which the arm turns, mm; None if there is none.
             kvp: tube voltage, kV.
             mas: tube load, mAs; see `deepdrr.detector.equivalent_mas`.
-            body_part: DICOM's defined term, e.g. ``"PELVIS"``.
-            laterality: ``"L"`` or ``"R"`` for a part that one has two of.
+            body_part: DICOM's defined term, e.g. `"PELVIS"`.
+            laterality: `"L"` or `"R"` for a part that one has two of.
 
         Raises:
             ValueError: if the camera is batched or orthographic, or the isocenter is behind the source.

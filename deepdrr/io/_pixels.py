@@ -21,7 +21,7 @@ class StoredPixels:
     Attributes:
         values: [H, W], uint8 or uint16.
         bits: bits stored.
-        relationship: Pixel Intensity Relationship: ``"LIN"``, ``"LOG"`` or ``"DISP"`` (a picture).
+        relationship: Pixel Intensity Relationship: `"LIN"`, `"LOG"` or `"DISP"` (a picture).
         sign: +1 where less intensity has lower values, −1 where it has higher ones.
         meaning: a sentence for the Derivation Description.
         to_linear: for LOG, a table [2**bits] of uint16 from stored values to numbers linear in the intensity.
@@ -92,7 +92,7 @@ def picture_pixels(image: Image, polarity: Polarity) -> StoredPixels:
 
     Args:
         image: [H, W], uint8 or uint16.
-        polarity: ``"bone_white"`` or ``"bone_black"``, as given to `deepdrr.display.display`.
+        polarity: `"bone_white"` or `"bone_black"`, as given to `deepdrr.display.display`.
 
     Raises:
         ValueError: if the image is not such a picture, or the polarity is unknown.

@@ -24,7 +24,7 @@ _CHUNK = 1 << 21  # voxels; the working set stays below 50 MB
 class Densities:
     """Density of each basis material in each voxel.
 
-    Args:
+    Attributes:
         materials: M materials.
         values: [M, ...] float32 in g/cm³; the shape behind M is that of the HU.
     """
@@ -64,21 +64,21 @@ def decompose(
 ) -> Densities:
     """Densities of basis materials from a CT in HU.
 
-    ``"continuous"``: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
+    `"continuous"`: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
     materials; density such that the HU of the mixture in the CT's beam is the voxel's HU. From −1000 HU down there is
-    nothing (see :mod:`deepdrr.materials._ct_beam`); above 1550 HU it is cortical bone of growing density: **metal is
-    never guessed**, label it.
+    nothing (HU count from air, see `hu_from_density`); above 1550 HU it is cortical bone of growing density:
+    **metal is never guessed**, label it.
 
-    ``"three_class"``: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
+    `"three_class"`: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
     density max(0, min(1.03 + 0.001029 HU, 1.03 + 0.0005886 HU)). Jumps by 500 HU at the bone threshold.
 
     Args:
         hu: CT numbers, any shape. Differentiable: the densities carry its gradient if it asks for one.
-        method: ``"continuous"`` or ``"three_class"``.
+        method: `"continuous"` or `"three_class"`.
         ct_kvp: tube voltage of the CT scan in kV, 70 to 150.
-        labels: integers of the shape of ``hu``; needed with ``label_materials``.
+        labels: integers of the shape of `hu`; needed with `label_materials`.
         label_materials: label → material that fills its voxels, at the material's own density, or at the
-            density that shows the voxel's HU with ``MatchHU(material)``. Labels that are not listed follow ``method``.
+            density that shows the voxel's HU with `MatchHU(material)`. Labels that are not listed follow `method`.
 
     Returns:
         The materials and their densities [M, ...], float32.
@@ -86,7 +86,7 @@ def decompose(
     Raises:
         ValueError: if HU are NaN or infinite, the method or a material is unknown, labels are missing or of another
             shape.
-        TypeError: if ``hu`` is not a tensor.
+        TypeError: if `hu` is not a tensor.
 
     Example:
         >>> found = decompose(torch.tensor([-1000.0, 0.0, 1550.0]))

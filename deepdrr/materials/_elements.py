@@ -42,7 +42,7 @@ def mass_fractions(formula: str) -> dict[str, float]:
     """Mass fraction of each element of a chemical formula.
 
     Args:
-        formula: symbols with counts; parentheses (nested) and decimals are allowed, e.g. ``"Ca10(PO4)6(OH)2"``.
+        formula: symbols with counts; parentheses (nested) and decimals are allowed, e.g. `"Ca10(PO4)6(OH)2"`.
 
     Raises:
         ValueError: if the formula cannot be read or names an unknown element.

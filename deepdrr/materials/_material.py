@@ -16,7 +16,7 @@ _SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
 class Material:
     """A homogeneous material.
 
-    Args:
+    Attributes:
         name: how it is called in tables and errors.
         composition: mass fraction of each element symbol; a sum within 2 % of one is normalised, anything else refused.
         density_g_cm3: mass density in g/cm³.
@@ -79,7 +79,7 @@ def compound(formula: str, density_g_cm3: float, name: str | None = None) -> Mat
     """A material from its chemical formula.
 
     Args:
-        formula: e.g. ``"CaWO4"``, ``"Ca10(PO4)6(OH)2"``, ``"Cd0.9Zn0.1Te"``.
+        formula: e.g. `"CaWO4"`, `"Ca10(PO4)6(OH)2"`, `"Cd0.9Zn0.1Te"`.
         density_g_cm3: mass density in g/cm³.
         name: defaults to the formula.
 

@@ -116,7 +116,7 @@ def material(name: str) -> Material:
     """A registered material by name; case, spaces, hyphens and underscores do not matter, common synonyms are known.
 
     Args:
-        name: e.g. ``"cortical bone"``, ``"aluminum"``, ``"Cu"``.
+        name: e.g. `"cortical bone"`, `"aluminum"`, `"Cu"`.
 
     Returns:
         The material.

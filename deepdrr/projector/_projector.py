@@ -48,19 +48,19 @@ class Projector:
     """Takes X-ray images of a volume.
 
     The stages are public functions: `decompose` (HU to densities), `project` (ray integrals), `attenuate` (spectrum),
-    `detect` (noise). The volume's densities are made at the first image, or when a ``with`` block begins, kept while
+    `detect` (noise). The volume's densities are made at the first image, or when a `with` block begins, kept while
     its voxels stay as they are, and given back at the end of the block. Volume and C-arm may be moved at any time:
     every image looks at where they are.
 
     Args:
         volume: the patient.
-        carm: a `MobileCArm`, a `SimpleDevice`, anything with a ``camera``, or a `Camera` (which may be batched).
+        carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
         spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
         exposure: of one frame; default 25 mAs.
         detector: default an ideal energy-integrating panel with quantum and electronic noise.
-        materials: how HU become materials: ``"continuous"``, ``"three_class"`` or a `MaterialModel`.
+        materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
-        backend: ``"auto"``, ``"cpu"`` or ``"reference"``, see `deepdrr.raycast.project`.
+        backend: `"auto"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -118,7 +118,7 @@ class Projector:
 
     @property
     def material_names(self) -> tuple[str, ...]:
-        """What the M channels of ``"area_densities"`` are, in order. Prepares the volume if no image was taken yet."""
+        """What the M channels of `"area_densities"` are, in order. Prepares the volume if no image was taken yet."""
         return tuple(material.name for material in self._current().materials)
 
     @property
@@ -155,23 +155,23 @@ class Projector:
         Args:
             outputs: any of
 
-                - ``"area_densities"`` [..., M, H, W], g/cm² per basis material;
-                - ``"line_integrals"`` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
-                - ``"primary_photons"`` [..., H, W], mean photons per pixel;
-                - ``"primary_energy"`` [..., H, W], their mean energy, keV per pixel;
-                - ``"open_field"`` [..., H, W], mean signal with nothing in the beam, keV per pixel;
-                - ``"expected_image"`` [..., H, W], mean signal, keV per pixel;
-                - ``"image"`` [..., H, W], signal with noise, keV per pixel;
-                - ``"label_path_lengths"`` [..., L, H, W], mm of ray in each label of `label_names`;
-                - ``"label_masks"`` [..., L, H, W], where that is more than zero.
-            generator: source of the noise; ``"image"`` needs it.
+                - `"area_densities"` [..., M, H, W], g/cm² per basis material;
+                - `"line_integrals"` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
+                - `"primary_photons"` [..., H, W], mean photons per pixel;
+                - `"primary_energy"` [..., H, W], their mean energy, keV per pixel;
+                - `"open_field"` [..., H, W], mean signal with nothing in the beam, keV per pixel;
+                - `"expected_image"` [..., H, W], mean signal, keV per pixel;
+                - `"image"` [..., H, W], signal with noise, keV per pixel;
+                - `"label_path_lengths"` [..., L, H, W], mm of ray in each label of `label_names`;
+                - `"label_masks"` [..., L, H, W], where that is more than zero.
+            generator: source of the noise; `"image"` needs it.
 
         Returns:
             The tensors by name.
 
         Raises:
             ValueError: for an unknown name, or a pose inside the patient.
-            TypeError: if ``"image"`` is asked for without a generator.
+            TypeError: if `"image"` is asked for without a generator.
         """
         _check_names(outputs)
         camera = self.camera

@@ -17,7 +17,7 @@ __all__ = ["Spectrum", "monochromatic"]
 class Spectrum:
     """Photon fluence of a beam by energy.
 
-    Args:
+    Attributes:
         energies_kev: [E] bin centres in keV, rising, 1 to 200 keV where photons are.
         photons: [E] photons in each bin, float64. Spectra of this package: per mm² per mAs at 1 m from the focal
             spot, without air.
@@ -71,7 +71,7 @@ class Spectrum:
     def from_csv(cls, path: str | Path, *, kvp: float | None = None) -> "Spectrum":
         """Read a spectrum from a text file with two columns: energy in keV and photons per bin.
 
-        Commas, semicolons, tabs or blanks separate; lines that start with ``#`` and one header line are passed over.
+        Commas, semicolons, tabs or blanks separate; lines that start with `#` and one header line are passed over.
 
         Args:
             path: the file.
