@@ -48,7 +48,7 @@ def mass_attenuation(
         '0.2059'
     """
     if process not in ("total", "photo", "compton", "rayleigh"):
-        raise ValueError(f"process {process!r} is not known; use 'total', 'photo', 'compton' or 'rayleigh'")
+        raise ValueError(f"process must be 'total', 'photo', 'compton' or 'rayleigh', got {process!r}")
     return _weighted(as_material(material), energies_kev, process)
 
 
@@ -124,7 +124,7 @@ def _check_range(energies: _Array) -> None:
     outside = energies[~((energies >= low) & (energies <= high))]
     if outside.size:
         raise ValueError(
-            f"energies_kev holds {outside.flat[0]:g} keV; the cross sections cover {low:g} to {high:g} keV"
+            f"energies_kev must be {low:g} to {high:g} keV, which the cross sections cover, got {outside.flat[0]:g} keV"
         )
 
 

@@ -85,7 +85,7 @@ def check_ct_kvp(ct_kvp: float) -> None:
     """Refuse a tube voltage without a tabulated CT beam."""
     low, high = CT_KVP_RANGE
     if not low <= ct_kvp <= high:
-        raise ValueError(f"ct_kvp is {ct_kvp}; CT beams are known from {low:g} to {high:g} kV")
+        raise ValueError(f"ct_kvp must be {low:g} to {high:g} kV, where CT beams are known, got {ct_kvp}")
 
 
 def _mean(material: Material, beam: NDArray[np.float64]) -> float:

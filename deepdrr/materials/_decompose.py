@@ -40,7 +40,7 @@ class Densities:
         """
         wanted = as_material(name)
         if wanted not in self.materials:
-            raise ValueError(f"material {wanted.name!r} is not in the basis {[m.name for m in self.materials]}")
+            raise ValueError(f"material must be one of {[m.name for m in self.materials]}, got {wanted.name!r}")
         return self.values[self.materials.index(wanted)]
 
 
@@ -144,14 +144,14 @@ def _check(
     if not isinstance(hu, Tensor):
         raise TypeError(f"hu must be a torch.Tensor, got {type(hu).__name__}")
     if method not in ("continuous", "three_class"):
-        raise ValueError(f"method {method!r} is not known; use 'continuous' or 'three_class'")
+        raise ValueError(f"method must be 'continuous' or 'three_class', got {method!r}")
     check_ct_kvp(ct_kvp)
     if hu.requires_grad:
         _check_finite(hu.detach())
     if label_materials and labels is None:
         raise ValueError("label_materials needs labels, the label of each voxel, but labels is None")
     if labels is not None and labels.shape != hu.shape:
-        raise ValueError(f"labels has the shape {tuple(labels.shape)} but hu has {tuple(hu.shape)}; they must be equal")
+        raise ValueError(f"labels must have the shape of hu, {tuple(hu.shape)}, got {tuple(labels.shape)}")
 
 
 def _check_finite(hu: Tensor) -> None:
@@ -159,4 +159,4 @@ def _check_finite(hu: Tensor) -> None:
         low, high = torch.aminmax(hu)
         if not bool(torch.isfinite(low) & torch.isfinite(high)):
             count = int((~torch.isfinite(hu)).sum())
-            raise ValueError(f"hu holds {count} or more voxels that are NaN or infinite; HU must be finite numbers")
+            raise ValueError(f"hu must be finite, got {count} or more voxels that are NaN or infinite")

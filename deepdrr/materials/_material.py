@@ -41,11 +41,11 @@ class Material:
             atomic_number(symbol)
             if not (math.isfinite(fraction) and fraction > 0):
                 raise ValueError(
-                    f"composition of {self.name!r} has {symbol}={fraction}; mass fractions must be positive"
+                    f"composition of {self.name!r} must hold positive mass fractions, got {symbol}={fraction}"
                 )
         total = sum(self.composition.values())
         if not abs(total - 1) <= _SUM_TOLERANCE:
-            raise ValueError(f"composition of {self.name!r} sums to {total:.4g}; mass fractions must sum to 1")
+            raise ValueError(f"composition of {self.name!r} must hold mass fractions that sum to 1, got {total:.4g}")
         check_density(self.density_g_cm3, self.name)
         normalised = {symbol: fraction / total for symbol, fraction in self.composition.items()}
         object.__setattr__(self, "composition", MappingProxyType(normalised))
@@ -72,7 +72,7 @@ class Material:
 def check_density(density_g_cm3: float, name: str) -> None:
     """Refuse a density that is not a positive number."""
     if not (math.isfinite(density_g_cm3) and density_g_cm3 > 0):
-        raise ValueError(f"density_g_cm3 of {name!r} is {density_g_cm3}; it must be a positive number in g/cm³")
+        raise ValueError(f"density_g_cm3 of {name!r} must be a positive number in g/cm³, got {density_g_cm3}")
 
 
 def compound(formula: str, density_g_cm3: float, name: str | None = None) -> Material:
@@ -112,10 +112,10 @@ def mixture(parts: Mapping[Material, float], density_g_cm3: float, name: str, so
     """
     for part, mass in parts.items():
         if not (math.isfinite(mass) and mass >= 0):
-            raise ValueError(f"parts of {name!r} give {part.name!r} the mass {mass}; masses must be zero or positive")
+            raise ValueError(f"parts of {name!r} must have masses of zero or more, got {mass} of {part.name!r}")
     total = sum(parts.values())
     if total <= 0:
-        raise ValueError(f"parts of {name!r} hold no mass; give at least one material with a positive mass")
+        raise ValueError(f"parts of {name!r} must hold a material with a positive mass, got a sum of {total}")
     composition: dict[str, float] = {}
     for part, mass in parts.items():
         for symbol, fraction in part.composition.items():

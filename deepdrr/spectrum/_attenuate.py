@@ -164,13 +164,13 @@ def _check(area_densities: Tensor, materials: Sequence[Material | str], negative
     if not area_densities.is_floating_point():
         raise ValueError(f"area_densities must be float32 or float64, got {area_densities.dtype}")
     if negative not in ("raise", "allow"):
-        raise ValueError(f"negative is {negative!r}; use 'raise' or 'allow'")
+        raise ValueError(f"negative must be 'raise' or 'allow', got {negative!r}")
     if not area_densities.numel():
         return
     low, high = torch.aminmax(area_densities.detach())
     if not bool(torch.isfinite(low) & torch.isfinite(high)):
-        raise ValueError("area_densities holds NaN or infinite values; they must be finite, in g/cm²")
+        raise ValueError("area_densities must be finite, got NaN or infinite values")
     if negative == "raise" and float(low) < -_ROUNDING_G_CM2:
         raise ValueError(
-            f"area_densities goes down to {float(low):g} g/cm²; it must not be negative (negative='allow' lets it pass)"
+            f"area_densities must not be negative (negative='allow' lets it pass), got {float(low):g} g/cm²"
         )

@@ -69,7 +69,7 @@ def tungsten_spectrum(
 def _check_range(name: str, value: float, accepted: tuple[float, float], unit: str) -> None:
     low, high = accepted
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:g}; the spectrum table covers {low:g} to {high:g} {unit}")
+        raise ValueError(f"{name} must be {low:g} to {high:g} {unit}, which the spectrum table covers, got {value:g}")
 
 
 def _at_angle(volts: Tensor, angle_deg: float) -> Tensor:
