@@ -13,7 +13,7 @@ __all__ = ["atomic_path"]
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary name beside `path`; move it onto `path` when the block ends well.
 
-    The temporary name has the same suffixes (``.nii.gz`` stays ``.nii.gz``), so libraries choosing a format
+    The temporary name has the same suffixes (`.nii.gz` stays `.nii.gz`), so libraries choosing a format
     by suffix work on it. When the block raises, for a full disk as much as for an interrupt, what it had
     written is removed and a file that stood at `path` before is left as it was. A link at `path` is followed.
 

@@ -10,9 +10,9 @@ def require(module: str, extra: str, purpose: str) -> ModuleType:
     """Import an optional module or say which extra brings it.
 
     Args:
-        module: importable name, e.g. ``"SimpleITK"``.
-        extra: the extra of this package that installs it, e.g. ``"itk"``.
-        purpose: what it is needed for, e.g. ``"reading .nrrd files"``.
+        module: importable name, e.g. `"SimpleITK"`.
+        extra: the extra of this package that installs it, e.g. `"itk"`.
+        purpose: what it is needed for, e.g. `"reading .nrrd files"`.
 
     Raises:
         ImportError: if the module is not installed.

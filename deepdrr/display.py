@@ -25,6 +25,7 @@ Depth = Literal["uint8", "uint16", "float32"]
 
 _LEVELS: dict[str, type[np.uint8 | np.uint16]] = {"uint8": np.uint8, "uint16": np.uint16}
 _FLOOR = 1e-6  # of the open field; −ln gives 13.8, that of 60 cm of water
+_LATITUDE = 4.0  # widest automatic window of a signal, e⁴ = 55:1 in exposure; by eye, for a pelvis with its soft parts
 _BLOCKS = 128  # along the shorter side, for statistics that noise does not stretch
 
 
@@ -43,16 +44,16 @@ def display(
 
     Args:
         image: [..., H, W]; each picture of a stack has its own automatic window.
-        quantity: ``"signal"``: intensity or absorbed energy, of which the logarithm is taken; ``"attenuation"``:
+        quantity: `"signal"`: intensity or absorbed energy, of which the logarithm is taken; `"attenuation"`:
             line integrals or a logarithm already, more where more is in the way.
         open_field: signal without the patient, a number or [..., H, W] (which also takes out the fall-off of the beam
-            toward the corners); for ``"signal"`` only. None: the brightest thousandth of each image.
+            toward the corners); for `"signal"` only. None: the brightest thousandth of each image.
         window: (low, high) attenuation shown as the two ends of the grey scale; None: `automatic_window`.
-        polarity: ``"bone_white"`` as a radiograph, or ``"bone_black"`` as a fluoroscope.
+        polarity: `"bone_white"` as a radiograph, or `"bone_black"` as a fluoroscope.
         gamma: exponent of the grey values, before the polarity; 1 for none.
         clahe: clip limit of contrast-limited adaptive histogram equalisation, in (0, 1], e.g. 0.01; None for none.
-            Needs the extra ``clahe``.
-        dtype: ``"uint8"``, ``"uint16"`` (full range) or ``"float32"`` in [0, 1].
+            Needs the extra `clahe`.
+        dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
 
     Returns:
         NumPy array [..., H, W] on the CPU.
@@ -102,10 +103,11 @@ def automatic_window(
 ) -> tuple[float, float]:
     """The window `display` takes for an image; to show several images alike, take it from one and give it to all.
 
-    It runs from the 5th to the 99.8th percentile of the attenuation in the patient, which is all with more than
+    It runs from the 2nd to the 99.8th percentile of the attenuation in the patient, which is all with more than
     three tenths of the greatest attenuation (where the open field is not known: more than a twentieth of the range):
-    neither the air beside the patient nor the thin ends of a cropped CT pull at it. The statistics are those of means
-    over blocks of pixels, so that noise does not stretch the window, and blocks without any signal do not count.
+    neither the air beside the patient nor the thin ends of a cropped CT pull at it. Of a signal it is at most 4 wide,
+    the thin parts go dark then. The statistics are those of means over blocks of pixels, so that noise does not stretch
+    the window, and blocks without any signal do not count.
 
     Args:
         image: [H, W].
@@ -147,8 +149,8 @@ def _window_of(plane: Values, quantity: Quantity, reference: Values | None) -> t
     bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
     relative = quantity == "signal" and reference is None
     patient = blocks[blocks > (bottom + 0.05 * (top - bottom) if relative else 0.3 * top)]
-    low, high = np.percentile(patient if patient.size else blocks, (5.0, 99.8))
-    return float(low), float(high)
+    low, high = (float(p) for p in np.percentile(patient if patient.size else blocks, (2.0, 99.8)))
+    return (low if quantity == "attenuation" else max(low, high - _LATITUDE)), high
 
 
 def _brightest(plane: Values) -> float:

@@ -1,6 +1,6 @@
 """Where the files shipped with the package are: the one module that knows.
 
-The top-level folders ``data/`` and ``models/`` of the repository travel inside the wheel as ``deepdrr/_share/``.
+The top-level folders `data/` and `models/` of the repository travel inside the wheel as `deepdrr/_share/`.
 In a source tree or an editable install they stay where they are.
 """
 
@@ -16,7 +16,7 @@ def resource_path(name: str) -> Path:
     """Path of a shipped file.
 
     Args:
-        name: path relative to the repository's root, with forward slashes, e.g. ``"data/ct/pelvis.nii.gz"``.
+        name: path relative to the repository's root, with forward slashes, e.g. `"data/ct/pelvis.nii.gz"`.
 
     Raises:
         FileNotFoundError: if this installation does not hold the file.

@@ -75,8 +75,8 @@ class Camera:
             pixel_mm: side of a (square) pixel, mm.
             angles_deg: (alpha, beta, gamma), see `deepdrr.geometry.world_from_carm`.
             isocenter: point of the world [3] about which the arm turns, mm.
-            viewed_from: ``"detector"``: the picture as seen from the detector's side, so that at zero angles one
-                faces the patient, the patient's right on the picture's left; ``"source"``: its mirror image.
+            viewed_from: `"detector"`: the picture as seen from the detector's side, so that at zero angles one
+                faces the patient, the patient's right on the picture's left; `"source"`: its mirror image.
 
         Returns:
             An unbatched float64 camera.

@@ -23,7 +23,7 @@ def intrinsics_from_detector(sdd_mm: float, height: int, width: int, pixel_mm: f
         sdd_mm: source-to-detector distance, mm.
         height, width: rows and columns.
         pixel_mm: side of a pixel, mm.
-        viewed_from: ``"source"`` (K[0, 0] > 0) or ``"detector"`` (columns mirrored, K[0, 0] < 0).
+        viewed_from: `"source"` (K[0, 0] > 0) or `"detector"` (columns mirrored, K[0, 0] < 0).
 
     Returns:
         float64 [3, 3].

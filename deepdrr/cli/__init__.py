@@ -1,7 +1,7 @@
 """The `deepdrr` command: a face of the Python API, one file per subcommand.
 
 Nothing is computed here. A command turns its flags into the objects of the other rooms, calls them, and prints what
-came out; every failure is one sentence on standard error. `contact_sheet` and the ``describe_`` functions are for
+came out; every failure is one sentence on standard error. `contact_sheet` and the `describe_` functions are for
 scripts too.
 """
 

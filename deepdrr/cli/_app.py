@@ -11,10 +11,15 @@ from deepdrr.cli._views import views
 
 __all__ = ["app"]
 
+HELP = """From a CT scan to the X-ray image a real C-arm would have recorded.
+
+Errors are one sentence; --debug shows where they came from.
+"""
+
 app = App(
     name="deepdrr",
     version=__version__,
-    help="From a CT scan to the X-ray image a real C-arm would have recorded.",
+    help=HELP,
     config=fields_from_file,
     default_parameter=None,
 )

@@ -1,6 +1,5 @@
 """`--config file.yaml`: the same fields as the flags, which go before it."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,13 @@ from typing import Any
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict
 
+from deepdrr._names import unknown_name
+
 __all__ = ["fields_from_file"]
 
 
 def fields_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill arguments that were not given as flags from the file named by ``--config``, if any.
+    """Fill arguments that were not given as flags from the file named by `--config`, if any.
 
     Raises:
         OSError: if the file cannot be read.
@@ -46,13 +47,11 @@ def _known(key: object, names: Sequence[str], path: Path) -> str:
     name = str(key).replace("_", "-")
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=2)
-    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(names)}"
-    raise ValueError(f"unknown field {str(key)!r} in '{path}'; {advice}")
+    raise unknown_name(f"field in '{path}':", name, names)
 
 
 def _known_value(key: object, value: object) -> object:
-    """A number, a word or a list of them; a mapping (``filter: {copper: 0.1}``) is a list of ``copper=0.1``."""
+    """A number, a word or a list of them; a mapping (`filter: {copper: 0.1}`) is a list of `copper=0.1`."""
     if isinstance(value, dict):
         return [f"{name}={number}" for name, number in value.items()]
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):

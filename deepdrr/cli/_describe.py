@@ -1,7 +1,7 @@
 """Sentences about a geometry and a beam, for logs."""
 
 from deepdrr.camera import Camera
-from deepdrr.detector import Exposure, equivalent_mas, fluence_scale
+from deepdrr.detector import Exposure, equivalent_mas
 from deepdrr.spectrum import Spectrum, air_kerma_ugy, half_value_layer
 
 __all__ = ["describe_beam", "describe_camera", "describe_exposure"]
@@ -22,7 +22,10 @@ def describe_beam(spectrum: Spectrum) -> str:
 
 def describe_exposure(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> str:
     """Tube load, and what it brings to the middle of the detector with nothing in the beam."""
-    mas = equivalent_mas(exposure, spectrum, camera)
-    photons = float((fluence_scale(exposure, spectrum, camera) * spectrum.photons.sum()).max())
-    kerma_ugy = float(mas) * float(air_kerma_ugy(spectrum)) * (1000.0 / float(camera.sdd_mm)) ** 2
-    return f"{float(mas):.3g} mAs: {photons:,.0f} photons per pixel and {kerma_ugy:.3g} µGy at the detector, open field"
+    mas = float(equivalent_mas(exposure, spectrum, camera))
+    at_detector = mas * (1000.0 / float(camera.sdd_mm)) ** 2
+    between_rows, between_columns = (float(spacing) for spacing in camera.pixel_spacing_mm)
+    photons = at_detector * float(spectrum.photons.sum()) * between_rows * between_columns
+    kerma_ugy = at_detector * float(air_kerma_ugy(spectrum))
+    kerma = f"{kerma_ugy:,.0f}" if kerma_ugy >= 100 else f"{kerma_ugy:.3g}"
+    return f"{mas:.3g} mAs: {photons:,.0f} photons per pixel and {kerma} µGy at the detector, open field"

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: the words behind ``deepdrr``; those of the process by default. ``--debug`` anywhere among them, or
+        arguments: the words behind `deepdrr`; those of the process by default. `--debug` anywhere among them, or
             DEEPDRR_DEBUG=1 in the environment, shows tracebacks.
 
     Returns:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
@@ -15,7 +14,6 @@ from deepdrr.cli._quantities import STACKS, UNITS, Quantity, picture
 from deepdrr.detector import equivalent_mas
 from deepdrr.display import Picture
 from deepdrr.io import RadiographMetadata, write_dicom, write_npy, write_png, write_tiff
-from deepdrr.materials import decompose
 from deepdrr.projector import Projector
 
 __all__ = ["Product"]
@@ -60,7 +58,7 @@ class Product:
     @cached_property
     def channels(self) -> list[str]:
         """Names of the channels of a stack, materials or labels, as parts of file names."""
-        found = self._materials() if self.quantity == "area_densities" else self.source.label_names
+        found = self.source.material_names if self.quantity == "area_densities" else self.source.label_names
         names = [re.sub(r"\W+", "_", name).strip("_") for name in found]
         return names if len(set(names)) == len(names) else [f"{n}_{name}" for n, name in enumerate(names)]
 
@@ -100,9 +98,3 @@ class Product:
             kvp=technique.spectrum.kvp,
             mas=float(equivalent_mas(technique.exposure, technique.spectrum, self.camera)),
         )
-
-    def _materials(self) -> tuple[str, ...]:
-        model, nothing = self.source.materials, torch.zeros(1)
-        fills = model.by_label or None
-        found = decompose(nothing, method=model.method, labels=nothing.int(), label_materials=fills)
-        return tuple(material.name for material in found.materials)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from deepdrr.cli._options import DisplayOptions
@@ -86,6 +87,8 @@ def picture(quantity: Quantity, values: Tensor, open_field: Tensor | None, optio
     if quantity == "label_masks":
         mask: Picture = values.numpy().astype(dtype) * np.iinfo(dtype).max
         return mask
+    if quantity == "line_integrals":  # shown as the transmission that they mean, like an image
+        quantity, values, open_field = "expected_image", torch.exp(-values.double()), values.new_ones(())
     return make_picture(
         values,
         quantity="signal" if quantity in _SIGNALS else "attenuation",

@@ -136,10 +136,10 @@ def detector(options: ExposureOptions) -> EnergyIntegratingDetector:
 
 
 def pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
-    """``("a=1", "b=2")`` → ``{"a": "1", "b": "2"}``.
+    """`("a=1", "b=2")` → `{"a": "1", "b": "2"}`.
 
     Raises:
-        ValueError: for a word without ``=``, or a name that stands twice.
+        ValueError: for a word without `=`, or a name that stands twice.
     """
     found: dict[str, str] = {}
     for word in words:

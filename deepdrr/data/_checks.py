@@ -4,14 +4,16 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from deepdrr.data._scan import Scan
 
-__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan"]
+__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan", "float32_array"]
 
 CheckHU = Literal["refuse", "warn", "off"]
 
@@ -64,6 +66,21 @@ def check_choice(value: str, choices: object, name: str) -> None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(choices)))}, got {value!r}")
 
 
+def float32_array(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:
+    """A copy of the caller's numbers as float32.
+
+    Raises:
+        TypeError: if they are not integers or floats.
+    """
+    if isinstance(hu, Tensor):
+        hu = hu.detach().cpu()
+        hu = hu.float().numpy() if hu.dtype == torch.bfloat16 else hu.numpy()  # NumPy knows no bfloat16
+    values = np.asarray(hu)
+    if values.dtype.kind not in "iuf":
+        raise TypeError(f"hu must be an array of integers or floats, got dtype {values.dtype}")
+    return np.array(values, dtype=np.float32, order="C")
+
+
 def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
     """Turn padding into air and check that the rest can be Hounsfield units.
 
@@ -75,35 +92,36 @@ def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
         The scan, with the voxels that became air counted in its source.
 
     Raises:
-        ValueError: for NaN or infinite voxels, for a volume of padding only, and, with ``"refuse"``, for numbers that
+        ValueError: for NaN or infinite voxels, for a volume of padding only, and, with `"refuse"`, for numbers that
             do not look like HU.
     """
     check_choice(check_hu, CheckHU, "check_hu")
-    hu = scan.hu
-    _check_finite(hu)
+    hu, name = scan.hu, "hu" if scan.source.path is None else f"'{scan.source.path}'"
+    _check_finite(hu, name)
     padding = hu <= _PADDING_HU if float(hu.min()) <= _PADDING_HU else None
     count = 0 if padding is None else int(np.count_nonzero(padding))
     if count == hu.size:
-        raise ValueError(f"all {count} voxels are at or below {_PADDING_HU:.0f} HU, the values of padding; is it a CT?")
+        raise ValueError(f"{name} must hold a CT, got padding only: all {count} voxels are at or below −1500 HU")
     if check_hu != "off":
         lowest = float(hu.min() if padding is None else hu.min(where=~padding, initial=np.inf))
-        _judge(lowest, float(hu.max()), check_hu)
+        _judge(name, lowest, float(hu.max()), check_hu)
     if padding is not None:
         hu[padding] = AIR_HU
     return replace(scan, source=replace(scan.source, padding_voxels=scan.source.padding_voxels + count))
 
 
-def _check_finite(hu: NDArray[np.float32]) -> None:
+def _check_finite(hu: NDArray[np.float32], name: str) -> None:
     if np.isfinite(hu.min()) and np.isfinite(hu.max()):
         return
     bad = ~np.isfinite(hu)
     where = tuple(int(n) for n in np.argwhere(bad)[0])
     raise ValueError(
-        f"hu must be finite, got {int(np.count_nonzero(bad))} NaN or infinite voxels, the first at [i, j, k] = {where}"
+        f"{name} must be finite, got {int(np.count_nonzero(bad))} NaN or infinite voxels, "
+        f"the first at [i, j, k] = {where}"
     )
 
 
-def _judge(lowest: float, highest: float, check_hu: CheckHU) -> None:
+def _judge(name: str, lowest: float, highest: float, check_hu: CheckHU) -> None:
     if highest > _HIGHEST_HU:
         seen = f"values up to {highest:g}, beyond any CT scale (HU read as unsigned?)"
     elif lowest >= 0.0:
@@ -112,7 +130,7 @@ def _judge(lowest: float, highest: float, check_hu: CheckHU) -> None:
         seen = f"values from {lowest:g} to {highest:g}, none below {_GAS_HU:.0f} (normalised, or a crop without air?)"
     else:
         return
-    sentence = f"hu must be Hounsfield units (air −1000, water 0), got {seen}"
+    sentence = f"{name} must hold Hounsfield units (air −1000, water 0), got {seen}"
     if check_hu == "refuse":
         raise ValueError(f"{sentence}; if they are HU nevertheless, pass check_hu='off'")
     warnings.warn(sentence, UserWarning, stacklevel=2)

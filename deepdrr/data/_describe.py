@@ -14,7 +14,7 @@ _TOWARD = ("RL", "AP", "SI")
 
 
 def axes_code(anatomical_from_ijk: Tensor) -> str:
-    """Toward which side of the patient the axes i, j, k run, to the nearest: ``"LPS"``, ``"RAS"`` …
+    """Toward which side of the patient the axes i, j, k run, to the nearest: `"LPS"`, `"RAS"` …
 
     Args:
         anatomical_from_ijk: affine to RAS mm [4, 4].

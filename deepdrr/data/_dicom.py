@@ -28,11 +28,11 @@ def read_dicom(path: str | os.PathLike[str], *, series: str | int | None = None,
     by slice; padding (PixelPaddingValue and its range, and all at or below −1500 HU) becomes air. What is not an
     even stack of CT slices straight above each other is refused with a sentence that says what was found.
 
-    Two repairs can be asked for. They do nothing to a stack that needs none, and what they did is in ``source.notes``:
+    Two repairs can be asked for. They do nothing to a stack that needs none, and what they did is in `source.notes`:
 
-    - ``"resample"``: unevenly spaced, missing, shifted or tilted slices are interpolated linearly onto an even grid
+    - `"resample"`: unevenly spaced, missing, shifted or tilted slices are interpolated linearly onto an even grid
       along the normal (a tilted stack widens in its plane; new corners are air);
-    - ``"shear"``: slices of a tilted gantry are kept as they are, untouched, and the affine says where they lie: its
+    - `"shear"`: slices of a tilted gantry are kept as they are, untouched, and the affine says where they lie: its
       third column is not at right angles to the other two. This is exact. Uneven slices are still refused.
 
     Args:

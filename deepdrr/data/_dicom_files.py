@@ -14,7 +14,7 @@ __all__ = ["Folder", "Header", "read_folder"]
 
 # What the reader looks at. The rest, patient and private tags among it, is not even kept in memory.
 _TAGS = (
-    "SOPClassUID Modality ImageType ConversionType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
+    "SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
     "AcquisitionNumber TemporalPositionIdentifier FrameOfReferenceUID ImagePositionPatient "
     "ImageOrientationPatient SamplesPerPixel PhotometricInterpretation PixelPresentation NumberOfFrames Rows "
     "Columns PixelSpacing BitsAllocated PixelRepresentation PixelPaddingValue PixelPaddingRangeLimit "
@@ -28,7 +28,7 @@ _DIRECTORY_CLASS = "1.2.840.10008.1.3.10"  # Media Storage Directory: a DICOMDIR
 class Header:
     """A DICOM file without its pixels.
 
-    Args:
+    Attributes:
         path: the file.
         dataset: its tags, those in `_TAGS`.
         bare: whether it lacks the file preamble and meta information of PS3.10, as older archives write it.
@@ -102,6 +102,7 @@ def _read_header(file: Path) -> Header | None:
         return None
     try:
         dataset = pydicom.dcmread(file, stop_before_pixels=True, force=bare, specific_tags=[*_TAGS.split()])
+        _parse(dataset)
     except InvalidDicomError:
         return None
     except OSError as error:
@@ -117,6 +118,15 @@ def _read_header(file: Path) -> Header | None:
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY_CLASS:
         return None
     return Header(file, dataset, bare)
+
+
+def _parse(dataset: FileDataset) -> None:
+    """Have pydicom parse what it has put off, so that damage in the description of frames shows here."""
+    for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
+        for group in dataset.get(keyword) or ():
+            for _ in group.iterall():
+                pass
+    list(dataset.file_meta)
 
 
 def _first_bytes(file: Path) -> bytes:

@@ -32,7 +32,7 @@ _COSINE_TOLERANCE = 1e-3
 class Frame:
     """One CT slice: where it lies and how its stored numbers become Hounsfield units.
 
-    Args:
+    Attributes:
         header: the file.
         index: number of the frame in the file, from 0.
         shape: rows, columns.

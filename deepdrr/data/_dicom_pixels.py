@@ -21,7 +21,6 @@ from pydicom.uid import (
 from deepdrr.data._checks import AIR_HU
 from deepdrr.data._dicom_files import Header
 from deepdrr.data._dicom_frames import Frame
-from deepdrr.data._dicom_tags import frame_count
 
 __all__ = ["check_decoders", "read_hu", "stored_pixels"]
 
@@ -104,9 +103,8 @@ def stored_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[Any]]]
 def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
     """Frames of a file in ascending order, decoded one at a time."""
     try:
-        # Without indices pydicom walks through the file once; with them it looks up each frame from the start.
-        whole = len(indices) == frame_count(header.dataset)
-        yield from iter_pixels(_pixel_source(header), indices=None if whole else indices, raw=True)
+        # Without indices pydicom fails on JPEG 2000 whose signedness contradicts the header.
+        yield from iter_pixels(_pixel_source(header), indices=indices, raw=True)
     except OSError as error:
         raise OSError(f"cannot read '{header.path}': {error.strerror or error}") from None
     except MemoryError:

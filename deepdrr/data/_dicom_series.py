@@ -23,9 +23,9 @@ _LISTED = 12
 class Series:
     """Files of one series that are of one kind.
 
-    Args:
+    Attributes:
         headers: the files.
-        fault: why they are not slices of a CT (``"a localizer"``), "" if they are.
+        fault: why they are not slices of a CT (`"a localizer"`), "" if they are.
     """
 
     headers: tuple[Header, ...]
@@ -73,7 +73,7 @@ def choose_series(folder: Folder, series: str | int | None) -> Series:
         found = _matching(groups, str(series).strip())
         found = [group for group in found if not group.fault] or found
     if len(found) == 1 and not found[0].fault:
-        return found[0]
+        return _check_whole(folder, found[0], groups)
     if len(found) == 1:
         raise ValueError(f"series={series!r} must be a CT, got {found[0].fault} in '{folder.path}'")
     if not found:
@@ -85,6 +85,7 @@ def choose_series(folder: Folder, series: str | int | None) -> Series:
 def _group(headers: tuple[Header, ...]) -> list[Series]:
     groups: dict[tuple[str, str], list[Header]] = {}
     for header in headers:
+        _check_classes(header)
         fault = _fault(header)
         uid = text(header.dataset, "SeriesInstanceUID")
         if not fault and not ("Rows" in header.dataset and "Columns" in header.dataset):
@@ -95,10 +96,32 @@ def _group(headers: tuple[Header, ...]) -> list[Series]:
     return [Series(tuple(members), fault) for (_, fault), members in groups.items()]
 
 
+def _check_classes(header: Header) -> None:
+    """Refuse a file that is cut off before it says what it is: it might be a slice of the scan."""
+    within, outside = text(header.dataset, "SOPClassUID"), text(header.dataset.file_meta, "MediaStorageSOPClassUID")
+    if not within:
+        raise ValueError(f"'{header.path}' does not say what kind of DICOM object it is: it is cut off or damaged")
+    if outside in _CT_CLASSES and within not in _CT_CLASSES:
+        raise ValueError(
+            f"'{header.path}' must be of one kind, got {_CT_CLASSES[outside]} outside and SOPClassUID {within} inside"
+        )
+
+
+def _check_whole(folder: Folder, chosen: Series, groups: list[Series]) -> Series:
+    """Refuse a series of which some files would be left out; scouts and screen shots are no part of a scan."""
+    for other in groups:
+        if other.uid == chosen.uid and other.fault not in ("", "a localizer", "a secondary capture"):
+            raise ValueError(
+                f"{chosen.summary(with_uid=False)} of '{folder.path}' must hold CT slices only, "
+                f"but '{other.headers[0].path}' is {other.fault}"
+            )
+    return chosen
+
+
 def _fault(header: Header) -> str:
     """Why a file is not a slice of a CT, "" if it is one."""
     dataset = header.dataset
-    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
+    sop_class = text(dataset, "SOPClassUID")
     modality = text(dataset, "Modality")
     if sop_class.startswith(_SECONDARY_CAPTURE):
         return "a secondary capture"
@@ -126,8 +149,7 @@ def _colour_fault(header: Header) -> str:
 
 
 def _class_name(header: Header) -> str:
-    uid = header.dataset.get("SOPClassUID") or header.dataset.file_meta.get("MediaStorageSOPClassUID")
-    return str(getattr(uid, "name", "")) or "an unknown kind of object"
+    return str(getattr(header.dataset.SOPClassUID, "name", "")) or "an unknown kind of object"
 
 
 def _matching(groups: list[Series], wanted: str) -> list[Series]:
@@ -153,11 +175,13 @@ def _listing(groups: list[Series]) -> str:
 
 
 def _census(folder: Folder, groups: list[Series]) -> str:
-    """What a folder without a CT holds: '4 × modality MR, 2 × a localizer, 3 files that are not DICOM images'."""
+    """What a folder without a CT holds: '4 × modality MR, 2 × a localizer, 3 files …'."""
     kinds = Counter({fault: 0 for fault in (g.fault for g in groups)})
     for group in groups:
         kinds[group.fault] += len(group.headers)
     lines = [f"{count} × {fault}" for fault, count in kinds.most_common()]
-    if folder.others or not lines:
+    if folder.others == 1:
+        lines.append("a file that is not a DICOM image")
+    elif folder.others or not lines:
         lines.append(f"{folder.others} files that are not DICOM images")
     return ", ".join(lines)

@@ -41,7 +41,7 @@ _SPACING_TOLERANCE = 1e-3
 class Stack:
     """Slices in the order of k, alike in size, spacing and orientation.
 
-    Args:
+    Attributes:
         path: the caller's path, for error messages.
         frames: the slices.
         along: their places along the normal, rising, 0 at the first (mm) [K].
@@ -89,7 +89,7 @@ class Stack:
 class Fault:
     """Why slices do not lie on an even grid straight above each other.
 
-    Args:
+    Attributes:
         sentence: what was found, with numbers.
         repairs: the values of `repair` that deal with it.
     """

@@ -16,7 +16,7 @@ _DICOM = (".dcm", ".dicom", ".ima")
 
 
 def format_of(path: str | os.PathLike[str]) -> str:
-    """Tell ``"nifti"``, ``"itk"`` or ``"dicom"`` from the suffix, else from the first bytes; a folder is DICOM.
+    """Tell `"nifti"`, `"itk"` or `"dicom"` from the suffix, else from the first bytes; a folder is DICOM.
 
     Raises:
         OSError: if there is no such file.

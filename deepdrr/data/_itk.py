@@ -20,7 +20,7 @@ _FORMATS = {".nrrd": "nrrd", ".nhdr": "nrrd", ".mha": "mha", ".mhd": "mha"}
 
 
 def read_itk(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike | None = None) -> Scan:
-    """Read a .nrrd, .nhdr, .mha or .mhd file with SimpleITK (the extra ``itk``).
+    """Read a .nrrd, .nhdr, .mha or .mhd file with SimpleITK (the extra `itk`).
 
     Args:
         path: the file; of a header with the voxels in a file of its own, the header.

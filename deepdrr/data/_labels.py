@@ -29,7 +29,7 @@ _SAME_INDEX = 1e-3
 class LabelMap:
     """A label map in memory with a grid of its own.
 
-    Args:
+    Attributes:
         values: labels ≥ 0, 0 for background, [I', J', K'].
         anatomical_from_ijk: affine from its voxel centres to RAS mm, [4, 4].
     """

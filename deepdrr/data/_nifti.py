@@ -89,7 +89,7 @@ def _voxels(image: Any, file: Path) -> NDArray[np.float32]:
     slices = max(1, _SLAB_BYTES // (plane * dtype.itemsize))
     out = np.empty(shape, dtype=np.float32)
     with ImageOpener(proxy.file_like) as stream:
-        stream.seek(proxy.offset)
+        stream.seek(_offset(proxy, file))
         for first in range(0, shape[2], slices):
             last = min(first + slices, shape[2])
             raw = stream.read(plane * (last - first) * dtype.itemsize)
@@ -104,7 +104,7 @@ def _voxels(image: Any, file: Path) -> NDArray[np.float32]:
 def _shape_3d(shape: tuple[int, ...], file: Path) -> tuple[int, int, int]:
     if len(shape) < 3 or any(n != 1 for n in shape[3:]):
         raise ValueError(f"'{file}' must hold one 3-D volume, got {len(shape)} dimensions {'×'.join(map(str, shape))}")
-    if 0 in shape:
+    if min(shape) <= 0:
         raise ValueError(f"'{file}' holds no voxels: its size is {'×'.join(map(str, shape))}")
     return shape[0], shape[1], shape[2]
 
@@ -114,6 +114,14 @@ def _check_scalar(dtype: np.dtype[Any], file: Path) -> None:
         raise ValueError(f"'{file}' must hold CT numbers, got colour voxels ({'/'.join(dtype.fields)})")
     if dtype.kind not in "iuf":
         raise ValueError(f"'{file}' must hold real numbers, got voxels of type {dtype}")
+
+
+def _offset(proxy: Any, file: Path) -> int:
+    """Where the voxels begin, vox_offset of the header: a float there, so it may be anything."""
+    offset = int(proxy.offset)
+    if not 0 <= offset < 2**40:
+        raise ValueError(f"'{file}' is damaged: its voxels would begin at byte {proxy.offset}")
+    return offset
 
 
 @contextmanager

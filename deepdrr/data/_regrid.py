@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Box:
-    """Voxels ``first ≤ index < stop`` along i, j, k."""
+    """Voxels `first ≤ index < stop` along i, j, k."""
 
     first: Shape
     stop: Shape

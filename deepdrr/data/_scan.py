@@ -13,10 +13,10 @@ __all__ = ["Scan", "Source"]
 class Source:
     """Where a volume came from. It carries no patient identity.
 
-    Args:
+    Attributes:
         path: file or folder as given by the caller; None for an array.
-        format: ``"array"``, ``"nifti"``, ``"nrrd"``, ``"mha"``, ``"dicom"``.
-        modality: DICOM modality (``"CT"``), where the file states one.
+        format: `"array"`, `"nifti"`, `"nrrd"`, `"mha"`, `"dicom"`.
+        modality: DICOM modality (`"CT"`), where the file states one.
         kvp: tube voltage of the scan in kV, where the file states one.
         description: the series description, or "".
         padding_voxels: how many voxels lay outside the scanner's field of view and became air.
@@ -36,7 +36,7 @@ class Source:
 class Scan:
     """A scan as read, before it is checked and made a `Volume`.
 
-    Args:
+    Attributes:
         hu: Hounsfield units, float32 [I, J, K]; rescale slope and intercept are already applied.
         anatomical_from_ijk: affine from voxel centres (integers) to RAS millimetres, float64 [4, 4].
         source: where it came from.

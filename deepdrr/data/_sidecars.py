@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from deepdrr.geometry import ArrayLike, as_point
 __all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names", "save_landmarks"]
 
 LabelNames = Mapping[int, str] | str | os.PathLike[str]
-"""Label → name, or a CSV file with the columns ``id`` and ``name`` (or ``structure``)."""
+"""Label → name, or a CSV file with the columns `id` and `name` (or `structure`)."""
 
 Landmarks = Mapping[str, ArrayLike] | str | os.PathLike[str]
-"""Name → RAS mm, or a JSON file ``{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}``."""
+"""Name → RAS mm, or a JSON file `{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}`."""
 
 _FRAME = {"frame": "RAS", "unit": "mm"}
 
@@ -31,14 +32,13 @@ def load_label_names(names: LabelNames) -> dict[int, str]:
         OSError: if the file cannot be read.
         ValueError: if a label is not an integer ≥ 0, or a column is missing.
     """
-    if isinstance(names, str | os.PathLike):
-        names = dict(_rows(check_file(names)))
-    for label, name in names.items():
-        if isinstance(label, bool) or not isinstance(label, int) or label < 0:
+    given: Mapping[Any, Any] = dict(_rows(check_file(names))) if isinstance(names, str | os.PathLike) else names
+    for label, name in given.items():
+        if isinstance(label, bool) or not isinstance(label, Integral) or label < 0:
             raise ValueError(f"label_names must map integers ≥ 0 to names, got the label {label!r}")
         if not isinstance(name, str) or not name:
             raise ValueError(f"label_names must map integers to names, got {name!r} for label {label}")
-    return dict(names)
+    return {int(label): name for label, name in given.items()}
 
 
 def _rows(file: Path) -> Iterator[tuple[int, str]]:

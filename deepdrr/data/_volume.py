@@ -2,14 +2,13 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import CheckHU, checked_scan
+from deepdrr.data._checks import CheckHU, checked_scan, float32_array
 from deepdrr.data._describe import describe
 from deepdrr.data._files import format_of
 from deepdrr.data._itk import read_itk
@@ -22,11 +21,14 @@ from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load
 from deepdrr.data._write import check_name, save_labels, write_nifti
 from deepdrr.geometry import ArrayLike, check_affine
 
+if TYPE_CHECKING:
+    from deepdrr.data._dicom import Repair  # it loads pydicom
+
 __all__ = ["Volume"]
 
 FilePath = str | os.PathLike[str]
 Index = tuple[int, int, int]
-Repair = Literal["resample", "shear"]
+Series = str | int | None
 
 
 class Options(TypedDict, total=False):
@@ -51,7 +53,7 @@ class Volume(PlacedGrid):
         labels: label map of the same patient: a file or a `LabelMap` on any grid, or an array on the CT's.
         label_names: label → name, or a CSV file with the columns id and name.
         landmarks: name → RAS mm, or a JSON file written by `save`.
-        check_hu: what to do when the numbers do not look like Hounsfield units: ``"refuse"``, ``"warn"`` or ``"off"``.
+        check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
 
     Raises:
         OSError: if a file is missing or cannot be read.
@@ -117,14 +119,19 @@ class Volume(PlacedGrid):
 
     @classmethod
     def from_file(
-        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls,
+        path: FilePath,
+        *,
+        series: str | int | None = None,
+        repair: "Repair | None" = None,
+        **options: Unpack[Options],
     ) -> Self:
         """Read a CT of any kind: chosen by the suffix, else by the first bytes; a folder is DICOM.
 
         Args:
             path: file or folder.
             series, repair: for DICOM, see `from_dicom`.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         kind = format_of(path)
         if kind == "dicom":
@@ -159,26 +166,31 @@ class Volume(PlacedGrid):
     def from_nrrd(
         cls, path: FilePath, *, anatomical_from_ijk: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Self:
-        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra ``itk``.
+        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra `itk`.
 
         Args:
             path: the file.
             anatomical_from_ijk: affine to RAS mm [4, 4] for a NRRD file without a space.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         return cls(read_itk(path, anatomical_from_ijk=anatomical_from_ijk), **options)
 
     @classmethod
     def from_dicom(
-        cls, path: FilePath, *, series: str | None = None, repair: Repair | None = None, **options: Unpack[Options]
+        cls,
+        path: FilePath,
+        *,
+        series: str | int | None = None,
+        repair: "Repair | None" = None,
+        **options: Unpack[Options],
     ) -> Self:
-        """Read a CT series: a folder with one or several, or one multi-frame file.
+        """Read a CT series from a folder with one or several, or from one multi-frame file; see `read_dicom`.
 
         Args:
             path: folder or file.
-            series: which series, where there are several.
-            repair: how to treat uneven slices or a tilted gantry, which are refused otherwise.
-            options: ``labels``, ``label_names``, ``landmarks``, ``check_hu`` as in `Volume`.
+            series: UID, number or description of the series, where there are several.
+            repair: how to mend uneven slices or a tilted gantry, which are refused otherwise.
+            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         from deepdrr.data._dicom import read_dicom
 
@@ -211,7 +223,7 @@ class Volume(PlacedGrid):
             (64, 64, 40)
         """
         affine = check_affine(anatomical_from_ijk, "anatomical_from_ijk")
-        scan = Scan(_float32(hu), affine, source or Source())
+        scan = Scan(float32_array(hu), affine, source or Source())
         return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
 
     # -- other grids, files ------------------------------------------------------------------------------------------
@@ -257,7 +269,7 @@ class Volume(PlacedGrid):
     def save(self, path: FilePath, *, labels: FilePath | None = None, landmarks: FilePath | None = None) -> None:
         """Write the HU as NIfTI, and what else is asked for; each file whole or not at all.
 
-        ``Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)`` reads all of it again.
+        `Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)` reads all of it again.
         The placement in the room is not part of a CT file and is not written.
 
         Args:
@@ -286,13 +298,3 @@ class Volume(PlacedGrid):
         made._label_names = self.label_names
         made.world_from_anatomical = self.world_from_anatomical
         return made
-
-
-def _float32(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:
-    if isinstance(hu, Tensor):
-        hu = hu.detach().cpu()
-        hu = hu.float().numpy() if hu.dtype == torch.bfloat16 else hu.numpy()  # NumPy knows no bfloat16
-    values = np.asarray(hu)
-    if values.dtype.kind not in "iuf":
-        raise TypeError(f"hu must be an array of integers or floats, got dtype {values.dtype}")
-    return np.array(values, dtype=np.float32, order="C")

@@ -35,7 +35,7 @@ class MobileCArm:
         degrees: whether the angles are degrees (radians otherwise).
         geometry: distances and detector.
         limits: ranges of the joints.
-        viewed_from: side from which the picture is seen, ``"detector"`` or ``"source"``, see `Camera.carm`.
+        viewed_from: side from which the picture is seen, `"detector"` or `"source"`, see `Camera.carm`.
 
     Example:
         >>> carm = MobileCArm(isocenter=(0, 0, 100))
@@ -170,7 +170,7 @@ class MobileCArm:
         sets the side from which the picture is seen.
 
         Args:
-            name: a view or its name; ``view("AP").reversed()`` has the tube under the table.
+            name: a view or its name; `view("AP").reversed()` has the tube under the table.
 
         Raises:
             ValueError: if no joint position gives the view; nothing has moved then.

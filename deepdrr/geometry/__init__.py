@@ -1,4 +1,4 @@
-"""Frames, points and rigid transforms. Lengths are millimetres; a transform is named ``a_from_b``.
+"""Frames, points and rigid transforms. Lengths are millimetres; a transform is named `a_from_b`.
 
 The anatomical frame is RAS: x to the patient's right, y anterior, z superior, as in NIfTI.
 The world is the room: y up, z toward the head end of the table, right-handed. A patient lying head first and supine

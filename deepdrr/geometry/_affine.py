@@ -1,4 +1,4 @@
-"""Rigid and affine transforms as homogeneous matrices named ``a_from_b``."""
+"""Rigid and affine transforms as homogeneous matrices named `a_from_b`."""
 
 import math
 

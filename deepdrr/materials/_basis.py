@@ -1,11 +1,11 @@
-r"""The basis of the continuous decomposition, and what it costs.
+"""The basis of the continuous decomposition, and what it costs.
 
 Three materials stand for every tissue between lung and cortical bone: fat (ICRU-46 adipose tissue 3), soft tissue and
-cortical bone. A tissue's :math:`\mu/\rho\,(E)` is written as :math:`\sum_m b_m (\mu/\rho)_m(E)` with :math:`b_m \ge
-0`, the least-squares fit of the relative error over 20 to 150 keV. Attenuation in this range is close to
-two-dimensional (photoelectric, Compton); the third material keeps all coefficients positive.
+cortical bone. A tissue's µ/ρ (E) is written as Σₘ bₘ (µ/ρ)ₘ(E) with bₘ ≥ 0, the least-squares fit of the relative
+error over 20 to 150 keV. Attenuation in this range is close to two-dimensional (photoelectric, Compton); the third
+material keeps all coefficients positive.
 
-``python scripts/report_materials.py`` prints the error of every tissue.
+`python scripts/report_materials.py` prints the error of every tissue.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
 
 @cache
 def basis_weights() -> _Array:
-    """Coefficients of the tissues of ``_schneider.rows`` in ``basis_materials``, [R, M]."""
+    """Coefficients of the tissues of `_schneider.rows` in `basis_materials`, [R, M]."""
     return np.stack([fit_basis(tissue, basis_materials()) for tissue in rows()])
 
 

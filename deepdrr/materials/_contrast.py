@@ -59,7 +59,7 @@ def _suspended(
 ) -> Material:
     volume = solute_g_per_ml / solute.density_g_cm3
     if not 0 <= volume < 1:
-        raise ValueError(f"{agent} concentration is {given_mg_per_ml} mg/ml; it must be from 0 to what one ml can hold")
+        raise ValueError(f"{agent} concentration must be from 0 to what one ml can hold, got {given_mg_per_ml} mg/ml")
     base_g_per_ml = (1 - volume) * base.density_g_cm3
     name = f"{given_mg_per_ml:g} mg/ml {agent} in {base.name}"
     parts = {solute: solute_g_per_ml, base: base_g_per_ml}

@@ -28,17 +28,17 @@ def mass_attenuation(
 ) -> Tensor:
     """Mass attenuation coefficient µ/ρ of a material.
 
-    Log-log interpolation of a table made from xraylib (``scripts/make_cross_sections.py``), never across an
+    Log-log interpolation of a table made from xraylib (`scripts/make_cross_sections.py`), never across an
     absorption edge; within 0.21 % of NIST's tables from 10 to 150 keV. At an edge's own energy the value above the edge
     is given.
 
     Args:
         material: a material or the name of a registered one.
         energies_kev: photon energies in keV, any shape, 1 to 200 keV.
-        process: ``"total"`` (photoelectric + Compton + Rayleigh) or one of the three.
+        process: `"total"` (photoelectric + Compton + Rayleigh) or one of the three.
 
     Returns:
-        µ/ρ in cm²/g, float64, the shape of ``energies_kev``.
+        µ/ρ in cm²/g, float64, the shape of `energies_kev`.
 
     Raises:
         ValueError: if an energy lies outside the table, the material or the process is unknown.
@@ -48,7 +48,7 @@ def mass_attenuation(
         '0.2059'
     """
     if process not in ("total", "photo", "compton", "rayleigh"):
-        raise ValueError(f"process {process!r} is not known; use 'total', 'photo', 'compton' or 'rayleigh'")
+        raise ValueError(f"process must be 'total', 'photo', 'compton' or 'rayleigh', got {process!r}")
     return _weighted(as_material(material), energies_kev, process)
 
 
@@ -64,7 +64,7 @@ def mass_energy_absorption(material: Material | str, energies_kev: Tensor | Sequ
         energies_kev: photon energies in keV, any shape, 1 to 200 keV.
 
     Returns:
-        µ_en/ρ in cm²/g, float64, the shape of ``energies_kev``.
+        µ_en/ρ in cm²/g, float64, the shape of `energies_kev`.
 
     Raises:
         ValueError: if an energy lies outside the table or the material is unknown.
@@ -80,7 +80,7 @@ def linear_attenuation(material: Material | str, energies_kev: Tensor | Sequence
         energies_kev: photon energies in keV, any shape, 1 to 200 keV.
 
     Returns:
-        µ in 1/mm, float64, the shape of ``energies_kev``.
+        µ in 1/mm, float64, the shape of `energies_kev`.
 
     Raises:
         ValueError: if an energy lies outside the table or the material is unknown.
@@ -124,7 +124,7 @@ def _check_range(energies: _Array) -> None:
     outside = energies[~((energies >= low) & (energies <= high))]
     if outside.size:
         raise ValueError(
-            f"energies_kev holds {outside.flat[0]:g} keV; the cross sections cover {low:g} to {high:g} keV"
+            f"energies_kev must be {low:g} to {high:g} keV, which the cross sections cover, got {outside.flat[0]:g} keV"
         )
 
 

@@ -1,9 +1,9 @@
-r"""The beam that made the CT, and the HU it gives a material.
+"""The beam that made the CT, and the HU it gives a material.
 
-.. math:: HU = 1000\,(\bar\mu / \bar\mu_{water} - 1), \qquad \bar\mu = \sum_E w(E)\,\mu(E)
+    HU = 1000 (µ̄ / µ̄_water − 1),    µ̄ = Σ_E w(E) µ(E)
 
-with :math:`w` the energy-weighted spectrum behind 6 mm aluminium and 20 cm water (``data/spectra/ct_beams.csv``, made
-by ``scripts/make_spectra.py``). So −1000 HU is vacuum: a projection holds what the patient attenuates more than the
+with w the energy-weighted spectrum behind 6 mm aluminium and 20 cm water (`data/spectra/ct_beams.csv`, made by
+`scripts/make_spectra.py`). So −1000 HU is vacuum: a projection holds what the patient attenuates more than the
 room air does, which is what a voxel of air contributes to the picture of a real machine, too (it is there with and
 without the patient).
 """
@@ -53,7 +53,7 @@ def density_from_hu(material: Material | str, hu: Tensor, *, ct_kvp: float = 120
         ct_kvp: tube voltage of the CT scan, 70 to 150 kV.
 
     Returns:
-        Density in g/cm³, the shape of ``hu``; 0 from −1000 HU down.
+        Density in g/cm³, the shape of `hu`; 0 from −1000 HU down.
 
     Raises:
         ValueError: if the voltage is outside the range or the material unknown.
@@ -85,7 +85,7 @@ def check_ct_kvp(ct_kvp: float) -> None:
     """Refuse a tube voltage without a tabulated CT beam."""
     low, high = CT_KVP_RANGE
     if not low <= ct_kvp <= high:
-        raise ValueError(f"ct_kvp is {ct_kvp}; CT beams are known from {low:g} to {high:g} kV")
+        raise ValueError(f"ct_kvp must be {low:g} to {high:g} kV, where CT beams are known, got {ct_kvp}")
 
 
 def _mean(material: Material, beam: NDArray[np.float64]) -> float:

@@ -24,7 +24,7 @@ _CHUNK = 1 << 21  # voxels; the working set stays below 50 MB
 class Densities:
     """Density of each basis material in each voxel.
 
-    Args:
+    Attributes:
         materials: M materials.
         values: [M, ...] float32 in g/cm³; the shape behind M is that of the HU.
     """
@@ -40,7 +40,7 @@ class Densities:
         """
         wanted = as_material(name)
         if wanted not in self.materials:
-            raise ValueError(f"material {wanted.name!r} is not in the basis {[m.name for m in self.materials]}")
+            raise ValueError(f"material must be one of {[m.name for m in self.materials]}, got {wanted.name!r}")
         return self.values[self.materials.index(wanted)]
 
 
@@ -64,21 +64,21 @@ def decompose(
 ) -> Densities:
     """Densities of basis materials from a CT in HU.
 
-    ``"continuous"``: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
+    `"continuous"`: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
     materials; density such that the HU of the mixture in the CT's beam is the voxel's HU. From −1000 HU down there is
-    nothing (see :mod:`deepdrr.materials._ct_beam`); above 1550 HU it is cortical bone of growing density: **metal is
-    never guessed**, label it.
+    nothing (HU count from air, see `hu_from_density`); above 1550 HU it is cortical bone of growing density:
+    **metal is never guessed**, label it.
 
-    ``"three_class"``: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
+    `"three_class"`: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
     density max(0, min(1.03 + 0.001029 HU, 1.03 + 0.0005886 HU)). Jumps by 500 HU at the bone threshold.
 
     Args:
         hu: CT numbers, any shape. Differentiable: the densities carry its gradient if it asks for one.
-        method: ``"continuous"`` or ``"three_class"``.
+        method: `"continuous"` or `"three_class"`.
         ct_kvp: tube voltage of the CT scan in kV, 70 to 150.
-        labels: integers of the shape of ``hu``; needed with ``label_materials``.
+        labels: integers of the shape of `hu`; needed with `label_materials`.
         label_materials: label → material that fills its voxels, at the material's own density, or at the
-            density that shows the voxel's HU with ``MatchHU(material)``. Labels that are not listed follow ``method``.
+            density that shows the voxel's HU with `MatchHU(material)`. Labels that are not listed follow `method`.
 
     Returns:
         The materials and their densities [M, ...], float32.
@@ -86,7 +86,7 @@ def decompose(
     Raises:
         ValueError: if HU are NaN or infinite, the method or a material is unknown, labels are missing or of another
             shape.
-        TypeError: if ``hu`` is not a tensor.
+        TypeError: if `hu` is not a tensor.
 
     Example:
         >>> found = decompose(torch.tensor([-1000.0, 0.0, 1550.0]))
@@ -144,14 +144,14 @@ def _check(
     if not isinstance(hu, Tensor):
         raise TypeError(f"hu must be a torch.Tensor, got {type(hu).__name__}")
     if method not in ("continuous", "three_class"):
-        raise ValueError(f"method {method!r} is not known; use 'continuous' or 'three_class'")
+        raise ValueError(f"method must be 'continuous' or 'three_class', got {method!r}")
     check_ct_kvp(ct_kvp)
     if hu.requires_grad:
         _check_finite(hu.detach())
     if label_materials and labels is None:
         raise ValueError("label_materials needs labels, the label of each voxel, but labels is None")
     if labels is not None and labels.shape != hu.shape:
-        raise ValueError(f"labels has the shape {tuple(labels.shape)} but hu has {tuple(hu.shape)}; they must be equal")
+        raise ValueError(f"labels must have the shape of hu, {tuple(hu.shape)}, got {tuple(labels.shape)}")
 
 
 def _check_finite(hu: Tensor) -> None:
@@ -159,4 +159,4 @@ def _check_finite(hu: Tensor) -> None:
         low, high = torch.aminmax(hu)
         if not bool(torch.isfinite(low) & torch.isfinite(high)):
             count = int((~torch.isfinite(hu)).sum())
-            raise ValueError(f"hu holds {count} or more voxels that are NaN or infinite; HU must be finite numbers")
+            raise ValueError(f"hu must be finite, got {count} or more voxels that are NaN or infinite")

@@ -35,14 +35,14 @@ def atomic_number(symbol: str) -> int:
     try:
         return SYMBOLS.index(symbol) + 1
     except ValueError:
-        raise ValueError(f"element {symbol!r} is not known; use a symbol from H to U such as 'Ca'") from None
+        raise ValueError(f"element must be a symbol from H to U such as 'Ca', got {symbol!r}") from None
 
 
 def mass_fractions(formula: str) -> dict[str, float]:
     """Mass fraction of each element of a chemical formula.
 
     Args:
-        formula: symbols with counts; parentheses (nested) and decimals are allowed, e.g. ``"Ca10(PO4)6(OH)2"``.
+        formula: symbols with counts; parentheses (nested) and decimals are allowed, e.g. `"Ca10(PO4)6(OH)2"`.
 
     Raises:
         ValueError: if the formula cannot be read or names an unknown element.
@@ -51,7 +51,7 @@ def mass_fractions(formula: str) -> dict[str, float]:
     grams = {symbol: number * ATOMIC_WEIGHTS[symbol] for symbol, number in counts.items()}
     total = sum(grams.values())
     if total <= 0:
-        raise ValueError(f"formula {formula!r} holds no atoms; write for example 'CaCO3'")
+        raise ValueError(f"formula must hold atoms, as 'CaCO3' does, got {formula!r}")
     return {symbol: gram / total for symbol, gram in grams.items() if gram > 0}
 
 
@@ -64,20 +64,20 @@ def _counts(formula: str) -> dict[str, float]:
         if token in _CLOSES:
             if number:
                 raise ValueError(
-                    f"formula {formula!r} has a number after {token!r}; put it after the closing parenthesis"
+                    f"formula must have numbers behind closing parentheses, got one after {token!r} in {formula!r}"
                 )
             expected.append(_CLOSES[token])
             stack.append({})
         elif token in _CLOSES.values():
             if not expected or expected.pop() != token:
-                raise ValueError(f"formula {formula!r} closes a parenthesis that was not opened")
+                raise ValueError(f"formula must open each parenthesis before it closes it, got {formula!r}")
             for symbol, count in stack.pop().items():
                 stack[-1][symbol] = stack[-1].get(symbol, 0.0) + count * times
         else:
             atomic_number(token)
             stack[-1][token] = stack[-1].get(token, 0.0) + times
     if expected:
-        raise ValueError(f"formula {formula!r} leaves a parenthesis open")
+        raise ValueError(f"formula must close each parenthesis, got {formula!r}")
     return stack[0]
 
 
@@ -86,5 +86,5 @@ def _tokens(formula: str) -> list[tuple[str, str]]:
     text = "".join(formula.split()) if isinstance(formula, str) else ""
     pieces = [(match.group(1), match.group(2) or "") for match in _TOKEN.finditer(text)]
     if not pieces or "".join(a + b for a, b in pieces) != text:
-        raise ValueError(f"formula {formula!r} cannot be read; write symbols with counts such as 'Gd2O2S' or 'Ca(OH)2'")
+        raise ValueError(f"formula must be symbols with counts such as 'Gd2O2S' or 'Ca(OH)2', got {formula!r}")
     return pieces

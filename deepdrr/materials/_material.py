@@ -16,7 +16,7 @@ _SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
 class Material:
     """A homogeneous material.
 
-    Args:
+    Attributes:
         name: how it is called in tables and errors.
         composition: mass fraction of each element symbol; a sum within 2 % of one is normalised, anything else refused.
         density_g_cm3: mass density in g/cm³.
@@ -41,11 +41,11 @@ class Material:
             atomic_number(symbol)
             if not (math.isfinite(fraction) and fraction > 0):
                 raise ValueError(
-                    f"composition of {self.name!r} has {symbol}={fraction}; mass fractions must be positive"
+                    f"composition of {self.name!r} must hold positive mass fractions, got {symbol}={fraction}"
                 )
         total = sum(self.composition.values())
         if not abs(total - 1) <= _SUM_TOLERANCE:
-            raise ValueError(f"composition of {self.name!r} sums to {total:.4g}; mass fractions must sum to 1")
+            raise ValueError(f"composition of {self.name!r} must hold mass fractions that sum to 1, got {total:.4g}")
         check_density(self.density_g_cm3, self.name)
         normalised = {symbol: fraction / total for symbol, fraction in self.composition.items()}
         object.__setattr__(self, "composition", MappingProxyType(normalised))
@@ -72,14 +72,14 @@ class Material:
 def check_density(density_g_cm3: float, name: str) -> None:
     """Refuse a density that is not a positive number."""
     if not (math.isfinite(density_g_cm3) and density_g_cm3 > 0):
-        raise ValueError(f"density_g_cm3 of {name!r} is {density_g_cm3}; it must be a positive number in g/cm³")
+        raise ValueError(f"density_g_cm3 of {name!r} must be a positive number in g/cm³, got {density_g_cm3}")
 
 
 def compound(formula: str, density_g_cm3: float, name: str | None = None) -> Material:
     """A material from its chemical formula.
 
     Args:
-        formula: e.g. ``"CaWO4"``, ``"Ca10(PO4)6(OH)2"``, ``"Cd0.9Zn0.1Te"``.
+        formula: e.g. `"CaWO4"`, `"Ca10(PO4)6(OH)2"`, `"Cd0.9Zn0.1Te"`.
         density_g_cm3: mass density in g/cm³.
         name: defaults to the formula.
 
@@ -112,10 +112,10 @@ def mixture(parts: Mapping[Material, float], density_g_cm3: float, name: str, so
     """
     for part, mass in parts.items():
         if not (math.isfinite(mass) and mass >= 0):
-            raise ValueError(f"parts of {name!r} give {part.name!r} the mass {mass}; masses must be zero or positive")
+            raise ValueError(f"parts of {name!r} must have masses of zero or more, got {mass} of {part.name!r}")
     total = sum(parts.values())
     if total <= 0:
-        raise ValueError(f"parts of {name!r} hold no mass; give at least one material with a positive mass")
+        raise ValueError(f"parts of {name!r} must hold a material with a positive mass, got a sum of {total}")
     composition: dict[str, float] = {}
     for part, mass in parts.items():
         for symbol, fraction in part.composition.items():

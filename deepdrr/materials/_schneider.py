@@ -1,6 +1,6 @@
 """Tissue composition as a function of HU: Schneider, Bortfeld and Schlegel 2000 (doi 10.1088/0031-9155/45/2/314).
 
-Only the *composition* is taken from the paper. The density follows from the HU itself (see ``_decompose``), because
+Only the *composition* is taken from the paper. The density follows from the HU itself (see `_hu_table`), because
 with the paper's densities bone comes out about 10 % too high for a 120 kVp beam.
 """
 
@@ -51,7 +51,7 @@ HU_NODES: NDArray[np.float64] = np.array([hu for hu, _ in _ROWS], dtype=np.float
 
 @cache
 def rows() -> tuple[Material, ...]:
-    """The tissues at ``HU_NODES``; their density is not used and set to 1 g/cm³."""
+    """The tissues at `HU_NODES`; their density is not used and set to 1 g/cm³."""
     tissues = []
     for hu, percent in _ROWS:
         fractions = {s: float(w) / 100 for s, w in zip(_ELEMENTS, percent.split(), strict=True) if float(w) > 0}
@@ -60,5 +60,5 @@ def rows() -> tuple[Material, ...]:
 
 
 def composition_weights(hu: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight of each tissue of ``rows`` at each HU, [N, R]: linear between nodes, constant beyond the ends."""
+    """Weight of each tissue of `rows` at each HU, [N, R]: linear between nodes, constant beyond the ends."""
     return np.stack([np.interp(hu, HU_NODES, unit) for unit in np.eye(len(HU_NODES))], axis=1)

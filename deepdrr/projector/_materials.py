@@ -15,7 +15,7 @@ class MaterialModel:
     """What a voxel is made of.
 
     Attributes:
-        method: ``"continuous"`` (composition and density continuous in HU) or ``"three_class"`` (hard thresholds to
+        method: `"continuous"` (composition and density continuous in HU) or `"three_class"` (hard thresholds to
             air, soft tissue and bone).
         ct_kvp: tube voltage of the CT scan, kV; None for the one in the scan's header, or 120 where it has none.
         by_label: material of the voxels of a label, at its own density, or `MatchHU(material)` at the density that

@@ -32,8 +32,8 @@ OutputName = Literal[
 ]
 
 DEFAULT_KVP = 80.0
-# About the technique of an AP pelvis radiograph at 1 m (80 kV, 20 to 30 mAs), at a mobile C-arm's lower output.
-DEFAULT_EXPOSURE = Exposure(mas=5.0)
+# With 80 kV the usual technique of an AP pelvis radiograph of an adult, 20 to 40 mAs.
+DEFAULT_EXPOSURE = Exposure(mas=25.0)
 
 
 class Positioned(Protocol):
@@ -48,19 +48,19 @@ class Projector:
     """Takes X-ray images of a volume.
 
     The stages are public functions: `decompose` (HU to densities), `project` (ray integrals), `attenuate` (spectrum),
-    `detect` (noise). The volume's densities are made at the first image, or when a ``with`` block begins, kept while
+    `detect` (noise). The volume's densities are made at the first image, or when a `with` block begins, kept while
     its voxels stay as they are, and given back at the end of the block. Volume and C-arm may be moved at any time:
     every image looks at where they are.
 
     Args:
         volume: the patient.
-        carm: a `MobileCArm`, a `SimpleDevice`, anything with a ``camera``, or a `Camera` (which may be batched).
+        carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
         spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
-        exposure: of one frame; default 5 mAs.
+        exposure: of one frame; default 25 mAs.
         detector: default an ideal energy-integrating panel with quantum and electronic noise.
-        materials: how HU become materials: ``"continuous"``, ``"three_class"`` or a `MaterialModel`.
+        materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
-        backend: ``"auto"``, ``"cpu"`` or ``"reference"``, see `deepdrr.raycast.project`.
+        backend: `"auto"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -117,6 +117,11 @@ class Projector:
         return self.carm if isinstance(self.carm, Camera) else self.carm.camera
 
     @property
+    def material_names(self) -> tuple[str, ...]:
+        """What the M channels of `"area_densities"` are, in order. Prepares the volume if no image was taken yet."""
+        return tuple(material.name for material in self._current().materials)
+
+    @property
     def label_names(self) -> tuple[str, ...]:
         """What the L channels of the label outputs are, in order.
 
@@ -150,23 +155,23 @@ class Projector:
         Args:
             outputs: any of
 
-                - ``"area_densities"`` [..., M, H, W], g/cm² per basis material;
-                - ``"line_integrals"`` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
-                - ``"primary_photons"`` [..., H, W], mean photons per pixel;
-                - ``"primary_energy"`` [..., H, W], their mean energy, keV per pixel;
-                - ``"open_field"`` [..., H, W], mean signal with nothing in the beam, keV per pixel;
-                - ``"expected_image"`` [..., H, W], mean signal, keV per pixel;
-                - ``"image"`` [..., H, W], signal with noise, keV per pixel;
-                - ``"label_path_lengths"`` [..., L, H, W], mm of ray in each label of `label_names`;
-                - ``"label_masks"`` [..., L, H, W], where that is more than zero.
-            generator: source of the noise; ``"image"`` needs it.
+                - `"area_densities"` [..., M, H, W], g/cm² per basis material;
+                - `"line_integrals"` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
+                - `"primary_photons"` [..., H, W], mean photons per pixel;
+                - `"primary_energy"` [..., H, W], their mean energy, keV per pixel;
+                - `"open_field"` [..., H, W], mean signal with nothing in the beam, keV per pixel;
+                - `"expected_image"` [..., H, W], mean signal, keV per pixel;
+                - `"image"` [..., H, W], signal with noise, keV per pixel;
+                - `"label_path_lengths"` [..., L, H, W], mm of ray in each label of `label_names`;
+                - `"label_masks"` [..., L, H, W], where that is more than zero.
+            generator: source of the noise; `"image"` needs it.
 
         Returns:
             The tensors by name.
 
         Raises:
             ValueError: for an unknown name, or a pose inside the patient.
-            TypeError: if ``"image"`` is asked for without a generator.
+            TypeError: if `"image"` is asked for without a generator.
         """
         _check_names(outputs)
         camera = self.camera
@@ -191,4 +196,5 @@ def _check_names(outputs: tuple[str, ...]) -> None:
 
 def _check_memory(camera: Camera) -> None:
     # End points of the rays in float64 and some five images beside the results.
-    check_fits("the image with its rays, in 8 planes", (*camera.batch_shape, camera.height, camera.width, 8), dtype=torch.float64)
+    shape = (*camera.batch_shape, camera.height, camera.width, 8)
+    check_fits("the image with its rays, in 8 planes", shape, dtype=torch.float64)

@@ -1,8 +1,8 @@
-r"""Beer and Lambert over a spectrum: area densities → what reaches the detector.
+"""Beer and Lambert over a spectrum: area densities → what reaches the detector.
 
-For weights :math:`w_{ke}` and :math:`a_m` the area densities of a pixel, the sum over the bins is exact:
+For weights wₖₑ and aₘ the area densities of a pixel, the sum over the bins is exact:
 
-.. math:: S_k = \sum_e w_{ke} \exp\bigl(-\sum_m a_m (\mu/\rho)_{me}\bigr)
+    Sₖ = Σₑ wₖₑ exp(−Σₘ aₘ (µ/ρ)ₘₑ)
 
 The pixels are taken in pieces and the transmissions are computed again on the way back, so neither
 direction ever holds a [pixels, E] array of the whole picture.
@@ -30,10 +30,10 @@ _ROUNDING_G_CM2 = 1e-3  # an area density may be this far below zero from roundi
 class PrimaryBeam:
     """Moments of the photons that arrive without scattering, per pixel.
 
-    The unit is that of the spectrum's ``photons`` times ``fluence``: photons per mm² per mAs at 1 m if nothing else
+    The unit is that of the spectrum's `photons` times `fluence`: photons per mm² per mAs at 1 m if nothing else
     was said.
 
-    Args:
+    Attributes:
         photons: [..., H, W] number of photons, Σ n T.
         energy_kev: [..., H, W] their energy, Σ n E T.
         energy_sq_kev2: [..., H, W] sum of squared energies, Σ n E² T: the variance of the energy that arrives.
@@ -56,15 +56,15 @@ def attenuate(
 
     Args:
         area_densities: [..., M, H, W] in g/cm², float32 or float64; differentiable.
-        spectrum: the open beam; differentiable in its ``photons``.
+        spectrum: the open beam; differentiable in its `photons`.
         materials: the M materials.
         fluence: factor on the spectrum's photons, a number or broadcastable to [..., H, W]: mAs, inverse square,
             pixel area, heel.
-        negative: what to do with area densities below −0.001 g/cm²: ``"raise"``, or ``"allow"`` (a cubic spline can
+        negative: what to do with area densities below −0.001 g/cm²: `"raise"`, or `"allow"` (a cubic spline can
             undershoot at the skin), where transmission exceeds one.
 
     Returns:
-        The three moments, [..., H, W] each, dtype of ``area_densities``.
+        The three moments, [..., H, W] each, dtype of `area_densities`.
 
     Raises:
         ValueError: if the shape does not hold one channel per material, values are NaN, infinite or negative.
@@ -90,7 +90,7 @@ def open_beam(spectrum: Spectrum) -> PrimaryBeam:
 
 
 def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of the transmission over energy bins; the operator under :func:`attenuate`.
+    """Weighted sums of the transmission over energy bins; the operator under `attenuate`.
 
     Args:
         area_densities: [..., M, H, W] in g/cm².
@@ -145,13 +145,13 @@ def _transmission(areas: Tensor, mu: Tensor) -> Tensor:
 
 
 def _pieces(areas: Tensor) -> list[tuple[int, slice]]:
-    """Every picture of the batch in pieces of at most ``_CHUNK`` pixels."""
+    """Every picture of the batch in pieces of at most `_CHUNK` pixels."""
     starts = range(0, areas.shape[2], _CHUNK)
     return [(b, slice(start, start + _CHUNK)) for b in range(areas.shape[0]) for start in starts]
 
 
 def _lit(spectrum: Spectrum, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Energies and photons of the bins that hold photons, on the device of ``like``."""
+    """Energies and photons of the bins that hold photons, on the device of `like`."""
     share = (spectrum.photons / spectrum.photons.sum()).detach()
     lit = share > _NEGLIGIBLE
     return spectrum.energies_kev[lit].to(like.device), spectrum.photons[lit].to(like.device)
@@ -164,13 +164,13 @@ def _check(area_densities: Tensor, materials: Sequence[Material | str], negative
     if not area_densities.is_floating_point():
         raise ValueError(f"area_densities must be float32 or float64, got {area_densities.dtype}")
     if negative not in ("raise", "allow"):
-        raise ValueError(f"negative is {negative!r}; use 'raise' or 'allow'")
+        raise ValueError(f"negative must be 'raise' or 'allow', got {negative!r}")
     if not area_densities.numel():
         return
     low, high = torch.aminmax(area_densities.detach())
     if not bool(torch.isfinite(low) & torch.isfinite(high)):
-        raise ValueError("area_densities holds NaN or infinite values; they must be finite, in g/cm²")
+        raise ValueError("area_densities must be finite, got NaN or infinite values")
     if negative == "raise" and float(low) < -_ROUNDING_G_CM2:
         raise ValueError(
-            f"area_densities goes down to {float(low):g} g/cm²; it must not be negative (negative='allow' lets it pass)"
+            f"area_densities must not be negative (negative='allow' lets it pass), got {float(low):g} g/cm²"
         )

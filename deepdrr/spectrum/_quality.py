@@ -34,7 +34,7 @@ def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float |
     thickness = torch.as_tensor(thickness_mm, dtype=torch.float64)
     given = float(thickness.detach())
     if not (math.isfinite(given) and given >= 0):
-        raise ValueError(f"thickness_mm of {sheet.name!r} is {given:g}; it must be zero or positive")
+        raise ValueError(f"thickness_mm of {sheet.name!r} must be finite and not negative, got {given:g}")
     transmission = torch.exp(-linear_attenuation(sheet, spectrum.energies_kev) * thickness)
     description = f"{spectrum.description}, {given:g} mm {sheet.name}"
     return replace(spectrum, photons=spectrum.photons * transmission, description=description)
@@ -77,7 +77,7 @@ def half_value_layer(spectrum: Spectrum, material: Material | str = "aluminium",
         '2.72'
     """
     if order not in (1, 2):
-        raise ValueError(f"order is {order}; use 1 for the first and 2 for the second half-value layer")
+        raise ValueError(f"order must be 1 or 2 for the first or second half-value layer, got {order}")
     kerma = (_kerma_weights(spectrum) * spectrum.photons).detach()
     attenuation = linear_attenuation(material, spectrum.energies_kev)
     first = _thickness_at(0.5, kerma, attenuation)

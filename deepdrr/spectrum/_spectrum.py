@@ -17,7 +17,7 @@ __all__ = ["Spectrum", "monochromatic"]
 class Spectrum:
     """Photon fluence of a beam by energy.
 
-    Args:
+    Attributes:
         energies_kev: [E] bin centres in keV, rising, 1 to 200 keV where photons are.
         photons: [E] photons in each bin, float64. Spectra of this package: per mm² per mAs at 1 m from the focal
             spot, without air.
@@ -71,7 +71,7 @@ class Spectrum:
     def from_csv(cls, path: str | Path, *, kvp: float | None = None) -> "Spectrum":
         """Read a spectrum from a text file with two columns: energy in keV and photons per bin.
 
-        Commas, semicolons, tabs or blanks separate; lines that start with ``#`` and one header line are passed over.
+        Commas, semicolons, tabs or blanks separate; lines that start with `#` and one header line are passed over.
 
         Args:
             path: the file.
@@ -84,7 +84,7 @@ class Spectrum:
         file = Path(path)
         if not file.is_file():
             raise FileNotFoundError(
-                f"path {str(file)!r} is not a file; give a CSV with energy in keV and photons per bin"
+                f"there is no file '{file}': path must be a CSV with energy in keV and photons per bin"
             )
         rows = _two_columns(file)
         return cls.from_arrays([e for e, _ in rows], [n for _, n in rows], kvp=kvp, description=file.name)
@@ -117,21 +117,21 @@ def monochromatic(energy_kev: float, photons: float = 1.0) -> Spectrum:
 def _check(energies: Tensor, photons: Tensor) -> None:
     if energies.ndim != 1 or energies.shape != photons.shape:
         shapes = f"{tuple(energies.shape)} and {tuple(photons.shape)}"
-        raise ValueError(f"energies_kev and photons have the shapes {shapes}; both must be [E], one value per bin")
+        raise ValueError(f"energies_kev and photons must both be [E], one value per bin, got the shapes {shapes}")
     bad = photons[~(torch.isfinite(photons) & (photons >= 0))]
     if len(bad):
-        raise ValueError(f"photons holds {float(bad[0])}; photons per bin must be finite and not negative")
+        raise ValueError(f"photons must be finite and not negative in every bin, got {float(bad[0])}")
     if not bool(torch.isfinite(energies).all()) or bool((energies.diff() <= 0).any()):
         raise ValueError("energies_kev must be finite and rise from bin to bin")
     lit = energies[photons > 0]
     if not len(lit):
-        raise ValueError("photons are zero in every bin; a spectrum must hold photons")
+        raise ValueError("photons must not be zero in every bin: a spectrum holds photons")
     low, high = ENERGY_RANGE_KEV
     if float(lit[-1]) < low:
-        raise ValueError(f"energies_kev end at {float(lit[-1]):g}; give keV, not MeV")
+        raise ValueError(f"energies_kev must be in keV, not MeV, got energies up to {float(lit[-1]):g}")
     if float(lit[-1]) > high or float(lit[0]) < low:
         span = f"{float(lit[0]):g} to {float(lit[-1]):g}"
-        raise ValueError(f"energies_kev with photons span {span}; give keV from {low:g} to {high:g}, not eV")
+        raise ValueError(f"energies_kev with photons must be from {low:g} to {high:g} keV (not eV), got {span}")
 
 
 def _two_columns(file: Path) -> list[tuple[float, float]]:
@@ -146,13 +146,13 @@ def _two_columns(file: Path) -> list[tuple[float, float]]:
         except ValueError:
             if rows or skipped_header:
                 raise ValueError(
-                    f"{file.name} line {number} is {line!r}; expected energy in keV and photons per bin"
+                    f"line {number} of '{file}' must be an energy in keV and photons per bin, got {line!r}"
                 ) from None
             skipped_header = True
             continue
         if not (math.isfinite(energy) and math.isfinite(photons)):
-            raise ValueError(f"{file.name} line {number} is {line!r}; both numbers must be finite")
+            raise ValueError(f"line {number} of '{file}' must be two finite numbers, got {line!r}")
         rows.append((energy, photons))
     if not rows:
-        raise ValueError(f"{file.name} holds no rows; expected energy in keV and photons per bin")
+        raise ValueError(f"'{file}' must hold rows of an energy in keV and photons per bin, got none")
     return rows

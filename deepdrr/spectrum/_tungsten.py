@@ -1,10 +1,9 @@
-r"""Spectra of a tungsten tube, from a table made with SpekPy (``scripts/make_spectra.py``).
+"""Spectra of a tungsten tube, from a table made with SpekPy (`scripts/make_spectra.py`).
 
-The table has steps of 2 kV and of 2° of anode angle. Between voltages :math:`V`, bremsstrahlung is interpolated as
-:math:`N(E, V) / (V - E)`, which stays finite at the end point, so every spectrum ends exactly at its kVp while the
-absorption edges of the anode stay where they are. The K lines are interpolated as :math:`N / (V - 69.5)^{1.63}`, the
-way their excitation grows. Between angles :math:`\theta` both are linear in :math:`\cot\theta`, the depth that
-photons cross inside the anode.
+The table has steps of 2 kV and of 2° of anode angle. Between voltages V, bremsstrahlung is interpolated as
+N(E, V) / (V − E), which stays finite at the end point, so every spectrum ends exactly at its kVp while the
+absorption edges of the anode stay where they are. The K lines are interpolated as N / (V − 69.5)^1.63, the
+way their excitation grows. Between angles θ both are linear in cot θ, the depth that photons cross inside the anode.
 """
 
 import math
@@ -38,7 +37,7 @@ def tungsten_spectrum(
 ) -> Spectrum:
     """The beam of a tungsten tube on its central ray.
 
-    The default is a mobile C-arm: 10° anode behind 3 mm aluminium and 0.1 mm copper. ``filters=()`` is the bare anode.
+    The default is a mobile C-arm: 10° anode behind 3 mm aluminium and 0.1 mm copper. `filters=()` is the bare anode.
 
     Args:
         kvp: tube voltage in kV, 40 to 150. A scalar tensor that asks for a gradient gets one.
@@ -70,7 +69,7 @@ def tungsten_spectrum(
 def _check_range(name: str, value: float, accepted: tuple[float, float], unit: str) -> None:
     low, high = accepted
     if not low <= value <= high:
-        raise ValueError(f"{name} is {value:g}; the spectrum table covers {low:g} to {high:g} {unit}")
+        raise ValueError(f"{name} must be {low:g} to {high:g} {unit}, which the spectrum table covers, got {value:g}")
 
 
 def _at_angle(volts: Tensor, angle_deg: float) -> Tensor:

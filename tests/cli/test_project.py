@@ -48,7 +48,7 @@ def test_the_seed_decides_the_noise(run, ct, tmp_path) -> None:
     a, b, c, d = (np.load(tmp_path / f"{name}.npy") for name in "abcd")
     np.testing.assert_array_equal(a, b)
     assert (a != c).mean() > 0.5
-    # The noise of 5 mAs is some percent of the signal at most behind this thin phantom.
+    # The noise of 25 mAs is some percent of the signal at most behind this thin phantom.
     assert a.mean() == pytest.approx(d.mean(), rel=0.01)
 
 
@@ -165,3 +165,18 @@ def test_info_tells_grid_frame_and_hu(run, ct, labels) -> None:
     assert code == 0
     for phrase in ("36 × 28 × 24", "2 × 2 × 2 mm", "RAS", "-1000 to 900", "1 rod", "cortical bone", "█"):
         assert phrase in out
+
+
+def test_a_picture_that_does_not_fit_names_the_bytes(run, ct, tmp_path) -> None:
+    words = ("--height", 3_000_000, "--width", 3_000_000, "--pixel-mm", 0.0001)
+    code, _, error = run("project", ct, "--out", tmp_path / "a.png", *words)
+    assert code == 2
+    assert "bytes" in error
+    assert "available" in error
+
+
+def test_a_source_in_the_patient_is_a_sentence(run, ct, tmp_path) -> None:
+    code, _, error = run("project", ct, "--sid-mm", 10, "--out", tmp_path / "a.png", *SMALL)
+    assert code == 2
+    assert "source" in error
+    assert not (tmp_path / "a.png").exists()

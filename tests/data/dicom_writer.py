@@ -89,6 +89,7 @@ def write_slices(
         dataset.PixelSpacing = [grid.spacing[1], grid.spacing[0]]
         dataset.InstanceNumber = n + 1
         edit(dataset, n)
+        dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
         pydicom.dcmwrite(folder / f"slice{n:03d}.dcm", dataset, enforce_file_format=True)
     return folder
 

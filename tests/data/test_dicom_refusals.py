@@ -217,11 +217,18 @@ class TestFiles:
         file.write_bytes(file.read_bytes()[:-20])
         assert f"the pixels of '{file}' (Explicit VR Little Endian) cannot be decoded" in refusal(folder)
 
-    def test_truncated_header(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("kept", range(132, 860, 26))
+    def test_truncated_header(self, tmp_path: Path, kept: int) -> None:
+        """Wherever the last slice is cut off, it is never just left out."""
         folder = write_slices(tmp_path)
-        file = folder / "slice001.dcm"
-        file.write_bytes(file.read_bytes()[:600])
-        assert f"'{file}' is a CT image without Rows or Columns: it is cut off or damaged" in refusal(folder)
+        file = folder / "slice003.dcm"
+        file.write_bytes(file.read_bytes()[:kept])
+        assert "slice" in refusal(folder)
+
+    def test_one_slice_of_another_kind(self, tmp_path: Path) -> None:
+        sentence = refusal(write_slices(tmp_path, edit=only(3, PhotometricInterpretation="PALETTE COLOR")))
+        assert "must hold CT slices only, but" in sentence
+        assert "slice003.dcm' is a colour picture (PALETTE COLOR)" in sentence
 
     def test_no_pixels(self, tmp_path: Path) -> None:
         folder = write_slices(tmp_path, edit=only(1, PixelData=None))

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from dicom_writer import Grid, phantom_at, write_enhanced, write_slices
+from pydicom.data import get_testdata_file
 
 from deepdrr.data._dicom import read_dicom
 from deepdrr.data._scan import Scan
@@ -43,6 +45,24 @@ class TestShear:
 
     def test_frames(self, tmp_path: Path) -> None:
         check_phantom(read_dicom(write_enhanced(tmp_path / "ct.dcm", tilted_grid()), repair="shear"))
+
+    def test_a_real_tilted_gantry(self, tmp_path: Path) -> None:
+        """A head slice tilted by 22° (pydicom's J2K_pixelrep_mismatch), and the same 5 mm further along the table.
+
+        Its JPEG 2000 stream is signed otherwise than the header says, which pydicom corrects.
+        """
+        pytest.importorskip("openjpeg", reason="needs the extra deepdrr[dicom]")
+        original = pydicom.dcmread(str(get_testdata_file("J2K_pixelrep_mismatch.dcm")))
+        x, y, z = map(float, original.ImagePositionPatient)
+        for k in (0, 1):
+            original.ImagePositionPatient = [x, y, z + 5.0 * k]
+            original.save_as(tmp_path / f"{k}.dcm")
+        with pytest.raises(ValueError, match=r"shifted by 22\.00° against their normal"):
+            read_dicom(tmp_path)
+        scan = read_dicom(tmp_path, repair="shear")
+        np.testing.assert_allclose(scan.anatomical_from_ijk[:3, 2], [0.0, 0.0, 5.0], atol=1e-9)
+        stored = original.pixel_array.T.astype(np.float32)  # slope 1, intercept 0
+        np.testing.assert_array_equal(scan.hu[:, :, 0], np.where(stored <= -1500, -1000, stored))
 
     def test_does_not_make_uneven_slices_even(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="slices are missing"):

@@ -79,16 +79,16 @@ def test_shapes_and_units() -> None:
 
 @pytest.mark.parametrize("energy_kev", [0.5, 201.0, -5.0, float("nan")])
 def test_energies_outside_the_table_are_named(energy_kev: float) -> None:
-    with pytest.raises(ValueError, match=f"holds {energy_kev:g} keV; the cross sections cover 1 to 200 keV"):
+    with pytest.raises(ValueError, match=f"must be 1 to 200 keV, .* got {energy_kev:g} keV"):
         mass_attenuation("water", [60.0, energy_kev])
 
 
 def test_wrong_arguments() -> None:
-    with pytest.raises(ValueError, match="process 'pair' is not known"):
+    with pytest.raises(ValueError, match=r"process must be .* got 'pair'"):
         mass_attenuation("water", 60.0, process="pair")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Material or a name, got int"):
         mass_attenuation(13, 60.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="'watr' is not known; did you mean 'water'"):
+    with pytest.raises(ValueError, match="unknown material 'watr'; did you mean 'water'"):
         mass_attenuation("watr", 60.0)
 
 

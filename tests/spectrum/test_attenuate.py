@@ -94,7 +94,7 @@ def test_monochromatic_is_beer_lambert() -> None:
         (torch.zeros(2, 4, 4), r"must be \[..., 1, H, W\].*got \(2, 4, 4\)"),
         (torch.zeros(4, 4), "one channel per material"),
         (torch.full((1, 2, 2), float("nan")), "NaN or infinite"),
-        (torch.full((1, 2, 2), -0.5), r"goes down to -0.5 g/cm²"),
+        (torch.full((1, 2, 2), -0.5), r"got -0.5 g/cm²"),
         (torch.zeros(1, 2, 2, dtype=torch.int32), "float32 or float64"),
     ],
 )
@@ -106,5 +106,5 @@ def test_bad_area_densities(areas: Tensor, message: str) -> None:
 def test_negative_area_densities_on_request() -> None:
     found = attenuate(torch.full((1, 1, 1), -0.5), monochromatic(60.0), ["water"], negative="allow")
     assert float(found.photons) > 1
-    with pytest.raises(ValueError, match="negative is 'clip'"):
+    with pytest.raises(ValueError, match=r"negative must be .* got 'clip'"):
         attenuate(torch.zeros(1, 1, 1), monochromatic(60.0), ["water"], negative="clip")  # type: ignore[arg-type]
