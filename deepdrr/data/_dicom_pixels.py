@@ -22,7 +22,7 @@ from deepdrr.data._checks import AIR_HU
 from deepdrr.data._dicom_files import Header
 from deepdrr.data._dicom_frames import Frame
 
-__all__ = ["check_decoders", "read_hu", "stored_pixels"]
+__all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 
 # The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
 _NOT_MEASURED_HU = -1500.0
