@@ -8,7 +8,6 @@ import torch
 from deepdrr.display import (
     PRESETS,
     Processing,
-    automatic_window,
     circular_field,
     compressed,
     display,
@@ -97,9 +96,19 @@ def test_every_preset_makes_a_picture(name: str, dtype: Any) -> None:
 
 def test_a_given_window_is_that_of_the_attenuation() -> None:
     signal = patient()
-    window = automatic_window(signal, open_field=1e5)
-    given = processed(signal, Processing(window=window, compression=0.3), open_field=1e5)
-    np.testing.assert_array_equal(given, processed(signal, Processing(compression=0.3), open_field=1e5))
+    given = processed(signal, Processing(window=(3.5, 4.5)), open_field=1e5)
+    np.testing.assert_array_equal(given, display(signal, open_field=1e5, window=(3.5, 4.5)))
+    # Even images keep their grey under compression: window and low-pass shrink alike.
+    for dense, grey in ((3.5, 0.0), (4.0, 0.5), (4.25, 0.75)):
+        even = torch.full((16, 16), 1e5 * math.exp(-dense), dtype=torch.float64)
+        found = processed(even, Processing(window=(3.5, 4.5), compression=0.5), open_field=1e5, dtype="float32")
+        np.testing.assert_allclose(found, grey, atol=1e-6)
+
+
+def test_the_automatic_window_after_compression_holds_the_patient() -> None:
+    for name in ("radiograph", "bone detail", "soft tissue"):
+        found = processed(patient(), name, open_field=1e5, dtype="float32")
+        assert float(((found <= 0) | (found >= 1)).mean()) < 0.12
 
 
 def test_a_constant_image_is_even() -> None:

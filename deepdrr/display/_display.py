@@ -22,6 +22,7 @@ __all__ = [
     "Values",
     "attenuation",
     "automatic_window",
+    "block_means",
     "checked_planes",
     "display",
     "log_attenuation",
@@ -155,9 +156,9 @@ def log_attenuation(plane: Values, open_plane: Values | None) -> Values:
 
 def window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tuple[float, float]:
     if quantity == "attenuation":
-        blocks = _block_means(plane)
+        blocks = block_means(plane)
     else:
-        transmission = _block_means(plane / (_brightest(plane) if reference is None else reference))
+        transmission = block_means(plane / (_brightest(plane) if reference is None else reference))
         alive = transmission[transmission > _FLOOR]
         blocks = -np.log(alive) if alive.size else np.zeros(1)
     bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
@@ -169,11 +170,11 @@ def window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tu
 
 def _brightest(plane: Values) -> float:
     """What stands in for an unknown open field; 1 for an image without signal."""
-    brightest = float(np.percentile(_block_means(plane), 99.9))
+    brightest = float(np.percentile(block_means(plane), 99.9))
     return brightest if brightest > 0.0 else 1.0
 
 
-def _block_means(plane: Values) -> Values:
+def block_means(plane: Values) -> Values:
     """Means over square blocks, about `_BLOCKS` along the shorter side; a remainder at the far edges is left out."""
     side = max(1, min(plane.shape) // _BLOCKS)
     rows, columns = (n // side for n in plane.shape)

@@ -11,6 +11,7 @@ from deepdrr.display._display import (
     Picture,
     Polarity,
     Values,
+    block_means,
     checked_planes,
     display,
     log_attenuation,
@@ -124,9 +125,9 @@ def processed(
 
 def _grey(plane: Values, open_plane: Values | None, steps: Processing) -> Values:
     """Grey values [H, W] in [0, 1] of one raw image."""
-    dense = log_attenuation(plane, open_plane)
+    plain = dense = log_attenuation(plane, open_plane)
     low, high = steps.window or window_of(plane, "signal", open_plane)
-    pivot, keeps = (low + high) / 2, 1 - steps.compression
+    pivot = (low + high) / 2
     if steps.compression:
         sigma = max(steps.compression_scale * min(dense.shape), 0.5)
         dense = compressed(dense, steps.compression, sigma_px=sigma, pivot=pivot)
@@ -135,10 +136,25 @@ def _grey(plane: Values, open_plane: Values | None, steps: Processing) -> Values
     grey = display(
         dense,
         quantity="attenuation",
-        window=(pivot + keeps * (low - pivot), pivot + keeps * (high - pivot)) if high > low else None,
+        window=_window_after(plain, dense, (low, high), steps) if high > low else None,
         polarity=steps.polarity,
         gamma=steps.gamma,
         clahe=steps.clahe,
         dtype="float32",
     )
     return circular_field(grey) if steps.circular else grey
+
+
+def _window_after(plain: Values, dense: Values, window: tuple[float, float], steps: Processing) -> tuple[float, float]:
+    """The window after compression: a given one compressed alike, else that of what was in the automatic one."""
+    low, high = window
+    pivot, keeps = (low + high) / 2, 1 - steps.compression
+    ends = pivot + keeps * (low - pivot), pivot + keeps * (high - pivot)
+    if steps.window is not None or not steps.compression:
+        return ends
+    before, after = block_means(plain), block_means(dense)
+    patient = after[(before >= low) & (before <= high)]
+    if not patient.size:
+        return ends
+    bottom, top = (float(p) for p in np.percentile(patient, (1.0, 99.7)))
+    return (bottom, top) if top > bottom else ends
