@@ -90,7 +90,7 @@ def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, in
 
 
 def _padded(numbers: int, pitch: int) -> int:
-    """Length of a row or a plane of float32: an odd number of cache lines, if it is long and lines hold whole voxels."""
+    """Length of a row or plane of float32: an odd number of cache lines, if it is long and lines hold whole voxels."""
     per_line = _LINE_BYTES // 4
     if numbers * 4 < _SHORTEST_PADDED_ROW or per_line % pitch:
         return numbers
