@@ -1,12 +1,13 @@
 """`--config file.yaml`: the same fields as the flags, which go before it."""
 
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict
+
+from deepdrr._names import unknown_name
 
 __all__ = ["fields_from_file"]
 
@@ -46,9 +47,7 @@ def _known(key: object, names: Sequence[str], path: Path) -> str:
     name = str(key).replace("_", "-")
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=2)
-    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(names)}"
-    raise ValueError(f"unknown field {str(key)!r} in '{path}'; {advice}")
+    raise unknown_name(f"field in '{path}':", name, names)
 
 
 def _known_value(key: object, value: object) -> object:

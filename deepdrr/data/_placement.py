@@ -1,11 +1,11 @@
 """`PlacedGrid`: a voxel grid in the patient, and the patient in the room."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 
 import torch
 from torch import Tensor
 
+from deepdrr._names import unknown_name
 from deepdrr.geometry import (
     ArrayLike,
     as_point,
@@ -180,6 +180,4 @@ class PlacedGrid:
             return as_point(point, "point_anatomical")
         if point in self._landmarks:
             return self._landmarks[point]
-        near = get_close_matches(point, self._landmarks, n=3) or sorted(self._landmarks)[:5]
-        known = f"did you mean {', '.join(map(repr, near))}?" if near else "the volume has no landmarks"
-        raise ValueError(f"there is no landmark {point!r}; {known}")
+        raise unknown_name("landmark", point, sorted(self._landmarks))

@@ -8,14 +8,14 @@ import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 
 from deepdrr._atomic import atomic_path
+from deepdrr._names import unknown_name
 from deepdrr.data._cache import cache_folder, sha256
 from deepdrr.resources import resource_path
 
-__all__ = ["Sample", "SamplePaths", "fetch_sample", "samples"]
+__all__ = ["Sample", "SamplePaths", "Wheel", "fetch_sample", "samples"]
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,7 @@ def fetch_sample(name: str) -> SamplePaths:
     """
     known = {sample.name: sample for sample in samples()}
     if name not in known:
-        near = get_close_matches(name, known, n=1) or known
-        raise ValueError(f"there is no sample {name!r}; did you mean {' or '.join(map(repr, near))}?")
+        raise unknown_name("sample", name, known)
     sample = known[name]
     if sample.wheel is None:
         return SamplePaths(resource_path(sample.image))

@@ -1,11 +1,12 @@
-"""What the devices refuse: numbers that are no numbers, names that do not exist."""
+"""What the devices refuse: numbers that are no numbers, keys that nothing reads."""
 
-import difflib
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["as_angle_deg", "as_number", "check_keys", "unknown_name"]
+from deepdrr._names import unknown_name
+
+__all__ = ["as_angle_deg", "as_number", "check_keys"]
 
 
 def as_number(value: object, name: str) -> float:
@@ -27,14 +28,6 @@ def as_angle_deg(value: object, name: str, degrees: bool) -> float:
     """A finite angle in degrees, from degrees or (`degrees=False`) radians."""
     number = as_number(value, name)
     return number if degrees else math.degrees(number)
-
-
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not among the known ones: the nearest of them, or all."""
-    names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
-    advice = f"did you mean {' or '.join(map(repr, near))}?" if near else f"known are {', '.join(map(repr, names))}"
-    return ValueError(f"unknown {kind} {name!r}; {advice}")
 
 
 def check_keys(config: Mapping[str, Any], known: Iterable[str], name: str) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from deepdrr._names import unknown_name
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number, check_keys, unknown_name
+from deepdrr.device._checks import as_number, check_keys
 from deepdrr.device._pose import CArmPose
 
 __all__ = ["GEOMETRIES", "CArmGeometry", "geometry"]

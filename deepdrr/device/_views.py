@@ -5,8 +5,8 @@ from typing import Self
 
 from torch import Tensor
 
+from deepdrr._names import unknown_name
 from deepdrr.camera import Camera
-from deepdrr.device._checks import unknown_name
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.device._pose import CArmPose
 from deepdrr.geometry import ArrayLike, as_point, carm_direction, check_affine, check_rigid, rigid

@@ -1,9 +1,9 @@
 """The materials that have a name, with composition by weight, density and source."""
 
-import difflib
 from functools import cache
 from types import MappingProxyType
 
+from deepdrr._names import unknown_name
 from deepdrr.materials._elements import mass_fractions
 from deepdrr.materials._material import Material
 
@@ -132,9 +132,7 @@ def material(name: str) -> Material:
     key = _normalise(name)
     found = registry.get(_synonyms().get(key, key))
     if found is None:
-        near = difflib.get_close_matches(key, [*registry, *_synonyms()], n=3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see deepdrr.materials.materials()"
-        raise ValueError(f"material {name!r} is not known; {hint}")
+        raise unknown_name("material", name, [*registry, *_synonyms()])
     return found
 
 

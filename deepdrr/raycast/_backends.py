@@ -5,7 +5,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from deepdrr.raycast._cpu import CpuBackend
+from deepdrr.raycast._cpu_backend import CpuBackend
 from deepdrr.raycast._reference import ReferenceBackend
 from deepdrr.raycast._request import Request
 
@@ -70,6 +70,7 @@ def _first_able(request: Request) -> Selection:
     for backend in BACKENDS:
         against = backend.reason_against(request)
         if against is None:
-            return Selection(backend, "; ".join(refused) or "the fastest here")
+            fastest = "the fastest here, with gradients" if request.needs_grad else "the fastest here"
+            return Selection(backend, "; ".join(refused) or fastest)
         refused.append(f"not {backend.name}: {against}")
     raise RuntimeError("; ".join(refused))

@@ -1,80 +1,49 @@
-"""The compiled backend: float32, on the threads that torch is set to use."""
+"""Calls of the compiled kernels: float32, on the threads that torch is set to use."""
 
 import torch
 from torch import Tensor
 
 from deepdrr.raycast._field import Field, interleaved
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._kernels import load_kernels, reason_not_loaded
+from deepdrr.raycast._kernels import load_kernels
 from deepdrr.raycast._layout import memory_order, readable_in_place, voxel_stride
 from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request
 
-__all__ = ["CpuBackend"]
-
-# Kernels count voxels in 32-bit integers.
-_MAX_VOXELS = 2**31 - 1
+__all__ = ["flat_rays", "integrate", "packed", "readable"]
 
 
-class CpuBackend:
-    """Compiled kernels over packets of rays. Float32 sums of float64 chords; no gradients yet."""
-
-    name = "cpu"
-
-    def reason_against(self, request: Request | None = None) -> str | None:
-        """Why the compiled kernels cannot serve here; None if they can."""
-        missing = reason_not_loaded()
-        if missing is not None or request is None:
-            return missing
-        field = request.field
-        if field.device.type != "cpu":
-            return f"the field is on {field.device}"
-        if request.needs_grad:
-            return "it has no gradients yet, and the field or the rays require one"
-        if field.dtype == torch.float64:
-            return "it computes in float32, and the values are float64"
-        if field.shape[0] * field.shape[1] * field.shape[2] > _MAX_VOXELS:
-            return f"a grid of {field.shape} has more than {_MAX_VOXELS} voxels"
-        return _reason_against_labels(request)
-
-    def project(self, request: Request) -> Tensor:
-        """Line integrals [..., C, H, W], float32."""
-        field, shape = _readable(request.field), request.rays.shape
-        out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
-        if out.numel() == 0:
-            return out.reshape(request.output_shape)
-        rays = [ends.numpy() for ends in _flat_rays(request)]
-        kernels, threads = load_kernels(), torch.get_num_threads()
-        if field.labels is not None:
-            values = None if field.values is None else field.values[0].numpy()
-            matrix = field.ijk_from_world.detach().double().contiguous().numpy()
-            kernels.exact_labels(field.labels.numpy(), matrix, *rays, values, out.numpy(), threads)
-        else:
-            rule = "exact" if isinstance(request.integration, Exact) else "step"
-            step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm
-            kernel = getattr(kernels, f"{rule}_{request.interpolation}")
-            kernel(*_packed(field), *rays, step, out.numpy(), threads)
+def integrate(request: Request) -> Tensor:
+    """Line integrals [..., C, H, W] of a request, float32, without gradients."""
+    field, shape = readable(request.field), request.rays.shape
+    out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
+    if out.numel() == 0:
         return out.reshape(request.output_shape)
+    rays = [ends.numpy() for ends in flat_rays(request)]
+    kernels, threads = load_kernels(), torch.get_num_threads()
+    if field.labels is not None:
+        values = None if field.values is None else field.values[0].numpy()
+        matrix = field.ijk_from_world.detach().double().contiguous().numpy()
+        kernels.exact_labels(field.labels.numpy(), matrix, *rays, values, out.numpy(), threads)
+    else:
+        rule = "exact" if isinstance(request.integration, Exact) else "step"
+        step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm
+        kernel = getattr(kernels, f"{rule}_{request.interpolation}")
+        kernel(*packed(field), *rays, step, out.numpy(), threads)
+    return out.reshape(request.output_shape)
 
 
-def _reason_against_labels(request: Request) -> str | None:
-    if request.field.labels is None:
-        return None
-    if not isinstance(request.integration, Exact):
-        return "it integrates labels exactly only"
-    if request.field.values is not None and request.interpolation == "linear":
-        return "it routes values by label with nearest interpolation only"
-    return None
-
-
-def _readable(field: Field) -> Field:
+def readable(field: Field) -> Field:
     """A field that the kernels can read, copied only where they cannot read it where it is."""
     in_place = field.labels is None and field.values is not None and readable_in_place(field.values)
     return field if in_place else interleaved(field)
 
 
-def _packed(field: Field) -> tuple[object, object]:
-    """The values as an array [a, b, c, pitch], a … c being I, J, K from the slowest to the fastest; abc_from_world."""
+def packed(field: Field) -> tuple[object, object]:
+    """The values of a readable field as an array [a, b, c, pitch], without a copy, and abc_from_world [4, 4].
+
+    The axes a, b, c are I, J, K in their `memory_order`.
+    """
     assert field.values is not None
     values, order, pitch = field.values.detach(), memory_order(field.values), voxel_stride(field.channels)
     shape = [field.shape[axis] for axis in order]
@@ -83,7 +52,7 @@ def _packed(field: Field) -> tuple[object, object]:
     return values.as_strided((*shape, pitch), (*strides, 1)).numpy(), matrix.numpy()
 
 
-def _flat_rays(request: Request) -> list[Tensor]:
+def flat_rays(request: Request) -> list[Tensor]:
     """Source, target [B, H, W, 3], start and stop [B, H, W] in float64, with stride 0 along what they share."""
     rays = request.rays
     zero = torch.zeros(1, 1, dtype=torch.float64)

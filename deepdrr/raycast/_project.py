@@ -35,8 +35,12 @@ def project(
         view: a camera (all its pixels), or explicit `Rays`.
         interpolation: ``"nearest"`` or ``"linear"``. Labels are always taken from the nearest voxel.
         integration: `Exact()`, or `Step(mm=…)` for midpoint samples.
-        backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, differentiable).
-            ``"auto"`` takes the compiled one unless a gradient, float64 values or another device is asked for.
+        backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
+            ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
+
+    The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
+    and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
+    interpolation and no labels; the reference has derivatives of any order.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).

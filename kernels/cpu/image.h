@@ -11,6 +11,7 @@ namespace deepdrr {
 
 constexpr int TILE = 4;
 constexpr int LANES = TILE * TILE;
+constexpr int TILES_PER_TASK = 8;
 
 // A [B, H, W] or [B, H, W, 3] array of doubles with any strides (in elements); those of a broadcast axis are 0.
 struct Strided {

@@ -9,6 +9,8 @@
 
 #include "label_lengths.h"
 #include "line_integrals.h"
+#include "ray_adjoint.h"
+#include "value_adjoint.h"
 
 namespace py = pybind11;
 using namespace deepdrr;
@@ -106,6 +108,59 @@ void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk
     project_labels(field, matrix, call.rays, call.image, threads);
 }
 
+// The numbers of an array that is as large as the rays, or null for an empty one.
+double* per_ray(Packed<double>& array, const Rays& rays, int components) {
+    if (array.size() == 0) return nullptr;
+    require(array.size() == rays.views * rays.height * rays.width * components, "gradients must be as many as the rays");
+    return array.mutable_data();
+}
+
+template <class Marching>
+void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
+             const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
+             Packed<double> by_source, Packed<double> by_target, Packed<double> by_start, Packed<double> by_stop,
+             Packed<double> by_placement, int threads) {
+    require(values.ndim() == 4, "values must be [I, J, K, pitch]");
+    const Call call(source, target, start, stop, upstream);
+    const int pitch = (int)values.shape(3);
+    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
+    require(call.image.channels <= pitch, "upstream must not have more channels than values");
+    require(by_source.size() > 0 && by_target.size() > 0, "there must be gradients by source and target");
+    require(by_placement.size() == 12, "by_placement must be [3, 4]");
+    const RayGradients out{per_ray(by_source, call.rays, 3), per_ray(by_target, call.rays, 3),
+                           per_ray(by_start, call.rays, 1), per_ray(by_stop, call.rays, 1)};
+    const Values field{values.data(), grid(values), pitch, (int)call.image.channels};
+    const RayJob job{field, affine(ijk_from_world), call.rays, step, call.image, out};
+    double* placement = by_placement.mutable_data();
+    const py::gil_scoped_release unlocked;
+    const Placement total = adjoint_by_rays<Marching>(job, threads);
+    std::memcpy(placement, total.m, sizeof total.m);
+}
+
+template <class Marching>
+void by_values(Packed<float> gradient, const Packed<double>& ijk_from_world, const Doubles& source,
+               const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
+               int threads) {
+    require(gradient.ndim() == 4, "gradient must be [I, J, K, pitch]");
+    const Call call(source, target, start, stop, upstream);
+    const int pitch = (int)gradient.shape(3);
+    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
+    require(call.image.channels <= pitch, "upstream must not have more channels than gradient");
+    const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, grid(gradient), pitch,
+                      gradient.mutable_data()};
+    const py::gil_scoped_release unlocked;
+    adjoint_by_values<Marching>(job, threads);
+}
+
+template <class Function>
+void define_by_rays(py::module_& module, const char* name, Function function) {
+    module.def(name, function, py::arg("values").noconvert(), py::arg("ijk_from_world").noconvert(),
+               py::arg("source").noconvert(), py::arg("target").noconvert(), py::arg("start").noconvert(),
+               py::arg("stop").noconvert(), py::arg("step"), py::arg("upstream").noconvert(),
+               py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
+               py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
+}
+
 template <class Function>
 void define(py::module_& module, const char* name, Function function, const char* field, const char* parameter) {
     module.def(name, function, py::arg(field).noconvert(), py::arg("ijk_from_world").noconvert(),
@@ -121,5 +176,9 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define(module, "exact_linear", &line_integrals<Stencil8, CellWalk>, "values", "step");
     define(module, "step_nearest", &line_integrals<Stencil1, StepMarch>, "values", "step");
     define(module, "step_linear", &line_integrals<Stencil8, StepMarch>, "values", "step");
+    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes>);
+    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes>);
+    define(module, "exact_linear_by_values", &by_values<PieceNodes>, "gradient", "step");
+    define(module, "step_linear_by_values", &by_values<StepNodes>, "gradient", "step");
     define(module, "exact_labels", &label_lengths, "labels", "values");
 }

@@ -77,7 +77,7 @@ def test_the_bundled_sample_needs_no_network(cache: Path) -> None:
 
 
 def test_an_unknown_sample_names_its_neighbour() -> None:
-    with pytest.raises(ValueError, match="no sample 'chst'; did you mean 'chest'"):
+    with pytest.raises(ValueError, match="unknown sample 'chst'; did you mean 'chest'"):
         fetch_sample("chst")
 
 

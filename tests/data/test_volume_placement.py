@@ -103,9 +103,9 @@ def test_placement_can_be_assigned_but_must_be_rigid() -> None:
 
 def test_an_unknown_landmark_names_its_neighbours() -> None:
     ct = volume(landmarks={"femur_left": (0, 0, 0), "femur_right": (1, 0, 0)})
-    with pytest.raises(ValueError, match=r"no landmark 'femur_lef'; did you mean 'femur_left'"):
+    with pytest.raises(ValueError, match=r"unknown landmark 'femur_lef'; did you mean 'femur_left'"):
         ct.landmark_in_world("femur_lef")
-    with pytest.raises(ValueError, match="the volume has no landmarks"):
+    with pytest.raises(ValueError, match="unknown landmark 'tip'; there are none"):
         volume().place("tip", (0, 0, 0))
 
 

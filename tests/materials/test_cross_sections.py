@@ -88,7 +88,7 @@ def test_wrong_arguments() -> None:
         mass_attenuation("water", 60.0, process="pair")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="Material or a name, got int"):
         mass_attenuation(13, 60.0)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="'watr' is not known; did you mean 'water'"):
+    with pytest.raises(ValueError, match="unknown material 'watr'; did you mean 'water'"):
         mass_attenuation("watr", 60.0)
 
 

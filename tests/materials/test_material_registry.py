@@ -43,9 +43,9 @@ def test_spelling_case_and_separators_do_not_matter() -> None:
 
 
 def test_unknown_name_suggests_names() -> None:
-    with pytest.raises(ValueError, match="'titanum' is not known; did you mean 'titanium'"):
+    with pytest.raises(ValueError, match="unknown material 'titanum'; did you mean 'titanium'"):
         material("titanum")
-    with pytest.raises(ValueError, match="'kryptonite' is not known"):
+    with pytest.raises(ValueError, match="unknown material 'kryptonite'"):
         material("kryptonite")
 
 

@@ -117,7 +117,7 @@ def test_auto_takes_the_compiled_backend_for_plain_float32():
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        (unit_field(ONES.clone().requires_grad_()), "no gradients yet"),
+        (Field(ONES.clone().requires_grad_(), EYE, LABELS, 4), "no gradients of integrals routed by label"),
         (unit_field(ONES.double()), "the values are float64"),
         (Field(ONES, EYE, LABELS, 4), "nearest interpolation only"),
     ],
@@ -128,6 +128,12 @@ def test_auto_turns_to_the_reference_and_says_why(field, message):
     assert message in choice.reason
     with pytest.raises(ValueError, match=f"backend 'cpu' cannot serve this request: .*{message}"):
         project(field, RAY, backend="cpu")
+
+
+def test_gradients_of_nearest_interpolation_are_the_references():
+    choice = select_backend(request(unit_field(ONES.clone().requires_grad_()), "nearest"))
+    assert choice.backend.name == "reference"
+    assert "gradients of linear interpolation only, not of nearest" in choice.reason
 
 
 def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():

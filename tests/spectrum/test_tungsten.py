@@ -100,5 +100,5 @@ def test_other_bad_input() -> None:
         tungsten_spectrum(80.0, anode_angle_deg=30.0)
     with pytest.raises(ValueError, match=r"thickness_mm of 'aluminium' must be .* got -1"):
         tungsten_spectrum(80.0, filters=[("aluminium", -1.0)])
-    with pytest.raises(ValueError, match="'unobtainium' is not known"):
+    with pytest.raises(ValueError, match="unknown material 'unobtainium'"):
         tungsten_spectrum(80.0, filters=[("unobtainium", 1.0)])

@@ -1,0 +1,34 @@
+"""One way to say that a name is not known."""
+
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["unknown_name"]
+
+_LISTED = 20
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not among the known ones: it shows the nearest of them, or all.
+
+    Args:
+        kind: what is named, e.g. `"material"`.
+        name: as the caller gave it.
+        known: the names there are.
+
+    Example:
+        >>> unknown_name("view", "inlett", ["inlet", "outlet"])
+        ValueError("unknown view 'inlett'; did you mean 'inlet' or 'outlet'?")
+    """
+    names = list(known)
+    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    return ValueError(f"unknown {kind} {name!r}; {_advice(near, names)}")
+
+
+def _advice(near: list[str], names: list[str]) -> str:
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    if not names:
+        return "there are none"
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"known are {', '.join(map(repr, names[:_LISTED]))}{more}"

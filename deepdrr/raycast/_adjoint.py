@@ -1,0 +1,84 @@
+"""Calls of the compiled adjoints: how a sum of line integrals, weighted by an upstream gradient, changes."""
+
+import torch
+from torch import Tensor
+
+from deepdrr.raycast._cpu import flat_rays, packed, readable
+from deepdrr.raycast._integration import Exact
+from deepdrr.raycast._kernels import load_kernels
+from deepdrr.raycast._layout import memory_order, voxel_stride
+from deepdrr.raycast._request import Request
+
+__all__ = ["gradient_by_rays", "gradient_by_values", "value_gradient_store"]
+
+
+def value_gradient_store(like: Tensor, channels: int, shape: tuple[int, int, int]) -> Tensor:
+    """Zeros [I, J, K, pitch], float32: what the kernels add the gradient by the values to."""
+    return torch.zeros(*shape, voxel_stride(channels), dtype=torch.float32, device=like.device)
+
+
+def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
+    """The gradient by the values [C, I, J, K], of any values, as a view of interleaved float32 channels.
+
+    The same bits for any number of threads: the grid is cut into slabs, each is added to by one thread in the order of
+    the rays.
+
+    Args:
+        upstream: [..., C, H, W].
+        request: the integrals; its field counts by its shape only.
+    """
+    field = request.field
+    store = value_gradient_store(upstream, field.channels, field.shape)
+    images = _images(upstream)
+    if images.numel() > 0:
+        kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
+        threads = torch.get_num_threads()
+        kernel(store.numpy(), _matrix(request), *_rays(request), _step(request), images.numpy(), threads)
+    return store.movedim(-1, 0)[: field.channels]
+
+
+def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """The gradients by source and target [..., H, W, 3], start and stop [..., H, W] and ijk_from_world [4, 4], float64.
+
+    Those by limits that the rays do not have are empty.
+
+    Args:
+        upstream: [..., C, H, W].
+        request: the integrals.
+    """
+    field, rays = readable(request.field), request.rays
+    source, target = (torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2))
+    start, stop = (
+        torch.zeros(rays.shape if limit is not None else (0,), dtype=torch.float64) for limit in (rays.start, rays.stop)
+    )
+    rows, images = torch.zeros(3, 4, dtype=torch.float64), _images(upstream)
+    if images.numel() > 0:
+        kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
+        results = [tensor.numpy() for tensor in (source, target, start, stop, rows)]
+        threads = torch.get_num_threads()
+        kernel(*packed(field), *_rays(request), _step(request), images.numpy(), *results, threads)
+    placement = torch.zeros(4, 4, dtype=torch.float64)
+    if field.values is not None:
+        placement[list(memory_order(field.values))] = rows
+    return source, target, start, stop, placement
+
+
+def _images(upstream: Tensor) -> Tensor:
+    """[..., C, H, W] → [B, C, H, W], contiguous float32."""
+    return upstream.detach().float().reshape(-1, *upstream.shape[-3:]).contiguous()
+
+
+def _rule(request: Request) -> str:
+    return f"{'exact' if isinstance(request.integration, Exact) else 'step'}_{request.interpolation}"
+
+
+def _step(request: Request) -> float:
+    return 0.0 if isinstance(request.integration, Exact) else request.integration.mm
+
+
+def _matrix(request: Request) -> object:
+    return request.field.ijk_from_world.detach().double().contiguous().numpy()
+
+
+def _rays(request: Request) -> list[object]:
+    return [ends.numpy() for ends in flat_rays(request)]

@@ -1,0 +1,188 @@
+// The adjoint of line integrals by the values: every ray spreads its upstream gradient over the voxels it met.
+//
+// No two threads may write one voxel, and the order of the sums must not depend on their number. So the grid is cut into
+// slabs of cells across its longest axis, the same ones however many threads there are; one thread adds to a slab what
+// all rays, in order, have in it. A cell touches the first plane of voxels of the next slab: the even slabs are done first,
+// the odd ones after. No memory is needed beside the gradient and two numbers per tile and view.
+#pragma once
+
+#include <cstring>
+#include <vector>
+
+#include "line_integrals.h"
+#include "nodes.h"
+#include "ray_adjoint.h"
+
+namespace deepdrr {
+
+constexpr int MOST_SLABS = 32;
+constexpr int LEAST_CELLS_PER_SLAB = 4;
+
+struct Slabs {
+    Grid grid;
+    int axis, cells, count;
+
+    explicit Slabs(const Grid& g) : grid(g), axis(0) {
+        for (int a = 1; a < 3; ++a)
+            if (g.n[a] > g.n[axis]) axis = a;
+        cells = greater(g.n[axis] - 1, 1);
+        count = clamp(cells / LEAST_CELLS_PER_SLAB, 1, MOST_SLABS);
+    }
+
+    CellRange range(int slab) const {
+        CellRange range = CellRange::whole(grid);
+        range.low[axis] = (int)((std::int64_t)slab * cells / count);
+        range.high[axis] = (int)((std::int64_t)(slab + 1) * cells / count) - 1;
+        return range;
+    }
+
+    // Where points of the slab may lie along the axis; the outer ones have the outer half voxels too.
+    double low(int slab) const { return slab == 0 ? -1.0 : range(slab).low[axis]; }
+    double high(int slab) const { return slab == count - 1 ? grid.n[axis] : range(slab).high[axis] + 1; }
+};
+
+// The part of a chord between two planes of one axis.
+DEEPDRR_FN Chord cut(const Chord& chord, int axis, double low, double high) {
+    const double slope = chord.slope[axis], at = chord.entry[axis];
+    double first = 0.0, last = chord.length;
+    if (slope == 0.0) {
+        if (!(at >= low && at < high)) last = 0.0;
+    } else {
+        const double a = (low - at) / slope, b = (high - at) / slope;
+        first = greater(first, lesser(a, b));
+        last = lesser(last, greater(a, b));
+    }
+    Chord part = chord;
+    for (int a = 0; a < 3; ++a) part.entry[a] += first * chord.slope[a];
+    part.length = greater(last - first, 0.0);
+    return part;
+}
+
+// A march over what a packet has in one slab: samples keep their places, an exact integral splits at the slab's planes.
+inline StepNodes march_in(Chord* chords, const Slabs& slabs, int slab, double step, StepNodes*) {
+    StepNodes march(chords, slabs.grid, slabs.range(slab), step);
+    march.narrow(slabs.axis);
+    return march;
+}
+
+inline PieceNodes march_in(Chord* chords, const Slabs& slabs, int slab, double step, PieceNodes*) {
+    for (int l = 0; l < LANES; ++l) chords[l] = cut(chords[l], slabs.axis, slabs.low(slab), slabs.high(slab));
+    return PieceNodes(chords, slabs.grid, slabs.range(slab), step);
+}
+
+template <class Packet>
+DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
+    DEEPDRR_LANES
+    for (int l = 0; l < LANES; ++l) {
+        Weights sum = corner_weights(nodes.at[0][0][l], nodes.at[0][1][l], nodes.at[0][2][l], nodes.weight[0][l]);
+        for (int n = 1; n < Packet::count; ++n) {
+            const Weights w =
+                corner_weights(nodes.at[n][0][l], nodes.at[n][1][l], nodes.at[n][2][l], nodes.weight[n][l]);
+            for (int c = 0; c < 8; ++c) sum.at[c] += w.at[c];
+        }
+        for (int c = 0; c < 8; ++c) weight[c][l] = sum.at[c];
+    }
+}
+
+// gradient [I, J, K, pitch]; weights [LANES, pitch] the upstream gradient. A lane without weight may name a voxel of
+// another slab: it is passed over.
+template <int WIDTH, class Packet>
+DEEPDRR_FN void spread(const Packet& nodes, const float* weights, int pitch, const std::int64_t* offset,
+                       float* gradient) {
+    alignas(64) float weight[8][LANES];
+    total_weights(nodes, weight);
+    for (int l = 0; l < LANES; ++l) {
+        if (nodes.weight[0][l] == 0.0f) continue;
+        for (int first = 0; first < pitch; first += WIDTH) {
+            float* cell = gradient + (std::int64_t)nodes.voxel[l] * pitch + first;
+            for (int corner = 0; corner < 8; ++corner) {
+                float voxel[WIDTH];
+                std::memcpy(voxel, cell + offset[corner], sizeof voxel);
+                for (int c = 0; c < WIDTH; ++c) voxel[c] += weight[corner][l] * weights[l * pitch + first + c];
+                std::memcpy(cell + offset[corner], voxel, sizeof voxel);
+            }
+        }
+    }
+}
+
+struct Extent {
+    float low, high;
+};
+
+inline Extent extent(const Chord* chords, int axis) {
+    Extent extent{1e30f, -1e30f};
+    for (int l = 0; l < LANES; ++l) {
+        if (!(chords[l].length > 0.0)) continue;
+        const double a = chords[l].entry[axis], b = a + chords[l].length * chords[l].slope[axis];
+        extent.low = lesser(extent.low, (float)lesser(a, b));
+        extent.high = greater(extent.high, (float)greater(a, b));
+    }
+    return extent;
+}
+
+struct Adjoint {
+    Affine ijk_from_world;
+    Rays rays;
+    Image upstream;
+    double step;
+    Grid grid;
+    int pitch;
+    float* DEEPDRR_RESTRICT gradient;  // [I, J, K, pitch], zero at first
+};
+
+// How far each tile reaches along the slabs' axis, so that a slab looks at few tiles twice.
+inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling, int axis, int threads) {
+    std::vector<Extent> extents((std::size_t)tiling.count);
+    const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
+    parallel_for(tasks, threads, [&](std::int64_t task) {
+        const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
+        for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index) {
+            Chord chords[LANES];
+            tile_chords(job.rays, tiling.tile(index), job.ijk_from_world, job.grid, chords);
+            extents[(std::size_t)index] = extent(chords, axis);
+        }
+    });
+    return extents;
+}
+
+template <int WIDTH, class Marching>
+void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
+    const Tiling tiling(job.rays);
+    std::vector<float> weights((std::size_t)LANES * job.pitch);
+    std::int64_t offset[8];
+    corner_offsets(job.grid, job.pitch, offset);
+    const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
+    for (std::int64_t index = 0; index < tiling.count; ++index) {
+        const Extent extent = extents[(std::size_t)index];
+        if (extent.high < low || extent.low > high) continue;
+        const Tile tile = tiling.tile(index);
+        Chord chords[LANES];
+        tile_chords(job.rays, tile, job.ijk_from_world, job.grid, chords);
+        read_tile(job.upstream, tile, job.pitch, weights.data());
+        Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
+        typename Marching::Packet nodes;
+        while (march.next(nodes)) spread<WIDTH>(nodes, weights.data(), job.pitch, offset, job.gradient);
+    }
+}
+
+template <int WIDTH, class Marching>
+void adjoint_by_values_width(const Adjoint& job, int threads) {
+    const Slabs slabs(job.grid);
+    const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
+    for (int parity = 0; parity < 2; ++parity)
+        parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
+            spread_slab<WIDTH, Marching>(job, slabs, 2 * (int)task + parity, extents);
+        });
+}
+
+template <class Marching>
+void adjoint_by_values(const Adjoint& job, int threads) {
+    if (job.pitch == 1)
+        adjoint_by_values_width<1, Marching>(job, threads);
+    else if (job.pitch == 2)
+        adjoint_by_values_width<2, Marching>(job, threads);
+    else
+        adjoint_by_values_width<4, Marching>(job, threads);
+}
+
+}  // namespace deepdrr

@@ -1,0 +1,104 @@
+"""The compiled backend as one operator of torch: registration, torch.compile, torch.func, and where derivatives end."""
+
+import shutil
+
+import pytest
+import torch
+from raycast_scenes import carm, grid, noise
+from torch import Tensor
+from torch.testing import assert_close
+
+from deepdrr.raycast import Exact, Field, Rays, Request, _operator, project, select_backend
+
+SHAPE = (6, 5, 4)
+AFFINE = grid(SHAPE, (1.5, 0.8, 1.2), 40)
+VIEW = Rays.from_camera(carm(3, 4, 9, (23, -31, 11)))
+
+
+def shifted(offset: Tensor) -> Rays:
+    return Rays(VIEW.source, VIEW.target + offset)
+
+
+@pytest.mark.parametrize("step_mm", [0.0, 0.7])
+def test_the_operators_are_registered_as_torch_wants_them(step_mm, generator):
+    values, limit = noise((3, *SHAPE), generator), torch.full((3, 4), 0.52, dtype=torch.float64)
+    upstream = noise((3, 3, 4), generator)
+    how = (AFFINE, VIEW.source, VIEW.target, None, limit, "linear", step_mm)
+    inputs = tuple(t.clone().requires_grad_() for t in (values, AFFINE, VIEW.source, VIEW.target))
+    torch.library.opcheck(_operator._line_integrals, (*inputs, *how[3:]))
+    torch.library.opcheck(_operator._by_values, (upstream, list(SHAPE), *how))
+    torch.library.opcheck(_operator._by_rays, (upstream, values, *how))
+
+
+def test_functional_transforms(generator):
+    field = Field(noise((2, *SHAPE), generator), AFFINE)
+
+    def integrals(offset: Tensor) -> Tensor:
+        return project(field, shifted(offset), backend="cpu")
+
+    offset = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(integrals(offset).sum(), offset)
+    gradient = torch.func.grad(lambda o: integrals(o).sum())(offset.detach())
+    assert torch.equal(gradient, expected)
+    jacobian = torch.func.jacrev(integrals)(offset.detach())  # [C, H, W, 3], by vmap over the adjoint
+    assert_close(jacobian.sum((0, 1, 2)), expected, rtol=1e-5, atol=0)  # float32 sums in another order
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")
+@pytest.mark.filterwarnings(
+    "ignore::UserWarning"
+)  # the compiler remarks on the checks of arguments, which it leaves out
+def test_compiled_graph_holds_one_operator(generator):
+    values = noise((1, *SHAPE), generator)
+    offset = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    seen: list[str] = []
+
+    def remember(graph: torch.fx.GraphModule, inputs: object) -> object:
+        seen.extend(str(node.target) for node in graph.graph.nodes if node.op == "call_function")
+        return graph.forward
+
+    @torch.compile(backend=remember)
+    def loss(o: Tensor) -> Tensor:
+        return project(Field(2 * values, AFFINE), shifted(o)).sum()
+
+    result = loss(offset)
+    (gradient,) = torch.autograd.grad(result, offset)
+    assert sum("line_integrals" in name for name in seen) == 1
+    plain = project(Field(2 * values, AFFINE), shifted(offset)).sum()
+    assert_close(result, plain)
+    assert_close(gradient, torch.autograd.grad(plain, offset)[0])
+
+
+@pytest.mark.parametrize("through", ["autograd", "func"])
+def test_a_second_derivative_by_the_rays_points_to_the_reference(through, generator):
+    field, x = Field(noise((1, *SHAPE), generator), AFFINE), torch.zeros(3, dtype=torch.float64)
+
+    def loss(offset: Tensor) -> Tensor:
+        return project(field, shifted(offset)).sum()
+
+    def second(offset: Tensor) -> Tensor:
+        if through == "func":
+            return torch.func.jacrev(torch.func.jacrev(loss))(offset)
+        offset.requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(offset), offset, create_graph=True)
+        return torch.autograd.grad(gradient.sum(), offset)[0]
+
+    with pytest.raises(NotImplementedError, match='backend="reference"'):
+        second(x)
+
+
+def test_a_second_derivative_by_the_values_is_a_projection(generator):
+    """A least-squares loss |A v|² / 2 has the Hessian Aᵀ A, which a reconstruction applies to vectors."""
+    values, direction = noise((2, *SHAPE), generator).requires_grad_(), noise((2, *SHAPE), generator)
+    products = {}
+    for backend in ("cpu", "reference"):
+        loss = project(Field(values, AFFINE), VIEW, backend=backend).square().sum() / 2
+        (gradient,) = torch.autograd.grad(loss, values, create_graph=True)
+        (products[backend],) = torch.autograd.grad(gradient, values, direction)
+    assert_close(products["cpu"], products["reference"], rtol=1e-5, atol=1e-5)  # float32 sums
+
+
+def test_a_gradient_wanted_is_no_reason_against_the_compiled_backend(generator):
+    field = Field(noise((1, *SHAPE), generator).requires_grad_(), AFFINE)
+    choice = select_backend(Request(field, VIEW, "linear", Exact()))
+    assert (choice.backend.name, choice.reason) == ("cpu", "the fastest here, with gradients")
