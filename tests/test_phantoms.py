@@ -190,6 +190,7 @@ class TestSignal:
             carm=camera_at((0, 0, 0), 65),
             spectrum=monochromatic(60.0),
             exposure=Exposure(photons_per_pixel=1000.0),
+            detector=EnergyIntegratingDetector(),
         ) as projector:
             found = projector.project("expected_image", "open_field", "primary_photons", "primary_energy")
         assert float(found["expected_image"][32, 32]) == pytest.approx(60_000.0, rel=1e-6)
@@ -207,6 +208,7 @@ class TestSignal:
             carm=camera_at((0, 0, 0), 65),
             spectrum=monochromatic(60.0),
             materials=MaterialModel(by_label={1: "water"}),
+            detector=EnergyIntegratingDetector(),
         ) as projector:
             found = projector.project("expected_image", "open_field")
         water = material("water")

@@ -16,7 +16,9 @@ from deepdrr.detector._blur import (
 from deepdrr.detector._counting import IdealCounter, PhotonCounter
 from deepdrr.detector._detect import behind_grid, detect, expected_signal
 from deepdrr.detector._exposure import Exposure, equivalent_mas, fluence_scale, obliquity_factor
+from deepdrr.detector._exposure_control import air_kerma_map, central_field, controlled_mas
 from deepdrr.detector._grid import GRIDS, Grid
+from deepdrr.detector._lag import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, lagged
 from deepdrr.detector._noise import electronic_noise, quantum_noise
 from deepdrr.detector._panel import PANELS, EnergyIntegratingDetector, FlatPanel, Scintillator
 from deepdrr.detector._pattern import (
@@ -31,6 +33,8 @@ from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
 from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
 
 __all__ = [
+    "AMORPHOUS_SILICON_LAG",
+    "CMOS_LAG",
     "GRIDS",
     "PANELS",
     "AbsorbedMoments",
@@ -43,6 +47,7 @@ __all__ = [
     "Glare",
     "Grid",
     "IdealCounter",
+    "Lag",
     "PhotonCounter",
     "QuantumSignal",
     "Readout",
@@ -50,8 +55,11 @@ __all__ = [
     "Scintillator",
     "absorb",
     "absorbed_moments",
+    "air_kerma_map",
     "aperture_transfer",
     "behind_grid",
+    "central_field",
+    "controlled_mas",
     "detect",
     "digitised",
     "electronic_noise",
@@ -61,6 +69,7 @@ __all__ = [
     "flat_field_corrected",
     "fluence_scale",
     "interpolated_defects",
+    "lagged",
     "lubberts_fraction",
     "obliquity_factor",
     "optical_transfer",

@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 
 from deepdrr.detector._grid import Grid
-from deepdrr.materials import Material, attenuation_matrix
-from deepdrr.spectrum import Spectrum, spectral_sums
+from deepdrr.materials import Material
+from deepdrr.spectrum import Spectrum, weighted_sums
 
 __all__ = ["Detector", "QuantumSignal", "Response", "absorb"]
-
-_NEGLIGIBLE = 1e-10  # of all photons, per bin
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +94,7 @@ def absorb(
     detector: Detector,
     *,
     fluence: Tensor | float = 1.0,
+    tolerance: float | None = None,
 ) -> QuantumSignal:
     """The signal that the primary beam leaves in a detector behind an object, before grid, blur and noise.
 
@@ -105,6 +104,7 @@ def absorb(
         materials: the M materials.
         detector: whose response is summed.
         fluence: factor on the spectrum's photons, a number or [..., H, W], see `fluence_scale`.
+        tolerance: None sums over every bin; else relative error that fewer energies may make, see `weighted_sums`.
 
     Returns:
         Mean and variance [..., H, W], or [..., K, H, W] for a detector of K bins; dtype of `area_densities`.
@@ -122,13 +122,12 @@ def absorb(
     shape = tuple(area_densities.shape)
     if len(shape) < 3 or shape[-3] != len(materials):
         raise ValueError(f"area_densities must be [..., {len(materials)}, H, W], one channel per material, got {shape}")
-    lit = (spectrum.photons / spectrum.photons.sum()).detach() > _NEGLIGIBLE
-    energies, photons = spectrum.energies_kev[lit], spectrum.photons[lit]
-    response = detector.response(energies)
-    per_photon = torch.cat([torch.atleast_2d(response.mean), torch.atleast_2d(response.mean_square)])  # [2 K, E]
-    like = {"dtype": area_densities.dtype, "device": area_densities.device}
-    mu = attenuation_matrix(materials, energies).to(**like)  # type: ignore[call-overload]
-    sums = spectral_sums(area_densities, mu, (per_photon * photons).to(**like))  # type: ignore[call-overload]
+    lit = spectrum.photons.detach() > 0
+    response = detector.response(spectrum.energies_kev[lit])
+    bins = 1 if response.mean.ndim == 1 else len(response.mean)
+    per_photon = torch.zeros(2 * bins, len(lit), dtype=torch.float64, device=lit.device)
+    per_photon[:, lit] = torch.cat([torch.atleast_2d(response.mean), torch.atleast_2d(response.mean_square)])
+    sums = weighted_sums(area_densities, spectrum, materials, per_photon, tolerance=tolerance)
     mean, variance = sums.chunk(2, dim=-3)
     if response.mean.ndim == 1:
         mean, variance = mean.squeeze(-3), variance.squeeze(-3)

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.detector import Detector, Exposure, QuantumSignal, absorb, detect, expected_signal, fluence_scale
+from deepdrr.detector import (
+    Detector,
+    Exposure,
+    QuantumSignal,
+    absorb,
+    air_kerma_map,
+    detect,
+    expected_signal,
+    fluence_scale,
+)
 from deepdrr.materials import Material, attenuation_matrix
 from deepdrr.projector._prepared import PreparedVolume
 from deepdrr.raycast import Integration, project
@@ -81,6 +90,13 @@ class Frame:
         return attenuate(self.area_densities, self.technique.spectrum, self.materials, fluence=fluence)
 
     @cached_property
+    def air_kerma(self) -> Tensor:
+        """Of the primary beam at the detector, before the grid [..., H, W], nGy."""
+        fluence = self.fluence.to(self.area_densities.dtype)
+        beam = self.technique.spectrum
+        return air_kerma_map(self.area_densities, beam, self.materials, fluence=fluence, pixel_mm=self.pixel_mm)
+
+    @cached_property
     def absorbed(self) -> QuantumSignal:
         """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
         technique = self.technique
@@ -144,6 +160,7 @@ OUTPUTS: dict[str, Callable[[Frame], Tensor]] = {
     "line_integrals": lambda frame: frame.line_integrals,
     "primary_photons": lambda frame: frame.primary.photons,
     "primary_energy": lambda frame: frame.primary.energy_kev,
+    "air_kerma": lambda frame: frame.air_kerma,
     "open_field": lambda frame: frame.open_field,
     "expected_image": lambda frame: frame.expected_image,
     "image": lambda frame: frame.image,

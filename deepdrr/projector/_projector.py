@@ -24,6 +24,7 @@ OutputName = Literal[
     "line_integrals",
     "primary_photons",
     "primary_energy",
+    "air_kerma",
     "open_field",
     "expected_image",
     "image",
@@ -161,6 +162,7 @@ class Projector:
                 - `"line_integrals"` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
                 - `"primary_photons"` [..., H, W], mean photons per pixel;
                 - `"primary_energy"` [..., H, W], their mean energy, keV per pixel;
+                - `"air_kerma"` [..., H, W], of the primary beam at the detector, before the grid, nGy;
                 - `"open_field"` [..., H, W], mean signal with nothing in the beam, in the detector's unit;
                 - `"expected_image"` [..., H, W], mean signal, in the detector's unit;
                 - `"image"` [..., H, W], signal with noise, in the detector's unit;
