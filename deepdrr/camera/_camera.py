@@ -247,7 +247,8 @@ class Camera:
         by_u, by_v, corner = (world_from_pixel[..., None, None, :, column] for column in range(3))
         u = (torch.arange(self.width, dtype=dtype, device=device) + 0.5)[:, None]
         v = (torch.arange(self.height, dtype=dtype, device=device) + 0.5)[:, None, None]
-        return u * by_u + (v * by_v + (corner + world_from_camera[..., None, None, :3, 3]))
+        centers: Tensor = u * by_u + (v * by_v + (corner + world_from_camera[..., None, None, :3, 3]))
+        return centers
 
     # -- variations --------------------------------------------------------------------------------------------------
 
