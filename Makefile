@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find kernels -type f)
 
-.PHONY: demo test test-slow lint types install-check setup clean
+.PHONY: demo test test-slow lint types install-check bench setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -27,6 +27,11 @@ install-check:
 	rm -rf out/install && $(PYTHON) -m venv out/install
 	out/install/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt .
 	cd out/install && bin/deepdrr --help > help.txt && bin/deepdrr sample pelvis
+
+# Short versions; peers are compared with where they are installed (benchmarks/requirements.txt).
+bench: setup
+	for table in versus_nanodrr versus_diffdrr versus_classics scaling memory; do \
+		$(BIN)/python benchmarks/$$table.py --short --out out/benchmarks || exit 1; done
 
 setup: $(VENV)/.installed $(VENV)/.built
 

@@ -21,7 +21,13 @@ UNIX_SIMD_FLAGS = ["-fopenmp-simd", "-DDEEPDRR_OPENMP_SIMD"]
 MSVC_FLAGS = ["/std:c++17", "/O2", "/EHsc", "/utf-8"]
 
 # The builds of the kernels beside the baseline, x86-64 only: (flags of GCC and Clang, flags of MSVC).
-BUILDS = {"avx2": (["-mavx2", "-mfma"], ["/arch:AVX2"])}
+BUILDS = {
+    "avx2": (["-mavx2", "-mfma"], ["/arch:AVX2"]),
+    "avx512": (
+        ["-mavx512f", "-mavx512dq", "-mavx512vl", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"],
+        ["/arch:AVX512"],
+    ),
+}
 
 NO_COMPILER = """
 deepdrr needs a C++17 compiler to be installed from source, and the one found cannot compile and link a small program:

@@ -8,7 +8,7 @@ from torch import Tensor
 from deepdrr.camera._checks import check_count, check_length
 from deepdrr.geometry import ArrayLike, as_point, invert_rigid, rigid, world_from_carm
 
-__all__ = ["carm_pose", "intrinsics_from_detector", "split_projection_matrix"]
+__all__ = ["arm_rotation", "carm_pose", "intrinsics_from_detector", "split_projection_matrix"]
 
 # At zero angles the beam runs up (camera z = world y) and the image's rows run toward the feet (camera y = −world z).
 _ARM_FROM_CAMERA = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]], dtype=torch.float64)
@@ -51,6 +51,11 @@ def carm_pose(sdd_mm: float, sid_mm: float, angles_deg: Sequence[float], isocent
     world_from_arm = world_from_carm(*angles_deg)
     source = as_point(isocenter, "isocenter") - sid_mm * world_from_arm[:, 1]
     return invert_rigid(rigid(world_from_arm @ _ARM_FROM_CAMERA, source))
+
+
+def arm_rotation(camera_from_world: Tensor) -> Tensor:
+    """world_from_arm [3, 3] of a pose [4, 4], the rotation that `carm_pose` was made from."""
+    return camera_from_world[:3, :3].T @ _ARM_FROM_CAMERA.T
 
 
 def split_projection_matrix(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:

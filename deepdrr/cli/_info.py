@@ -11,7 +11,7 @@ from deepdrr.cli._scene import read
 from deepdrr.cli._status import say, stage
 from deepdrr.data import Volume, axes_code
 
-__all__ = ["info", "remarks"]
+__all__ = ["facts", "info", "remarks"]
 
 _DEFAULTS = PatientOptions()
 # Steps between slices show in pictures across them from about here; CT for planning has 0.5 to 3 mm.

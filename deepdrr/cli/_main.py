@@ -14,7 +14,7 @@ from cyclopts import CycloptsError
 
 from deepdrr.cli._app import app
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main"]
+__all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main", "sentence"]
 
 EXIT_FAULT = 1  # an error that the package did not foresee
 EXIT_BAD_INPUT = 2  # wrong usage, or an input that is refused

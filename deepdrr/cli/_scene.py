@@ -17,7 +17,7 @@ from deepdrr.cli._options import (
     TechniqueOptions,
 )
 from deepdrr.data import Volume
-from deepdrr.detector import EnergyIntegratingDetector, Exposure
+from deepdrr.detector import Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
 from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector
 from deepdrr.raycast import Exact, Step
@@ -128,11 +128,11 @@ def exposure(options: ExposureOptions) -> Exposure:
     return Exposure(mas=options.mas, photons_per_pixel=options.photons, air_kerma_ngy=options.air_kerma_ngy)
 
 
-def detector(options: ExposureOptions) -> EnergyIntegratingDetector:
+def detector(options: ExposureOptions) -> FlatPanel:
     """The default panel, or one without noise."""
     if options.noise:
-        return EnergyIntegratingDetector()
-    return EnergyIntegratingDetector(quantum_noise=False, electronic_noise_electrons=0.0)
+        return FlatPanel()
+    return FlatPanel(quantum_noise=False, electronic_noise_electrons=0.0)
 
 
 def pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:

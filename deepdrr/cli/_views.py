@@ -17,7 +17,7 @@ from deepdrr.device import VIEWS
 from deepdrr.device import view as named_view
 from deepdrr.io import write_png
 
-__all__ = ["ViewsOptions", "views"]
+__all__ = ["SheetDetectorOptions", "ViewsOptions", "views"]
 
 
 @Parameter(name="*")

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr.data._scan import Scan
+from deepdrr.geometry import ArrayLike, check_affine
 
-__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan", "float32_array"]
+__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan", "float32_array", "given_affine"]
 
 CheckHU = Literal["refuse", "warn", "off"]
 
@@ -64,6 +65,30 @@ def check_choice(value: str, choices: object, name: str) -> None:
     """
     if value not in get_args(choices):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, get_args(choices)))}, got {value!r}")
+
+
+def given_affine(given: ArrayLike | None, file: Path, lack: str) -> Tensor | None:
+    """The caller's affine for a file that has none; it never replaces a file's own.
+
+    Args:
+        given: anatomical_from_ijk [4, 4] as given by the caller, or None.
+        file: the file.
+        lack: what the header lacks, "" if it says how the patient lies.
+
+    Returns:
+        The caller's, float64 [4, 4], or None where the file has its own.
+
+    Raises:
+        ValueError: if there are both or none.
+    """
+    if lack and given is None:
+        raise ValueError(
+            f"'{file}' does not say how the patient lies in the grid ({lack}): "
+            "give anatomical_from_ijk, the affine from voxel indices to RAS mm"
+        )
+    if given is not None and not lack:
+        raise ValueError(f"anatomical_from_ijk is for files without an affine, but '{file}' has its own")
+    return None if given is None else check_affine(given, "anatomical_from_ijk")
 
 
 def float32_array(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ from deepdrr.data._checks import AIR_HU
 from deepdrr.data._dicom_files import Header
 from deepdrr.data._dicom_frames import Frame
 
-__all__ = ["check_decoders", "read_hu", "stored_pixels"]
+__all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 
 # The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
 _NOT_MEASURED_HU = -1500.0
@@ -35,21 +35,21 @@ def check_decoders(frames: Sequence[Frame]) -> None:
         frames: the slices.
 
     Raises:
-        ValueError: names the transfer syntax and what to install.
+        ValueError: names the transfer syntax, the decoders that would do and what to install.
     """
     headers = {transfer_syntax(frame.header): frame.header for frame in frames}
     for syntax, header in headers.items():
         try:
-            available = get_decoder(syntax).is_available
+            decoder = get_decoder(syntax)
         except NotImplementedError:
             raise ValueError(
                 f"'{header.path}' is stored as {syntax.name} ({syntax}), which is not a transfer syntax of CT images "
                 "that can be decoded here; convert it to Explicit VR Little Endian"
             ) from None
-        if not available:
+        if not decoder.is_available:
             raise ValueError(
-                f"'{header.path}' is compressed as {syntax.name} ({syntax}), for which no decoder is installed: "
-                "pip install 'deepdrr[dicom]'"
+                f"'{header.path}' is compressed as {syntax.name} ({syntax}), for which no decoder is installed "
+                f"({'; '.join(decoder.missing_dependencies)}): pip install 'deepdrr[dicom]'"
             )
 
 

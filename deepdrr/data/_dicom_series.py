@@ -33,14 +33,17 @@ class Series:
 
     @property
     def uid(self) -> str:
+        """SeriesInstanceUID."""
         return text(self.headers[0].dataset, "SeriesInstanceUID")
 
     @property
     def number(self) -> str:
+        """SeriesNumber, "" where there is none."""
         return text(self.headers[0].dataset, "SeriesNumber")
 
     @property
     def description(self) -> str:
+        """SeriesDescription, "" where there is none."""
         return text(self.headers[0].dataset, "SeriesDescription")
 
     def summary(self, *, with_uid: bool) -> str:

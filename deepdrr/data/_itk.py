@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._extras import require
-from deepdrr.data._checks import check_file
+from deepdrr.data._checks import check_file, given_affine
 from deepdrr.data._scan import Scan, Source
 from deepdrr.geometry import RAS_FROM_LPS, ArrayLike, check_affine
 
@@ -61,15 +61,9 @@ def _check_image(reader: Any, file: Path) -> None:
 def _affine(reader: Any, file: Path, given: ArrayLike | None) -> Tensor:
     # A NRRD file without "space" has axes but no patient; ITK then makes one up.
     placed = _FORMATS[file.suffix.lower()] != "nrrd" or "NRRD_space" in reader.GetMetaDataKeys()
-    if not placed and given is None:
-        raise ValueError(
-            f"'{file}' does not say how the patient lies in the grid (no 'space' field): "
-            "give anatomical_from_ijk, the affine from voxel indices to RAS mm"
-        )
-    if placed and given is not None:
-        raise ValueError(f"anatomical_from_ijk is for files without an affine, but '{file}' has its own")
-    if given is not None:
-        return check_affine(given, "anatomical_from_ijk")
+    callers = given_affine(given, file, "" if placed else "no 'space' field")
+    if callers is not None:
+        return callers
     count = len(reader.GetSize())
     direction = torch.tensor(reader.GetDirection(), dtype=torch.float64).reshape(count, count)[:3, :3]
     lps_from_ijk = torch.eye(4, dtype=torch.float64)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import check_file
+from deepdrr.data._checks import check_file, given_affine
 from deepdrr.data._scan import Scan, Source
 from deepdrr.geometry import ArrayLike, check_affine
 
@@ -59,15 +59,9 @@ def _open(file: Path) -> Any:
 
 def _affine(header: Any, file: Path, given: ArrayLike | None) -> Tensor:
     placed = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
-    if not placed and given is None:
-        raise ValueError(
-            f"'{file}' does not say how the patient lies in the grid (sform_code and qform_code are 0): "
-            "give anatomical_from_ijk, the affine from voxel indices to RAS mm"
-        )
-    if placed and given is not None:
-        raise ValueError(f"anatomical_from_ijk is for files without an affine, but '{file}' has its own")
-    if given is not None:
-        return check_affine(given, "anatomical_from_ijk")
+    callers = given_affine(given, file, "" if placed else "sform_code and qform_code are 0")
+    if callers is not None:
+        return callers
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MM_PER_UNIT:
         raise ValueError(f"'{file}' gives lengths in the unknown unit code {unit}; metre, mm and micrometre are known")

@@ -15,7 +15,7 @@ from deepdrr._names import unknown_name
 from deepdrr.data._cache import cache_folder, sha256
 from deepdrr.resources import resource_path
 
-__all__ = ["Sample", "SamplePaths", "fetch_sample", "samples"]
+__all__ = ["Sample", "SamplePaths", "Wheel", "fetch_sample", "samples"]
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from deepdrr.geometry import ArrayLike, check_affine
 if TYPE_CHECKING:
     from deepdrr.data._dicom import Repair  # it loads pydicom
 
-__all__ = ["Volume"]
+__all__ = ["Options", "Volume"]
 
 FilePath = str | os.PathLike[str]
 Index = tuple[int, int, int]

@@ -1,22 +1,79 @@
-"""From the beam behind the patient to the detector's raw signal.
+"""From the beam behind the patient to the detector's raw image.
 
-An exposure says how many photons the open beam brings to each pixel; `detect` turns the moments of the beam into
-keV absorbed per pixel, with quantum and electronic noise. Every effect is a function of its own; those that draw
-take a generator.
+An exposure says how many photons the open beam brings to each pixel, `absorb` what they leave in a detector of some
+energy response, and `detect` makes the raw image of it: grid, blur, quantum and electronic noise, readout. Every effect
+is a function of its own and can be switched off; those that draw take a generator.
 """
 
-from deepdrr.detector._detect import EnergyIntegratingDetector, detect, expected_signal
+from deepdrr.detector._blur import (
+    Blur,
+    Glare,
+    aperture_transfer,
+    filtered_signal,
+    lubberts_fraction,
+    optical_transfer,
+)
+from deepdrr.detector._counting import IdealCounter, PhotonCounter
+from deepdrr.detector._detect import behind_grid, detect, expected_signal
 from deepdrr.detector._exposure import Exposure, equivalent_mas, fluence_scale, obliquity_factor
+from deepdrr.detector._exposure_control import air_kerma_map, central_field, controlled_mas
+from deepdrr.detector._grid import GRIDS, Grid
+from deepdrr.detector._lag import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, lagged
 from deepdrr.detector._noise import electronic_noise, quantum_noise
+from deepdrr.detector._panel import PANELS, EnergyIntegratingDetector, FlatPanel, Scintillator
+from deepdrr.detector._pattern import (
+    FixedPattern,
+    flat_field_corrected,
+    interpolated_defects,
+    random_pattern,
+    with_pattern,
+)
+from deepdrr.detector._readout import Readout, digitised
+from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
+from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
 
 __all__ = [
+    "AMORPHOUS_SILICON_LAG",
+    "CMOS_LAG",
+    "GRIDS",
+    "PANELS",
+    "AbsorbedMoments",
+    "Blur",
+    "Detector",
     "EnergyIntegratingDetector",
     "Exposure",
+    "FixedPattern",
+    "FlatPanel",
+    "Glare",
+    "Grid",
+    "IdealCounter",
+    "Lag",
+    "PhotonCounter",
+    "QuantumSignal",
+    "Readout",
+    "Response",
+    "Scintillator",
+    "absorb",
+    "absorbed_moments",
+    "air_kerma_map",
+    "aperture_transfer",
+    "behind_grid",
+    "central_field",
+    "controlled_mas",
     "detect",
+    "digitised",
     "electronic_noise",
     "equivalent_mas",
     "expected_signal",
+    "filtered_signal",
+    "flat_field_corrected",
     "fluence_scale",
+    "interpolated_defects",
+    "lagged",
+    "lubberts_fraction",
     "obliquity_factor",
+    "optical_transfer",
     "quantum_noise",
+    "random_pattern",
+    "with_pattern",
 ]

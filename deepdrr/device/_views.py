@@ -81,9 +81,13 @@ VIEWS = {entry.name: entry for entry in _TABLE}
 in the side from which they look at laterals. Judet's obliques come in pairs: the iliac oblique of one side is the
 obturator oblique of the other."""
 
+_SHORT = {"lateral": "left lateral", "oblique": "lao"}
+
 
 def view(name: str | View) -> View:
     """A named view; case, spaces, hyphens and underscores do not matter. A view itself is returned as it is.
+
+    `"lateral"` is the left lateral, the usual one of the chest, and `"oblique"` the left anterior oblique.
 
     Raises:
         TypeError: for anything but a name or a view.
@@ -98,9 +102,10 @@ def view(name: str | View) -> View:
     if not isinstance(name, str):
         raise TypeError(f"name must be a view or its name, got {name!r}")
     by_key = {_key(known): entry for known, entry in VIEWS.items()}
-    if _key(name) not in by_key:
+    key = _SHORT.get(_key(name), _key(name))
+    if key not in by_key:
         raise unknown_name("view", name, VIEWS)
-    return by_key[_key(name)]
+    return by_key[key]
 
 
 def camera_for_view(

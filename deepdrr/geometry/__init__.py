@@ -15,7 +15,7 @@ from deepdrr.geometry._affine import (
     rotation_about,
     translation,
 )
-from deepdrr.geometry._carm import beam_angles, carm_direction, world_from_carm
+from deepdrr.geometry._carm import beam_angles, carm_angles, carm_direction, world_from_carm
 from deepdrr.geometry._points import (
     ArrayLike,
     as_point,
@@ -30,6 +30,7 @@ __all__ = [
     "ArrayLike",
     "as_point",
     "beam_angles",
+    "carm_angles",
     "carm_direction",
     "check_affine",
     "check_rigid",

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from deepdrr.geometry._affine import rotation
 
-__all__ = ["beam_angles", "carm_direction", "world_from_carm"]
+__all__ = ["beam_angles", "carm_angles", "carm_direction", "world_from_carm"]
 
 
 def world_from_carm(alpha_deg: float, beta_deg: float, gamma_deg: float = 0.0) -> Tensor:
@@ -69,3 +69,20 @@ def beam_angles(direction_anatomical: Tensor) -> tuple[float, float]:
     # Below 1e-12 the components across the axis are the rounding error of a quarter turn.
     primary = math.degrees(math.atan2(0.0 - right, anterior)) if across > 1e-12 else 0.0
     return primary, math.degrees(math.atan2(superior, across))
+
+
+def carm_angles(world_from_arm: Tensor) -> tuple[float, float, float]:
+    """Angles of an arm from its rotation, the inverse of `world_from_carm`.
+
+    β lies in [−90°, 90°], α and γ in (−180°, 180°]; the same rotation may have been made with a β beyond. At β = ±90°
+    only the sum or difference of α and γ is determined, and α is 0.
+
+    Args:
+        world_from_arm: rotation [3, 3].
+
+    Returns:
+        (alpha, beta, gamma) in degrees.
+    """
+    alpha, beta = beam_angles(world_from_arm[:, 1])
+    about_beam = world_from_carm(alpha, beta).T @ world_from_arm
+    return alpha, beta, math.degrees(math.atan2(float(about_beam[0, 2]), float(about_beam[0, 0])))

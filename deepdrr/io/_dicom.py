@@ -15,7 +15,7 @@ from deepdrr.io._uids import DicomUids
 if TYPE_CHECKING:
     from pydicom.dataset import Dataset
 
-__all__ = ["write_dicom"]
+__all__ = ["radiograph_dataset", "write_dicom"]
 
 Stored = Literal["signal", "log_signal", "picture"]
 

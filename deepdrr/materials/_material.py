@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from deepdrr.materials._elements import atomic_number, mass_fractions
 
-__all__ = ["Material", "compound", "mixture"]
+__all__ = ["Material", "check_density", "compound", "mixture"]
 
 _SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
 

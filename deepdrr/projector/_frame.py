@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.detector import EnergyIntegratingDetector, Exposure, detect, expected_signal, fluence_scale
+from deepdrr.detector import (
+    Detector,
+    Exposure,
+    QuantumSignal,
+    absorb,
+    air_kerma_map,
+    detect,
+    expected_signal,
+    fluence_scale,
+)
 from deepdrr.materials import Material, attenuation_matrix
 from deepdrr.projector._prepared import PreparedVolume
 from deepdrr.raycast import Integration, project
@@ -26,7 +35,7 @@ class Technique:
 
     spectrum: Spectrum
     exposure: Exposure
-    detector: EnergyIntegratingDetector
+    detector: Detector
     integration: Integration
     backend: str
 
@@ -81,16 +90,62 @@ class Frame:
         return attenuate(self.area_densities, self.technique.spectrum, self.materials, fluence=fluence)
 
     @cached_property
+    def air_kerma(self) -> Tensor:
+        """Of the primary beam at the detector, before the grid [..., H, W], nGy."""
+        fluence = self.fluence.to(self.area_densities.dtype)
+        beam = self.technique.spectrum
+        return air_kerma_map(self.area_densities, beam, self.materials, fluence=fluence, pixel_mm=self.pixel_mm)
+
+    @cached_property
+    def absorbed(self) -> QuantumSignal:
+        """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
+        technique = self.technique
+        fluence = self.fluence.to(self.area_densities.dtype)
+        return absorb(self.area_densities, technique.spectrum, self.materials, technique.detector, fluence=fluence)
+
+    @cached_property
+    def scatter(self) -> QuantumSignal | None:
+        """What the scattered photons leave in each pixel, before the grid: none, there is no model of it yet."""
+        return None
+
+    @cached_property
     def open_field(self) -> Tensor:
-        """Mean signal with nothing in the beam [..., H, W], keV per pixel."""
+        """Mean signal with nothing in the beam [..., H, W], in the detector's unit."""
+        technique = self.technique
         nothing = torch.zeros(len(self.materials), 1, 1, dtype=torch.float64)
-        beam = attenuate(nothing, self.technique.spectrum, self.materials, fluence=self.fluence)
-        return expected_signal(beam)
+        found = absorb(nothing, technique.spectrum, self.materials, technique.detector, fluence=self.fluence)
+        return expected_signal(found, technique.detector, pixel_mm=self.pixel_mm)
+
+    @cached_property
+    def expected_image(self) -> Tensor:
+        """Mean of the raw signal [..., H, W], in the detector's unit."""
+        return expected_signal(self.absorbed, self.technique.detector, scatter=self.scatter, pixel_mm=self.pixel_mm)
 
     @cached_property
     def image(self) -> Tensor:
-        """Raw signal with noise [..., H, W], keV per pixel."""
-        return detect(self.primary, self.technique.detector, generator=self.generator)
+        """Raw signal with noise [..., H, W], in the detector's unit."""
+        return detect(
+            self.absorbed,
+            self.technique.detector,
+            scatter=self.scatter,
+            pixel_mm=self.pixel_mm,
+            generator=self.generator,
+        )
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Distance between rows and between columns on the detector, mm.
+
+        Raises:
+            ValueError: if the views of a batch have pixels of different sizes.
+        """
+        rows, columns = (p.detach().double().reshape(-1) for p in self.camera.pixel_spacing_mm)
+        for values in (rows, columns):
+            # Nine digits: views of one detector differ by the rounding of their matrices.
+            if not torch.allclose(values, values[:1], rtol=1e-9, atol=0.0):
+                found = f"{float(values.min()):g} to {float(values.max()):g} mm"
+                raise ValueError(f"carm must have the same pixel size in all views of a batch, got {found}")
+        return round(float(rows[0]), 9), round(float(columns[0]), 9)
 
     @cached_property
     def label_path_lengths(self) -> Tensor:
@@ -105,8 +160,9 @@ OUTPUTS: dict[str, Callable[[Frame], Tensor]] = {
     "line_integrals": lambda frame: frame.line_integrals,
     "primary_photons": lambda frame: frame.primary.photons,
     "primary_energy": lambda frame: frame.primary.energy_kev,
+    "air_kerma": lambda frame: frame.air_kerma,
     "open_field": lambda frame: frame.open_field,
-    "expected_image": lambda frame: expected_signal(frame.primary),
+    "expected_image": lambda frame: frame.expected_image,
     "image": lambda frame: frame.image,
     "label_path_lengths": lambda frame: frame.label_path_lengths,
     "label_masks": lambda frame: frame.label_path_lengths > 0,

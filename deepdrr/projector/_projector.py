@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.data import Volume
-from deepdrr.detector import EnergyIntegratingDetector, Exposure
+from deepdrr.detector import Detector, Exposure, FlatPanel
 from deepdrr.projector._aim import warn_if_missed
 from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._frame import OUTPUTS, Frame, Technique
@@ -24,6 +24,7 @@ OutputName = Literal[
     "line_integrals",
     "primary_photons",
     "primary_energy",
+    "air_kerma",
     "open_field",
     "expected_image",
     "image",
@@ -57,7 +58,8 @@ class Projector:
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
         spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
         exposure: of one frame; default 25 mAs.
-        detector: default an ideal energy-integrating panel with quantum and electronic noise.
+        detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise. `EnergyIntegratingDetector()`
+            absorbs all and blurs nothing.
         materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
         backend: `"auto"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
@@ -81,7 +83,7 @@ class Projector:
         carm: Positioned | Camera,
         spectrum: Spectrum | None = None,
         exposure: Exposure = DEFAULT_EXPOSURE,
-        detector: EnergyIntegratingDetector | None = None,
+        detector: Detector | None = None,
         materials: MaterialModel | Literal["continuous", "three_class"] = "continuous",
         integration: Integration | None = None,
         backend: str = "auto",
@@ -96,7 +98,7 @@ class Projector:
         self.technique = Technique(
             spectrum=spectrum or tungsten_spectrum(DEFAULT_KVP),
             exposure=exposure,
-            detector=detector or EnergyIntegratingDetector(),
+            detector=detector or FlatPanel(),
             integration=integration or Exact(),
             backend=backend,
         )
@@ -131,13 +133,14 @@ class Projector:
         return tuple(self.volume.label_names.get(label, str(label)) for label in label_ids(self.volume))
 
     def __call__(self, generator: torch.Generator | None = None) -> Tensor:
-        """The raw detector signal: the energy absorbed by each pixel in one frame.
+        """The raw detector signal of one frame: the energy absorbed in each pixel, for the default detector.
 
         Args:
             generator: source of quantum and electronic noise; None for the noise-free mean.
 
         Returns:
-            [H, W], or [*batch, H, W] of a batched camera; keV per pixel, float32.
+            [H, W], or [*batch, H, W] of a batched camera, float32; in the detector's unit: keV absorbed per pixel, or
+            ADU if it has a readout. A detector of K energy bins gives [..., K, H, W] counts.
 
         Raises:
             ValueError: if the source or the detector is inside the patient.
@@ -159,9 +162,10 @@ class Projector:
                 - `"line_integrals"` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
                 - `"primary_photons"` [..., H, W], mean photons per pixel;
                 - `"primary_energy"` [..., H, W], their mean energy, keV per pixel;
-                - `"open_field"` [..., H, W], mean signal with nothing in the beam, keV per pixel;
-                - `"expected_image"` [..., H, W], mean signal, keV per pixel;
-                - `"image"` [..., H, W], signal with noise, keV per pixel;
+                - `"air_kerma"` [..., H, W], of the primary beam at the detector, before the grid, nGy;
+                - `"open_field"` [..., H, W], mean signal with nothing in the beam, in the detector's unit;
+                - `"expected_image"` [..., H, W], mean signal, in the detector's unit;
+                - `"image"` [..., H, W], signal with noise, in the detector's unit;
                 - `"label_path_lengths"` [..., L, H, W], mm of ray in each label of `label_names`;
                 - `"label_masks"` [..., L, H, W], where that is more than zero.
             generator: source of the noise; `"image"` needs it.

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from deepdrr.raycast._cpu import flat_rays, packed
-from deepdrr.raycast._field import interleaved, voxel_stride
+from deepdrr.raycast._cpu import flat_rays, packed, readable
 from deepdrr.raycast._integration import Exact
 from deepdrr.raycast._kernels import load_kernels
+from deepdrr.raycast._layout import memory_order, voxel_stride
 from deepdrr.raycast._request import Request
 
 __all__ = ["gradient_by_rays", "gradient_by_values", "value_gradient_store"]
@@ -46,17 +46,20 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor
         upstream: [..., C, H, W].
         request: the integrals.
     """
-    field, rays = interleaved(request.field), request.rays
+    field, rays = readable(request.field), request.rays
     source, target = (torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2))
     start, stop = (
         torch.zeros(rays.shape if limit is not None else (0,), dtype=torch.float64) for limit in (rays.start, rays.stop)
     )
-    placement, images = torch.zeros(4, 4, dtype=torch.float64), _images(upstream)
+    rows, images = torch.zeros(3, 4, dtype=torch.float64), _images(upstream)
     if images.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
-        results = [tensor.numpy() for tensor in (source, target, start, stop, placement[:3])]
+        results = [tensor.numpy() for tensor in (source, target, start, stop, rows)]
         threads = torch.get_num_threads()
-        kernel(packed(field), _matrix(request), *_rays(request), _step(request), images.numpy(), *results, threads)
+        kernel(*packed(field), *_rays(request), _step(request), images.numpy(), *results, threads)
+    placement = torch.zeros(4, 4, dtype=torch.float64)
+    if field.values is not None:
+        placement[list(memory_order(field.values))] = rows
     return source, target, start, stop, placement
 
 

@@ -3,41 +3,53 @@
 import torch
 from torch import Tensor
 
-from deepdrr.raycast._field import Field, interleaved, voxel_stride
+from deepdrr.raycast._field import Field, interleaved
 from deepdrr.raycast._integration import Exact
 from deepdrr.raycast._kernels import load_kernels
+from deepdrr.raycast._layout import memory_order, readable_in_place, voxel_stride
 from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request
 
-__all__ = ["flat_rays", "integrate", "packed"]
+__all__ = ["flat_rays", "integrate", "packed", "readable"]
 
 
 def integrate(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request, float32, without gradients."""
-    field, shape = interleaved(request.field), request.rays.shape
+    field, shape = readable(request.field), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() == 0:
         return out.reshape(request.output_shape)
-    matrix = field.ijk_from_world.detach().double().contiguous().numpy()
     rays = [ends.numpy() for ends in flat_rays(request)]
     kernels, threads = load_kernels(), torch.get_num_threads()
     if field.labels is not None:
         values = None if field.values is None else field.values[0].numpy()
+        matrix = field.ijk_from_world.detach().double().contiguous().numpy()
         kernels.exact_labels(field.labels.numpy(), matrix, *rays, values, out.numpy(), threads)
     else:
         rule = "exact" if isinstance(request.integration, Exact) else "step"
         step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm
         kernel = getattr(kernels, f"{rule}_{request.interpolation}")
-        kernel(packed(field), matrix, *rays, step, out.numpy(), threads)
+        kernel(*packed(field), *rays, step, out.numpy(), threads)
     return out.reshape(request.output_shape)
 
 
-def packed(field: Field) -> object:
-    """The values of an interleaved field as an array [I, J, K, pitch], without a copy."""
+def readable(field: Field) -> Field:
+    """A field that the kernels can read, copied only where they cannot read it where it is."""
+    in_place = field.labels is None and field.values is not None and readable_in_place(field.values)
+    return field if in_place else interleaved(field)
+
+
+def packed(field: Field) -> tuple[object, object]:
+    """The values of a readable field as an array [a, b, c, pitch], without a copy, and abc_from_world [4, 4].
+
+    The axes a, b, c are I, J, K in their `memory_order`.
+    """
     assert field.values is not None
-    (ni, nj, nk), pitch = field.shape, voxel_stride(field.channels)
-    strides = (nj * nk * pitch, nk * pitch, pitch, 1)
-    return field.values.detach().as_strided((ni, nj, nk, pitch), strides).numpy()
+    values, order, pitch = field.values.detach(), memory_order(field.values), voxel_stride(field.channels)
+    shape = [field.shape[axis] for axis in order]
+    strides = [values.stride(1 + axis) for axis in order]
+    matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
+    return values.as_strided((*shape, pitch), (*strides, 1)).numpy(), matrix.numpy()
 
 
 def flat_rays(request: Request) -> list[Tensor]:

@@ -12,6 +12,7 @@ __all__ = ["load_kernels", "reason_not_loaded", "usable_builds"]
 
 # Fastest first, each with torch's names of the processors that can run it. Torch asks the processor once, for itself.
 _BUILDS = {
+    "avx512": {"AVX512"},
     "avx2": {"AVX512", "AVX2"},
     "baseline": None,
 }

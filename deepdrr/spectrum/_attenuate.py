@@ -1,28 +1,19 @@
-"""Beer and Lambert over a spectrum: area densities → what reaches the detector.
-
-For weights wₖₑ and aₘ the area densities of a pixel, the sum over the bins is exact:
-
-    Sₖ = Σₑ wₖₑ exp(−Σₘ aₘ (µ/ρ)ₘₑ)
-
-The pixels are taken in pieces and the transmissions are computed again on the way back, so neither
-direction ever holds a [pixels, E] array of the whole picture.
-"""
+"""Beer and Lambert over a spectrum: area densities → what reaches the detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from deepdrr.materials import Material, attenuation_matrix
+from deepdrr.materials import Material
+from deepdrr.spectrum._quadrature import photon_moments
 from deepdrr.spectrum._spectrum import Spectrum
+from deepdrr.spectrum._weighted_sums import weighted_sums
 
-__all__ = ["PrimaryBeam", "attenuate", "open_beam", "spectral_sums"]
+__all__ = ["PrimaryBeam", "attenuate", "open_beam"]
 
-_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer pieces, fewer waits where threads compete
-_NEGLIGIBLE = 1e-10  # of all photons, per bin: 150 such bins stay below float32's resolution
 _ROUNDING_G_CM2 = 1e-3  # an area density may be this far below zero from rounding (0.01 mm of water)
 
 
@@ -51,6 +42,7 @@ def attenuate(
     *,
     fluence: Tensor | float = 1.0,
     negative: Literal["raise", "allow"] = "raise",
+    tolerance: float | None = None,
 ) -> PrimaryBeam:
     """The primary beam behind an object, polychromatic.
 
@@ -62,6 +54,8 @@ def attenuate(
             pixel area, heel.
         negative: what to do with area densities below −0.001 g/cm²: `"raise"`, or `"allow"` (a cubic spline can
             undershoot at the skin), where transmission exceeds one.
+        tolerance: None sums over every bin of the spectrum; a relative error such as 1e-4 lets a few energies stand for
+            them, see `weighted_sums`.
 
     Returns:
         The three moments, [..., H, W] each, dtype of `area_densities`.
@@ -76,85 +70,15 @@ def attenuate(
         '0.8139'
     """
     _check(area_densities, materials, negative)
-    energies, photons = _lit(spectrum, area_densities)
-    mu = attenuation_matrix(materials, energies).to(area_densities.dtype)
-    weights = torch.stack([photons, photons * energies, photons * energies**2]).to(area_densities.dtype)
-    sums = spectral_sums(area_densities, mu, weights)
+    energies = spectrum.energies_kev
+    per_photon = torch.stack([torch.ones_like(energies), energies, energies**2])
+    sums = weighted_sums(area_densities, spectrum, materials, per_photon, tolerance=tolerance)
     return PrimaryBeam(*(sum_k * fluence for sum_k in sums.unbind(-3)))
 
 
 def open_beam(spectrum: Spectrum) -> PrimaryBeam:
     """The moments with nothing in the beam: three scalars, float64."""
-    photons, energies = spectrum.photons, spectrum.energies_kev
-    return PrimaryBeam(photons.sum(), (photons * energies).sum(), (photons * energies**2).sum())
-
-
-def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of the transmission over energy bins; the operator under `attenuate`.
-
-    Args:
-        area_densities: [..., M, H, W] in g/cm².
-        mu: [M, E] mass attenuation in cm²/g, same dtype and device.
-        weights: [K, E], same dtype and device: e.g. photons times energy times a detector's response.
-
-    Returns:
-        [..., K, H, W]. Differentiable once in all three.
-    """
-    batch, (m, height, width) = area_densities.shape[:-3], area_densities.shape[-3:]
-    flat = area_densities.reshape(-1, m, height * width)
-    sums: Tensor = _SpectralSums.apply(flat, mu, weights)  # type: ignore[no-untyped-call]
-    return sums.reshape(*batch, weights.shape[0], height, width)
-
-
-class _SpectralSums(torch.autograd.Function):
-    """[B, M, N], [M, E], [K, E] → [B, K, N]."""
-
-    @staticmethod
-    def forward(ctx: Any, areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-        ctx.save_for_backward(areas, mu, weights)
-        sums = areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
-        for b, piece in _pieces(areas):
-            torch.mm(weights, _transmission(areas[b, :, piece], mu), out=sums[b, :, piece])
-        return sums
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        (grad,) = grads
-        areas, mu, weights = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        grad_areas = torch.empty_like(areas) if wanted[0] else None
-        grad_mu = torch.zeros_like(mu) if wanted[1] else None
-        grad_weights = torch.zeros_like(weights) if wanted[2] else None
-        for b, piece in _pieces(areas):
-            transmission = _transmission(areas[b, :, piece], mu)  # [E, n]
-            out = grad[b, :, piece]
-            if grad_weights is not None:
-                grad_weights += out @ transmission.T
-            exponent = transmission.mul_(weights.T @ out).neg_()  # dL/d(Σ a µ), [E, n]
-            if grad_mu is not None:
-                grad_mu += areas[b, :, piece] @ exponent.T
-            if grad_areas is not None:
-                grad_areas[b, :, piece] = mu @ exponent
-        return grad_areas, grad_mu, grad_weights
-
-
-def _transmission(areas: Tensor, mu: Tensor) -> Tensor:
-    """[M, n], [M, E] → [E, n]."""
-    return torch.mm(mu.T, areas).neg_().exp_()
-
-
-def _pieces(areas: Tensor) -> list[tuple[int, slice]]:
-    """Every picture of the batch in pieces of at most `_CHUNK` pixels."""
-    starts = range(0, areas.shape[2], _CHUNK)
-    return [(b, slice(start, start + _CHUNK)) for b in range(areas.shape[0]) for start in starts]
-
-
-def _lit(spectrum: Spectrum, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Energies and photons of the bins that hold photons, on the device of `like`."""
-    share = (spectrum.photons / spectrum.photons.sum()).detach()
-    lit = share > _NEGLIGIBLE
-    return spectrum.energies_kev[lit].to(like.device), spectrum.photons[lit].to(like.device)
+    return PrimaryBeam(*photon_moments(spectrum).sum(dim=1))
 
 
 def _check(area_densities: Tensor, materials: Sequence[Material | str], negative: str) -> None:

@@ -121,8 +121,7 @@ struct Cubic {
             for (int tap = 0; tap < 64; tap += 4) {
                 const int a = tap >> 4, b = tap >> 2 & 3;
                 const float wab = nodes.weight[0][l] * w.w[0][a][l] * w.w[1][b][l];
-                const std::int64_t row =
-                    first_tap(nodes, grid, l) + ((std::int64_t)a * grid.n[1] + b) * grid.n[2];
+                const std::int64_t row = first_tap(nodes, grid, l) + grid.voxel(a, b, 0);
                 for (int k = 0; k < 4; ++k) {
                     const std::int64_t voxel = inside ? row + k : tap_voxel(nodes, grid, l, a, b, k);
                     float* cell = gradient + voxel * pitch;

@@ -52,18 +52,18 @@ DEEPDRR_FN bool in_the_interior(const Nodes<1>& nodes, const Grid& grid, int l) 
 DEEPDRR_FN std::int64_t tap_voxel(const Nodes<1>& nodes, const Grid& grid, int l, int a, int b, int c) {
     const int i = mirrored(nodes.low[0][l] - 1 + a, grid.n[0]), j = mirrored(nodes.low[1][l] - 1 + b, grid.n[1]);
     const int k = mirrored(nodes.low[2][l] - 1 + c, grid.n[2]);
-    return ((std::int64_t)i * grid.n[1] + j) * grid.n[2] + k;
+    return grid.voxel(i, j, k);
 }
 
 DEEPDRR_FN std::int64_t first_tap(const Nodes<1>& nodes, const Grid& grid, int l) {
-    return (std::int64_t)nodes.voxel[l] - ((std::int64_t)grid.n[1] + 1) * grid.n[2] - 1;
+    return (std::int64_t)nodes.voxel[l] - grid.plane - grid.row - 1;
 }
 
 template <int WIDTH>
 void find_taps(const float* data, int pitch, const Grid& grid, const Nodes<1>& nodes, int l, Taps<WIDTH>& taps) {
     if (in_the_interior(nodes, grid, l)) {
         taps.first = data + first_tap(nodes, grid, l) * pitch;
-        taps.next_j = (std::int64_t)grid.n[2] * pitch, taps.next_i = taps.next_j * grid.n[1];
+        taps.next_i = (std::int64_t)grid.plane * pitch, taps.next_j = (std::int64_t)grid.row * pitch;
         taps.next_k = WIDTH < 4 ? WIDTH : pitch;
         return;
     }

@@ -11,6 +11,7 @@ namespace deepdrr {
 
 constexpr int TILE = 4;
 constexpr int LANES = TILE * TILE;
+constexpr int TILES_PER_TASK = 8;
 
 // A [B, H, W] or [B, H, W, 3] array of doubles with any strides (in elements); those of a broadcast axis are 0.
 struct Strided {
@@ -52,6 +53,36 @@ struct Tiling {
         return {index / (down * across), index / across % down * TILE, index % across * TILE};
     }
 };
+
+// A square of BUNDLE x BUNDLE tiles, fewer at the image's edges.
+constexpr int BUNDLE = 10;
+
+struct Bundle {
+    std::int64_t view, row, column;  // of its first pixel
+};
+
+struct Bundling {
+    static constexpr std::int64_t side = BUNDLE * TILE;  // pixels
+    std::int64_t down, across, count;
+
+    explicit Bundling(const Rays& rays)
+        : down((rays.height + side - 1) / side),
+          across((rays.width + side - 1) / side),
+          count(rays.views * down * across) {}
+
+    Bundle bundle(std::int64_t index) const {
+        return {index / (down * across), index / across % down * side, index % across * side};
+    }
+};
+
+template <class Work>
+void for_each_tile(const Rays& rays, const Bundle& bundle, const Work& work) {
+    const std::int64_t down = lesser(rays.height, bundle.row + Bundling::side);
+    const std::int64_t across = lesser(rays.width, bundle.column + Bundling::side);
+    for (std::int64_t row = bundle.row; row < down; row += TILE)
+        for (std::int64_t column = bundle.column; column < across; column += TILE)
+            work(Tile{bundle.view, row, column});
+}
 
 // The chords of a tile, one per lane; lanes outside the image miss the volume.
 inline void tile_chords(const Rays& rays, const Tile& tile, const Affine& ijk_from_world, const Grid& grid,

@@ -1,19 +1,20 @@
 // Line integrals of interleaved channels: values [I, J, K, pitch], C <= pitch of them used, pitch 1, 2 or 4 m.
 //
 // A packet of rays marches together; each stencil it meets is added to up to four channels at once. More channels than
-// four repeat the march. Sums run over SEGMENT stencils in float and those into a total, so that a thousand terms lose no
-// more than a few units in the last place.
+// four repeat the march. The packets of a bundle (a square of neighbouring tiles) take turns of TURN stencils, so that
+// they pass through the volume side by side and share what they bring into the cache. The sum of a turn is formed in
+// float and those are added to a total, so that a thousand terms lose no more than a few units in the last place.
 #pragma once
 
-#include <cstring>
+#include <vector>
 
+#include "fetch.h"
 #include "marches.h"
 #include "parallel.h"
 
 namespace deepdrr {
 
-constexpr int SEGMENT = 32;
-constexpr int TILES_PER_TASK = 8;
+constexpr int TURN = 8;
 
 struct Values {
     const float* DEEPDRR_RESTRICT data;  // [I, J, K, pitch]
@@ -36,46 +37,79 @@ DEEPDRR_FN void add(const Stencil& stencil, const float* values, std::int64_t pi
     }
 }
 
+// One channel: two corners at a time, all lanes together. The grid has more than one voxel along k.
+DEEPDRR_FN void add(const Stencil8& stencil, const float* values, std::int64_t /*pitch*/, const std::int64_t* offset,
+                    float (&sum)[LANES][1]) {
+    for (int corner = 0; corner < 8; corner += 2) {
+        Pairs pairs;
+        fetch_pairs(values + offset[corner], stencil.voxel, pairs);
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l)
+            sum[l][0] += stencil.weight[corner][l] * pairs.low[l] + stencil.weight[corner + 1][l] * pairs.high[l];
+    }
+}
+
+// A packet on its way.
 template <int WIDTH, class Stencil, template <class> class March>
-void integrate_tile(const Chord* chords, const Values& values, int channel, double step, float (&total)[LANES][WIDTH]) {
-    std::int64_t offset[8];
-    corner_offsets(values.grid, values.pitch, offset);
-    March<Stencil> march(chords, values.grid, step);
-    Stencil stencil;
-    for (bool more = true; more;) {
+struct Traveller {
+    Tile tile;
+    March<Stencil> march;
+    alignas(64) float total[LANES][WIDTH] = {};
+
+    Traveller(const Tile& at, const Chord* chords, const Grid& grid, double step)
+        : tile(at), march(chords, grid, step) {}
+
+    // Up to TURN stencils further; false at the end of all its rays.
+    bool advance(const float* values, std::int64_t pitch, const std::int64_t* offset) {
+        bool more = true;
+        Stencil stencil;
         alignas(64) float sum[LANES][WIDTH] = {};
-        for (int n = 0; n < SEGMENT && (more = march.next(stencil)); ++n)
-            add(stencil, values.data + channel, values.pitch, offset, sum);
+        for (int n = 0; n < TURN && (more = march.next(stencil)); ++n) add(stencil, values, pitch, offset, sum);
         for (int l = 0; l < LANES; ++l)
             for (int c = 0; c < WIDTH; ++c) total[l][c] += sum[l][c];
+        return more;
+    }
+};
+
+template <int WIDTH, class Stencil, template <class> class March>
+void project_bundle(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                    const Image& image, const Bundle& bundle) {
+    std::int64_t offset[8];
+    corner_offsets(values.grid, values.pitch, offset);
+    std::vector<Traveller<WIDTH, Stencil, March>> travellers;
+    for (int channel = 0; channel < values.channels; channel += WIDTH) {
+        travellers.clear();
+        for_each_tile(rays, bundle, [&](const Tile& tile) {
+            Chord chords[LANES];
+            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
+            travellers.emplace_back(tile, chords, values.grid, step);
+        });
+        for (bool more = true; more;) {
+            more = false;
+            for (auto& traveller : travellers)
+                more |= traveller.advance(values.data + channel, values.pitch, offset);
+        }
+        for (const auto& traveller : travellers)
+            for (int c = 0; c < WIDTH && channel + c < values.channels; ++c)
+                write_tile(image, traveller.tile, channel + c, [&](int lane) { return traveller.total[lane][c]; });
     }
 }
 
 template <int WIDTH, class Stencil, template <class> class March>
 void project_width(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
                    const Image& image, int threads) {
-    const Tiling tiling(rays);
-    const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
-    parallel_for(tasks, threads, [&](std::int64_t task) {
-        const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
-        for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index) {
-            const Tile tile = tiling.tile(index);
-            Chord chords[LANES];
-            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
-            for (int channel = 0; channel < values.channels; channel += WIDTH) {
-                alignas(64) float total[LANES][WIDTH] = {};
-                integrate_tile<WIDTH, Stencil, March>(chords, values, channel, step, total);
-                for (int c = 0; c < WIDTH && channel + c < values.channels; ++c)
-                    write_tile(image, tile, channel + c, [&](int lane) { return total[lane][c]; });
-            }
-        }
+    const Bundling bundling(rays);
+    parallel_for(bundling.count, threads, [&](std::int64_t index) {
+        project_bundle<WIDTH, Stencil, March>(values, ijk_from_world, rays, step, image, bundling.bundle(index));
     });
 }
 
 template <class Stencil, template <class> class March>
 void project(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& image,
              int threads) {
-    if (values.pitch == 1)
+    if (values.pitch == 1 && values.grid.n[2] == 1 && Stencil::corners == 8)
+        project_width<1, typename Stencil::Thin, March>(values, ijk_from_world, rays, step, image, threads);
+    else if (values.pitch == 1)
         project_width<1, Stencil, March>(values, ijk_from_world, rays, step, image, threads);
     else if (values.pitch == 2)
         project_width<2, Stencil, March>(values, ijk_from_world, rays, step, image, threads);

@@ -13,21 +13,27 @@
 namespace deepdrr {
 
 struct Stencil1 {
+    using Thin = Stencil1;
     static constexpr int corners = 1;
     alignas(64) int voxel[LANES];
     alignas(64) float weight[1][LANES];
 };
 
+struct ThinStencil8;
+
 struct Stencil8 {
+    using Thin = ThinStencil8;  // for a grid of one voxel along k, where the corners do not come in pairs
     static constexpr int corners = 8;
     alignas(64) int voxel[LANES];  // of the lowest corner
     alignas(64) float weight[8][LANES];
 };
 
+struct ThinStencil8 : Stencil8 {};
+
 // Offsets of a stencil's corners from its first, for voxels `pitch` apart; an axis of one voxel has no next corner.
 inline void corner_offsets(const Grid& grid, std::int64_t pitch, std::int64_t* offset) {
-    const std::int64_t nj = grid.n[1], nk = grid.n[2];
-    const std::int64_t di = grid.n[0] > 1 ? nj * nk * pitch : 0, dj = nj > 1 ? nk * pitch : 0, dk = nk > 1 ? pitch : 0;
+    const std::int64_t di = grid.n[0] > 1 ? grid.plane * pitch : 0, dj = grid.n[1] > 1 ? grid.row * pitch : 0;
+    const std::int64_t dk = grid.n[2] > 1 ? pitch : 0;
     for (int c = 0; c < 8; ++c) offset[c] = (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk;
 }
 
@@ -82,7 +88,7 @@ class CellWalk {
         const int i = clamp(first_[0][l] + walked_[0][l], 0, grid_.n[0] - 1);
         const int j = clamp(first_[1][l] + walked_[1][l], 0, grid_.n[1] - 1);
         const int k = clamp(first_[2][l] + walked_[2][l], 0, grid_.n[2] - 1);
-        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        stencil.voxel[l] = grid_.voxel(i, j, k);
         stencil.weight[0][l] = stop - at;
     }
 
@@ -93,7 +99,7 @@ class CellWalk {
         const Point enter{entry_[0][l] + (float)(first_[0][l] - i), entry_[1][l] + (float)(first_[1][l] - j),
                           entry_[2][l] + (float)(first_[2][l] - k)};
         const Weights w = gauss_weights(enter, Point{slope_[0][l], slope_[1][l], slope_[2][l]}, at, stop);
-        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        stencil.voxel[l] = grid_.voxel(i, j, k);
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 
@@ -139,14 +145,14 @@ class StepMarch {
         const int i = (int)clamp(x + 0.5f, 0.0f, (float)(grid_.n[0] - 1));
         const int j = (int)clamp(y + 0.5f, 0.0f, (float)(grid_.n[1] - 1));
         const int k = (int)clamp(z + 0.5f, 0.0f, (float)(grid_.n[2] - 1));
-        stencil.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+        stencil.voxel[l] = grid_.voxel(i, j, k);
         stencil.weight[0][l] = weight;
     }
 
     DEEPDRR_FN void fill(Stencil8& stencil, int l, float x, float y, float z, float weight) const {
         const Corner i = locate(x, grid_.n[0]), j = locate(y, grid_.n[1]), k = locate(z, grid_.n[2]);
         const Weights w = corner_weights(i.part, j.part, k.part, weight);
-        stencil.voxel[l] = (i.low * grid_.n[1] + j.low) * grid_.n[2] + k.low;
+        stencil.voxel[l] = grid_.voxel(i.low, j.low, k.low);
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 

@@ -21,6 +21,7 @@ namespace {
 template <class T>
 using Packed = py::array_t<T, py::array::c_style>;
 using Doubles = py::array_t<double>;
+using Floats = py::array_t<float>;
 
 void require(bool condition, const char* message) {
     if (!condition) throw std::invalid_argument(message);
@@ -42,10 +43,20 @@ Strided strided(const Doubles& array, const py::ssize_t* shape, int components) 
     return {array.data(), step(0), step(1), step(2)};
 }
 
-Grid grid(const py::array& array) {
-    const double voxels = (double)array.shape(0) * (double)array.shape(1) * (double)array.shape(2);
-    require(voxels < 2147483648.0, "the grid must have fewer than 2^31 voxels");
-    return {{(int)array.shape(0), (int)array.shape(1), (int)array.shape(2)}};
+// An array [I, J, K] or [I, J, K, pitch] whose rows (along K) are dense; rows and planes may be padded.
+template <class T, int flags>
+Grid grid(const py::array_t<T, flags>& array) {
+    const py::ssize_t pitch = array.ndim() == 4 ? array.shape(3) : 1, voxel = pitch * (py::ssize_t)sizeof(T);
+    require(array.ndim() == 3 || array.shape(3) == 1 || array.strides(3) == sizeof(T), "channels must be packed");
+    require(array.shape(2) == 1 || array.strides(2) == voxel, "the last axis of the grid must be dense");
+    const auto step = [&](int a) {
+        require(array.shape(a) == 1 || array.strides(a) > 0, "the grid must not run backwards");
+        require(array.shape(a) == 1 || array.strides(a) % voxel == 0, "padding must be whole voxels");
+        return array.shape(a) == 1 ? py::ssize_t{0} : array.strides(a) / voxel;
+    };
+    const double reach = (double)array.shape(0) * (double)step(0) + (double)array.shape(1) * (double)step(1);
+    require(reach + (double)array.shape(2) < 2147483648.0, "the grid must have fewer than 2^31 voxels");
+    return {{(int)array.shape(0), (int)array.shape(1), (int)array.shape(2)}, (int)step(0), (int)step(1)};
 }
 
 struct Call {
@@ -63,7 +74,7 @@ struct Call {
 };
 
 template <class Project>
-void run_projection(const Project& run, const Packed<float>& values, const Packed<double>& ijk_from_world,
+void run_projection(const Project& run, const Floats& values, const Packed<double>& ijk_from_world,
                     const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
                     double step, Packed<float>& out, int threads) {
     require(values.ndim() == 4, "values must be [I, J, K, pitch]");
@@ -78,13 +89,13 @@ void run_projection(const Project& run, const Packed<float>& values, const Packe
 }
 
 template <class Stencil, template <class> class March>
-void line_integrals(const Packed<float>& values, const Packed<double>& ijk_from_world, const Doubles& source,
+void line_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
                     const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
                     int threads) {
     run_projection(project<Stencil, March>, values, ijk_from_world, source, target, start, stop, step, out, threads);
 }
 
-void cubic_integrals(const Packed<float>& values, const Packed<double>& ijk_from_world, const Doubles& source,
+void cubic_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
                      const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
                      int threads) {
     run_projection(project_cubic, values, ijk_from_world, source, target, start, stop, step, out, threads);
@@ -119,7 +130,7 @@ double* per_ray(Packed<double>& array, const Rays& rays, int components) {
 }
 
 template <class Marching, class Basis>
-void by_rays(const Packed<float>& values, const Packed<double>& ijk_from_world, const Doubles& source,
+void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
              const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
              Packed<double> by_source, Packed<double> by_target, Packed<double> by_start, Packed<double> by_stop,
              Packed<double> by_placement, int threads) {

@@ -15,6 +15,8 @@
 
 namespace deepdrr {
 
+constexpr int SEGMENT = 32;  // nodes whose terms are summed in float before they go into a total
+
 // Lowest corners of cells, both ends included, along each axis.
 struct CellRange {
     int low[3], high[3];
@@ -77,7 +79,7 @@ class StepNodes {
             const int i = place(nodes, 0, l), j = place(nodes, 1, l), k = place(nodes, 2, l);
             const int inside = (i >= range_.low[0]) & (i <= range_.high[0]) & (j >= range_.low[1]) &
                                (j <= range_.high[1]) & (k >= range_.low[2]) & (k <= range_.high[2]);
-            nodes.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+            nodes.voxel[l] = grid_.voxel(i, j, k);
             nodes.weight[0][l] = inside & (sample_ < count_[l]) ? part_[l] : 0.0f;
             nodes.along[0][l] = ((float)sample_ + 0.5f) * fraction_[l];
         }
@@ -133,7 +135,7 @@ class PieceNodes {
             const float middle = 0.5f * (at + stride.stop), half = 0.5f * (stride.stop - at);
             const int i = place(nodes, 0, l, middle, half), j = place(nodes, 1, l, middle, half);
             const int k = place(nodes, 2, l, middle, half);
-            nodes.voxel[l] = (i * grid_.n[1] + j) * grid_.n[2] + k;
+            nodes.voxel[l] = grid_.voxel(i, j, k);
             nodes.weight[0][l] = nodes.weight[1][l] = half;
             nodes.along[0][l] = (middle - GAUSS * half) * share_[l];
             nodes.along[1][l] = (middle + GAUSS * half) * share_[l];

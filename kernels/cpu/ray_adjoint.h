@@ -102,7 +102,7 @@ double field_at(const Values& values, const float* weights, const double* point)
         low[a] = lowest_corner((int)inner, values.grid.n[a]);
         part[a] = (float)(inner - low[a]);
     }
-    const int voxel = (low[0] * values.grid.n[1] + low[1]) * values.grid.n[2] + low[2];
+    const int voxel = values.grid.voxel(low[0], low[1], low[2]);
     weighted_corners<WIDTH>(values, weights, voxel, offset, corners, 1);
     return trilinear_slope(corners, part[0], part[1], part[2]).value;
 }

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from deepdrr import geo
-from deepdrr.camera import Camera, positioner_angles
+from deepdrr.camera import Camera, carm_parameters, positioner_angles
 
 DETECTOR = {"sdd_mm": 1020.0, "sid_mm": 530.0, "height": 120, "width": 160, "pixel_mm": 2.0}
 EXACT = {"rtol": 0.0, "atol": 1e-9}  # float64 pixels and mm of order 1000, a few hundred ulp
@@ -116,6 +116,23 @@ class TestConversions:
         back = Camera.from_projection_matrix(scaled, height=120, width=160, sdd_mm=1020)
         assert_close(back.intrinsics, camera.intrinsics, rtol=1e-9, atol=1e-9)
         assert_close(back.camera_from_world, camera.camera_from_world, rtol=1e-9, atol=1e-9)
+
+    @pytest.mark.parametrize("angles", [(0, 0, 0), (33, -12, 7), (-150, 60, -170), (180, 40, 0), (0, 90, 25)])
+    @pytest.mark.parametrize("viewed_from", ["source", "detector"])
+    def test_c_arm_parameters_and_back(self, angles: tuple[float, float, float], viewed_from: str) -> None:
+        camera = carm(*angles, isocenter=(10, -20, 30), viewed_from=viewed_from)
+        found = carm_parameters(camera, (10, -20, 30))
+        assert found["angles_deg"] == pytest.approx(angles, abs=1e-9)
+        again = Camera.carm(**found)
+        assert_close(again.projection_matrix, camera.projection_matrix, rtol=1e-9, atol=1e-6)
+
+    def test_a_camera_that_no_c_arm_is(self) -> None:
+        with pytest.raises(ValueError, match="principal point at the detector's centre"):
+            carm_parameters(carm().cropped(0, 0, 50, 50), (0, 0, 0))
+        with pytest.raises(ValueError, match=r"isocenter must lie on .* got a point \(.*20.*\) mm off it"):
+            carm_parameters(carm(), (20, 0, 0))
+        with pytest.raises(ValueError, match="unbatched and perspective"):
+            carm_parameters(orthographic(carm()), (0, 0, 0))
 
     def test_k_r_t_and_back(self) -> None:
         camera = carm(33, -12, 7)

@@ -250,6 +250,7 @@ class TestFiles:
         monkeypatch.setattr(Decoder, "is_available", property(lambda decoder: RLELossless != decoder.UID))
         sentence = refusal(folder)
         assert "compressed as RLE Lossless (1.2.840.10008.1.2.5), for which no decoder is installed" in sentence
+        assert "pylibjpeg" in sentence
         assert "pip install 'deepdrr[dicom]'" in sentence
 
     def test_a_film_is_no_ct(self, tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class TestNames:
         assert view(name) is VIEWS["left lateral"]
 
     @pytest.mark.parametrize(
-        ("name", "near"), [("inlett", "'inlet'"), ("lateral", "'left lateral'"), ("xyz", "known are 'AP', 'PA'")]
+        ("name", "near"), [("inlett", "'inlet'"), ("laterall", "lateral'"), ("xyz", "known are 'AP', 'PA'")]
     )
     def test_unknown_names_get_the_near_ones(self, name: str, near: str) -> None:
         with pytest.raises(ValueError, match=f"unknown view '{name}'; .*{near}"):
@@ -150,3 +150,8 @@ class TestNames:
     def test_a_name_is_text(self) -> None:
         with pytest.raises(TypeError, match="name must be a view or its name, got 3"):
             view(3)  # type: ignore[arg-type]
+
+
+def test_short_names_for_the_usual_ones() -> None:
+    assert view("lateral") is view("left lateral")
+    assert view("Oblique") is view("LAO")

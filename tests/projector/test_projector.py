@@ -134,8 +134,9 @@ class TestLabels:
 
     def test_a_label_of_metal(self, labelled: Volume) -> None:
         """Voxels labelled bone, made of titanium: darker where they are, the same elsewhere."""
-        tissue = Projector(labelled, carm=small())
-        metal = Projector(labelled, carm=small(), materials=MaterialModel(by_label={7: "titanium"}))
+        sharp = EnergyIntegratingDetector()
+        tissue = Projector(labelled, carm=small(), detector=sharp)
+        metal = Projector(labelled, carm=small(), detector=sharp, materials=MaterialModel(by_label={7: "titanium"}))
         mask = tissue.project("label_masks")["label_masks"][1]
         ratio = metal() / tissue()
         assert bool((ratio[mask] < 1.0).all())

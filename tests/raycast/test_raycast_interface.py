@@ -159,7 +159,7 @@ def test_a_missing_module_is_a_reason_not_a_crash(monkeypatch):
 
 def test_an_unknown_instruction_set_is_an_error(monkeypatch):
     monkeypatch.setenv("DEEPDRR_CPU_ISA", "mmx")
-    with pytest.raises(ValueError, match="DEEPDRR_CPU_ISA must be one of avx2, baseline, got 'mmx'"):
+    with pytest.raises(ValueError, match="DEEPDRR_CPU_ISA must be one of avx512, avx2, baseline, got 'mmx'"):
         project(unit_field(ONES), RAY)
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr.materials import mass_attenuation
 from deepdrr.spectrum import Spectrum, attenuate, monochromatic, open_beam, spectral_sums, tungsten_spectrum
-from deepdrr.spectrum import _attenuate as implementation
+from deepdrr.spectrum import _spectral_sums as implementation
 
 
 def direct_sum(beam: Spectrum, thickness_g_cm2: dict[str, float], power: int) -> float:

@@ -10,7 +10,10 @@
 namespace deepdrr {
 
 struct Grid {
-    int n[3];  // voxels along i, j, k; k is the fastest in memory
+    int n[3];        // voxels along i, j, k; k is the fastest in memory
+    int plane, row;  // voxels in memory from (i, j, k) to (i + 1, j, k) and to (i, j + 1, k), padding included
+
+    DEEPDRR_FN int voxel(int i, int j, int k) const { return i * plane + j * row + k; }
 };
 
 struct Affine {

@@ -3,6 +3,7 @@
 //   DEEPDRR_FN        a small function for the host and the device, always inlined
 //   DEEPDRR_LANES     before a loop over the lanes of a packet of rays: its iterations are independent
 //   DEEPDRR_RESTRICT  a pointer that nothing else points into
+//   DEEPDRR_PREFETCH  asks for the cache line of an address that will be read soon
 #pragma once
 
 #if defined(__CUDACC__)
@@ -24,4 +25,10 @@
 #define DEEPDRR_RESTRICT __restrict
 #else
 #define DEEPDRR_RESTRICT __restrict__
+#endif
+
+#if defined(__CUDACC__) || defined(_MSC_VER)
+#define DEEPDRR_PREFETCH(address) ((void)(address))
+#else
+#define DEEPDRR_PREFETCH(address) __builtin_prefetch(address)
 #endif

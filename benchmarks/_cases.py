@@ -1,0 +1,192 @@
+"""The rows of issue 3's table that have a peer: two calls that do the same work, compared before they are timed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+
+import torch
+from _nanodrr import NanoDRR
+from _scene import POSES, Scene, carm, chords_mm, sample_count
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.raycast import Exact, Field, Step, project
+
+__all__ = ["Case", "PeerCases", "peer_cases", "relative_error"]
+
+Call = Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    Attributes:
+        name: of the row.
+        ours, other: the two calls, same work. Each returns what it computed.
+        must, reach: targets of the ratio: other / ours at least, or, where `cost`, ours / other at most.
+        step_mm: distance of samples, mm; 0 for none.
+        errors: of ours and the other's result, given both; for forward images against the exact integral.
+        note: what else there is to know.
+    """
+
+    name: str
+    ours: Call
+    other: Call
+    must: float
+    reach: float
+    step_mm: float
+    errors: Callable[[Tensor, Tensor], tuple[float | None, float]]
+    note: str = ""
+    cost: bool = False
+
+    def verdict(self, ratio: float) -> str:
+        """``"reach"``, ``"must"`` or ``"below"``, by the ratio as it is reported."""
+        sign = -1 if self.cost else 1
+        return "reach" if sign * ratio >= sign * self.reach else "must" if sign * ratio >= sign * self.must else "below"
+
+
+class PeerCases:
+    """Cases against nanodrr on one scene. Building one may raise ImportError where nanodrr is not installed."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+
+    @cached_property
+    def _field(self) -> Field:
+        return self._scene.field()
+
+    @cached_property
+    def _padded(self) -> Field:
+        return self._scene.padded_field()
+
+    @cached_property
+    def _peer(self) -> NanoDRR:
+        return NanoDRR.load(self._scene, carm())
+
+    @cached_property
+    def _labelled_peer(self) -> NanoDRR:
+        return NanoDRR.load(self._scene, carm(), labels=True)
+
+    def forward(self, pose: str, step_mm: float) -> Case:
+        """Images from one pose."""
+        camera = carm(pose)
+        samples = self._samples(camera, step_mm)
+        return Case(
+            name=f"forward, {pose}, {step_mm:g} mm",
+            ours=partial(project, self._field, camera, integration=Step(mm=step_mm), backend="cpu"),
+            other=partial(_no_grad, self._peer.project, camera.world_from_camera, samples),
+            must=40 if pose in ("AP", "lateral") else 25,
+            reach=80 if pose in ("AP", "lateral") else 50,
+            step_mm=step_mm,
+            errors=partial(self._image_errors, camera),
+            note=f"nanodrr: n_samples={samples}",
+        )
+
+    def pose_gradient(self, pose: str, step_mm: float) -> Case:
+        """Images, and the derivative of a weighted sum of pixels by the pose's six parameters."""
+        camera = carm(pose)
+        samples, weight = self._samples(camera, step_mm), _weight(camera)
+
+        def ours() -> Tensor:
+            twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+            pose_ = torch.linalg.matrix_exp(-_hat(twist)) @ camera.camera_from_world
+            moved = replace(camera, camera_from_world=pose_)
+            image = project(self._field, moved, integration=Step(mm=step_mm), backend="cpu")
+            return torch.autograd.grad((image * weight).sum(), twist)[0]
+
+        def other() -> Tensor:
+            twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+            image = self._peer.project(camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist)), samples)
+            return torch.autograd.grad((image * weight).sum(), twist)[0]
+
+        name, note = f"forward + pose gradient, {pose}, {step_mm:g} mm", f"nanodrr: n_samples={samples}"
+        return Case(name, ours, other, 40, 80, step_mm, _difference, note)
+
+    def volume_gradient(self, pose: str, step_mm: float) -> Case:
+        """Images, and the derivative of a weighted sum of pixels by every voxel."""
+        camera = carm(pose)
+        samples, weight = self._samples(camera, step_mm), _weight(camera)
+        leaf = self._scene.mu[None].clone().requires_grad_()
+        field = Field(leaf, self._scene.ijk_from_world)
+        peer = NanoDRR.load(self._scene, camera)
+
+        def ours() -> Tensor:
+            image = project(field, camera, integration=Step(mm=step_mm), backend="cpu")
+            return torch.autograd.grad((image * weight).sum(), leaf)[0][0]
+
+        def other() -> Tensor:
+            values = peer.values.requires_grad_()
+            image = peer.project(camera.world_from_camera, samples)
+            return torch.autograd.grad((image * weight).sum(), values)[0][0, 0].permute(2, 1, 0)
+
+        name, note = f"forward + volume gradient, {pose}, {step_mm:g} mm", f"nanodrr: n_samples={samples}"
+        return Case(name, ours, other, 10, 20, step_mm, _difference, note)
+
+    def labels(self, pose: str, step_mm: float, rule: str) -> Case:
+        """One image per label, nearest voxel's label. `rule`: ``"step"`` as nanodrr, or ``"exact"``, nearest values."""
+        camera, field = carm(pose), self._scene.labelled_field()
+        samples = self._samples(camera, step_mm)
+        how = {"interpolation": "linear", "integration": Step(mm=step_mm)}
+        if rule == "exact":
+            how = {"interpolation": "nearest", "integration": Exact()}
+        return Case(
+            name=f"{self._scene.organs} labels, {pose}, {'nearest, exact' if rule == 'exact' else f'{step_mm:g} mm'}",
+            ours=partial(project, field, camera, backend="cpu", **how),
+            other=partial(_no_grad, self._labelled_peer.project, camera.world_from_camera, samples),
+            must=25,
+            reach=50,
+            step_mm=step_mm,
+            errors=_difference,
+            note=f"nanodrr: n_samples={samples}, hard labels",
+        )
+
+    def _samples(self, camera: Camera, step_mm: float) -> int:
+        """Per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""
+        chords = chords_mm(self._field, camera)
+        return round(sample_count(chords, step_mm) / int((chords > 0).sum()))
+
+    def _image_errors(self, camera: Camera, ours: Tensor, other: Tensor) -> tuple[float, float]:
+        """Each against the exact integral of what it integrates: nanodrr's field fades out over half a voxel more."""
+        exact = project(self._field, camera, backend="cpu")
+        exact_padded = project(self._padded, camera, backend="cpu")
+        return relative_error(ours, exact), relative_error(other[0], exact_padded)
+
+
+def relative_error(image: Tensor, truth: Tensor) -> float:
+    """Root mean square difference over the truth's root mean square."""
+    return float((image.double() - truth.double()).square().mean().sqrt() / truth.double().square().mean().sqrt())
+
+
+def _difference(ours: Tensor, other: Tensor) -> tuple[None, float]:
+    return None, relative_error(other.reshape(ours.shape), ours)
+
+
+def _no_grad(call: Callable[..., Tensor], *arguments: object) -> Tensor:
+    with torch.no_grad():
+        return call(*arguments)
+
+
+def _weight(camera: Camera) -> Tensor:
+    """Smooth weights of the pixels [H, W], so that no gradient is zero by symmetry."""
+    v = torch.linspace(-1, 1, camera.height)[:, None]
+    u = torch.linspace(-1, 1, camera.width)
+    return torch.exp(-2 * ((u - 0.2) ** 2 + (v + 0.1) ** 2))
+
+
+def _hat(twist: Tensor) -> Tensor:
+    """se(3) matrix [4, 4] of (rotation, translation) [6]."""
+    x, y, z, a, b, c = twist
+    zero = torch.zeros_like(x)
+    rows = [zero, -z, y, a, z, zero, -x, b, -y, x, zero, c, zero, zero, zero, zero]
+    return torch.stack(rows).reshape(4, 4)
+
+
+def peer_cases(scene: Scene, *, short: bool) -> list[Callable[[], Case]]:
+    """Builders of the rows, in the issue's order."""
+    cases = PeerCases(scene)
+    poses, fine = (("AP", "tilt 30/20/10"), 2.0) if short else (tuple(POSES), 0.7)
+    rows = [partial(cases.forward, pose, step) for step in sorted({2.0, fine}, reverse=True) for pose in poses]
+    rows += [partial(cases.pose_gradient, pose, fine) for pose in ("AP", "tilt 30/20/10")[: 1 if short else 2]]
+    rows += [partial(cases.volume_gradient, pose, fine) for pose in ("AP", "tilt 30/20/10")[: 1 if short else 2]]
+    return rows + [partial(cases.labels, "AP", fine, rule) for rule in ("step", "exact")]

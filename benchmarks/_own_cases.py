@@ -1,0 +1,98 @@
+"""The rows of issue 3's table that measure us against ourselves: what a feature costs over the plain projection."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import torch
+from _cases import Case, relative_error
+from _scene import Scene, carm
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.raycast import Exact, Step, project
+
+__all__ = ["own_cases"]
+
+STEP = Step(mm=2.0)
+
+
+def own_cases(scene: Scene) -> list[Callable[[], Case]]:
+    """Builders of the rows, in the issue's order."""
+    return [partial(build, scene) for build in (three_channels, exact_linear, cubic, batch_of_16)]
+
+
+def three_channels(scene: Scene) -> Case:
+    """Three interleaved channels over one; the sum of the three is the one."""
+    one, three, camera = scene.field(), scene.field(3), carm()
+    return Case(
+        name="3 channels / 1 channel, AP, 2 mm",
+        ours=partial(project, three, camera, integration=STEP, backend="cpu"),
+        other=partial(project, one, camera, integration=STEP, backend="cpu"),
+        must=2.0,
+        reach=1.5,
+        step_mm=STEP.mm,
+        errors=lambda ours, other: (relative_error(ours.sum(-3, keepdim=True), other), 0.0),
+        cost=True,
+    )
+
+
+def exact_linear(scene: Scene) -> Case:
+    """Exact integration over steps of half a voxel; its error against the float64 reference on a few rays."""
+    field, camera, step = scene.field(), carm("tilt 30/20/10"), Step(mm=scene.voxel_mm / 2)
+    return Case(
+        name="exact linear / half-voxel steps, tilt 30/20/10",
+        ours=partial(project, field, camera, integration=Exact(), backend="cpu"),
+        other=partial(project, field, camera, integration=step, backend="cpu"),
+        must=3.0,
+        reach=2.0,
+        step_mm=step.mm,
+        errors=lambda ours, other: _reference_errors(scene, camera, ours, other),
+        cost=True,
+    )
+
+
+def cubic(scene: Scene) -> Case:
+    """Cubic B-spline over trilinear interpolation at the same step."""
+    field, camera = scene.field(), carm()
+    return Case(
+        name="cubic / linear, AP, 2 mm",
+        ours=partial(project, field, camera, interpolation="cubic", integration=STEP, backend="cpu"),
+        other=partial(project, field, camera, integration=STEP, backend="cpu"),
+        must=5.0,
+        reach=3.0,
+        step_mm=STEP.mm,
+        errors=lambda ours, other: (None, relative_error(other, ours)),
+        cost=True,
+    )
+
+
+def batch_of_16(scene: Scene) -> Case:
+    """Sixteen poses in one call over sixteen calls."""
+    field = scene.field()
+    cameras = [carm((6.0 * n - 45.0, 3.0 * n - 22.5, 0.0)) for n in range(16)]
+    batch = Camera.stack(cameras)
+
+    def one_by_one() -> Tensor:
+        return torch.stack([project(field, camera, integration=STEP, backend="cpu") for camera in cameras])
+
+    return Case(
+        name="16 poses at once / one by one, 2 mm",
+        ours=partial(project, field, batch, integration=STEP, backend="cpu"),
+        other=one_by_one,
+        must=1.0,
+        reach=0.7,
+        step_mm=STEP.mm,
+        errors=lambda ours, other: (relative_error(ours, other), 0.0),
+        cost=True,
+    )
+
+
+def _reference_errors(scene: Scene, camera: Camera, *images: Tensor, rays: int = 24) -> tuple[float, float]:
+    """Errors of two images against the float64 reference, on rays × rays of their pixels in the middle."""
+    top = (camera.height - rays) // 2
+    window = camera.cropped(top, top, rays, rays)
+    field = replace(scene.field(), values=scene.mu[None].double())
+    exact = project(field, window, backend="reference")
+    ours, other = (relative_error(image[..., top : top + rays, top : top + rays], exact) for image in images)
+    return ours, other

@@ -1,0 +1,84 @@
+"""Times of two things side by side: what disturbs the machine disturbs both."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+__all__ = ["Comparison", "Unavailable", "attempt", "compare", "seconds_per_call"]
+
+Call = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Unavailable:
+    """What cannot be run here, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Seconds per call of two things, one figure of each per repetition.
+
+    The ratio of a repetition compares neighbours in time. `best` compares the least disturbed figure of each side.
+    """
+
+    ours: list[float]
+    other: list[float]
+
+    @property
+    def ratios(self) -> list[float]:
+        """Other over ours, per repetition, sorted."""
+        return sorted(b / a for a, b in zip(self.ours, self.other, strict=True))
+
+    @property
+    def median(self) -> float:
+        """Median ratio."""
+        return median(self.ratios)
+
+    @property
+    def best(self) -> float:
+        """Ratio of the shortest times."""
+        return min(self.other) / min(self.ours)
+
+    def columns(self, *, inverse: bool = False) -> dict[str, float]:
+        """For the CSV; `inverse` for ours over other."""
+        ratios = sorted(1 / r for r in self.ratios) if inverse else self.ratios
+        return {
+            "ours_ms": 1e3 * min(self.ours),
+            "other_ms": 1e3 * min(self.other),
+            "ratio_min": ratios[0],
+            "ratio_median": median(ratios),
+            "ratio_max": ratios[-1],
+            "ratio_best": 1 / self.best if inverse else self.best,
+        }
+
+
+def compare(ours: Call, other: Call, *, repetitions: int, block_s: float = 0.2) -> Comparison:
+    """Time two calls in turn, the first of the pair changing from repetition to repetition. Both are warm already."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for repetition in range(repetitions):
+        pair = [(ours, times[0]), (other, times[1])]
+        for call, into in pair if repetition % 2 == 0 else reversed(pair):
+            into.append(seconds_per_call(call, block_s))
+    return Comparison(*times)
+
+
+def seconds_per_call(call: Call, block_s: float = 0.2) -> float:
+    """Mean over calls, one after another until `block_s` have passed; one call, if it takes longer."""
+    start, calls = time.perf_counter(), 0
+    while True:
+        call()
+        calls += 1
+        elapsed = time.perf_counter() - start
+        if elapsed >= block_s:
+            return elapsed / calls
+
+
+def attempt(call: Callable[[], object]) -> object | Unavailable:
+    """The result of a first call, or why there is none: a feature or a backend that is not there (yet)."""
+    try:
+        return call()
+    except (ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:
+        return Unavailable(f"not available: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

@@ -1,0 +1,199 @@
+"""Energy-integrating detectors: the ideal one and the CsI flat panel."""
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from deepdrr.detector._blur import Blur, filtered_signal
+from deepdrr.detector._grid import Grid
+from deepdrr.detector._noise import electronic_noise, quantum_noise
+from deepdrr.detector._pattern import FixedPattern, with_pattern
+from deepdrr.detector._readout import Readout, digitised
+from deepdrr.detector._response import QuantumSignal, Response
+from deepdrr.detector._scintillator import absorbed_moments
+
+__all__ = ["PANELS", "EnergyIntegratingDetector", "FlatPanel", "Scintillator"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyIntegratingDetector:
+    """An ideal panel: its signal is the energy of all photons that reach the pixel, and nothing blurs it.
+
+    Attributes:
+        quantum_noise: draw the photons' number and energies; else their mean.
+        electronic_noise_electrons: rms noise of the readout per pixel, electrons; 0 for none. The default is that of
+            an amorphous-silicon panel, a CMOS panel has 300 to 500 (ratio after Sheth 2018, PMC6300145).
+        gain_electrons_per_kev: electrons read out per keV absorbed: 55.6 optical photons per keV × 0.59 coupling
+            in CsI (Cao 2018, PMC5774240).
+        grid: the anti-scatter grid in front, or None.
+    """
+
+    quantum_noise: bool = True
+    electronic_noise_electrons: float = 1500.0
+    gain_electrons_per_kev: float = 33.0
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
+
+    @property
+    def unit(self) -> str:
+        """`"keV"` per pixel."""
+        return "keV"
+
+    @property
+    def electronic_noise_kev(self) -> float:
+        """Noise of the readout as energy, keV rms."""
+        return self.electronic_noise_electrons / self.gain_electrons_per_kev
+
+    @property
+    def draws(self) -> bool:
+        """Whether an image of this detector has any noise."""
+        return self.quantum_noise or self.electronic_noise_electrons > 0.0
+
+    def response(self, energies_kev: Tensor) -> Response:
+        """All energy of every photon."""
+        return Response(energies_kev, energies_kev**2)
+
+    def expected(self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None = None) -> Tensor:
+        """The mean, keV per pixel."""
+        return signal.mean
+
+    def image(
+        self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """The mean with noise, keV per pixel."""
+        image = _with_quanta(signal, self.quantum_noise, generator)
+        return _with_electrons(image, self.electronic_noise_kev, generator)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scintillator:
+    """The CsI:Tl layer.
+
+    Attributes:
+        areal_density_g_cm2: mass per area; 0.203 is 600 µm at a packing of 0.75.
+        optical_swank: noise of the light yield, the Swank factor of its distribution; 0.9 is usual.
+    """
+
+    areal_density_g_cm2: float = 0.203
+    optical_swank: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.areal_density_g_cm2 < math.inf:
+            raise ValueError(f"areal_density_g_cm2 must be positive and finite, got {self.areal_density_g_cm2}")
+        if not 0.0 < self.optical_swank <= 1.0:
+            raise ValueError(f"optical_swank must be in (0, 1], got {self.optical_swank}")
+
+    def response(self, energies_kev: Tensor) -> Response:
+        """Energy that stays in the layer per photon, and its mean square with the noise of the light, [E] each."""
+        found = absorbed_moments(energies_kev, self.areal_density_g_cm2)
+        moments = (found.mean_kev, found.square_kev2 / self.optical_swank)
+        return Response(*(moment.to(energies_kev.device) for moment in moments))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlatPanel:
+    """A flat panel of CsI on photodiodes, the detector of today's C-arms.
+
+    The stages: energy absorbed (K escape, Swank noise), quanta drawn, blur of signal and noise, fixed pattern,
+    electronic noise, readout. Each can be switched off.
+
+    Attributes:
+        scintillator: the absorbing layer.
+        blur: aperture, light spread, glare; None for no blur at all. It needs the camera's pixel size.
+        quantum_noise: draw the quanta; else their mean.
+        electronic_noise_electrons: rms noise per pixel of the image, electrons; 0 for none.
+        gain_electrons_per_kev: electrons per keV absorbed: 55.6 optical photons per keV × 0.59 coupling (Cao 2018,
+            PMC5774240).
+        grid: the anti-scatter grid in front, or None.
+        pattern: gain, offset and defects of the panel's own pixels, or None for a corrected panel.
+        readout: the converter to ADU; None leaves keV.
+    """
+
+    scintillator: Scintillator = field(default_factory=Scintillator)
+    blur: Blur | None = field(default_factory=Blur)
+    quantum_noise: bool = True
+    electronic_noise_electrons: float = 1500.0
+    gain_electrons_per_kev: float = 33.0
+    grid: Grid | None = None
+    pattern: FixedPattern | None = None
+    readout: Readout | None = None
+
+    def __post_init__(self) -> None:
+        _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
+
+    @property
+    def unit(self) -> str:
+        """`"keV"` absorbed per pixel, or `"ADU"` where there is a readout."""
+        return "keV" if self.readout is None else "ADU"
+
+    @property
+    def electronic_noise_kev(self) -> float:
+        """Noise of the readout as absorbed energy, keV rms."""
+        return self.electronic_noise_electrons / self.gain_electrons_per_kev
+
+    @property
+    def draws(self) -> bool:
+        """Whether an image of this panel has any noise."""
+        return self.quantum_noise or self.electronic_noise_electrons > 0.0
+
+    def response(self, energies_kev: Tensor) -> Response:
+        """Energy absorbed in the scintillator per photon."""
+        return self.scintillator.response(energies_kev)
+
+    def expected(self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None) -> Tensor:
+        """The mean image, keV per pixel, or ADU before rounding."""
+        mean = self._blurred(signal.mean, None, pixel_mm)
+        mean = mean if self.pattern is None else with_pattern(mean, self.pattern)
+        return mean if self.readout is None else digitised(mean, self.readout, rounded=False)
+
+    def image(
+        self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """One frame, keV per pixel, or whole ADU."""
+        drawn = _with_quanta(signal, self.quantum_noise, generator)
+        noise = (drawn - signal.mean).detach() if self.quantum_noise else None
+        image = self._blurred(signal.mean, noise, pixel_mm)
+        image = image if self.pattern is None else with_pattern(image, self.pattern)
+        image = _with_electrons(image, self.electronic_noise_kev, generator)
+        return image if self.readout is None else digitised(image, self.readout)
+
+    def _blurred(self, mean: Tensor, noise: Tensor | None, pixel_mm: tuple[float, float] | None) -> Tensor:
+        if self.blur is None:
+            return mean if noise is None else mean + noise
+        if pixel_mm is None:
+            raise ValueError("pixel_mm must be the (row, column) spacing in mm for a detector with blur, got None")
+        return filtered_signal(mean, noise, self.blur, pixel_mm)
+
+
+def _with_quanta(signal: QuantumSignal, wanted: bool, generator: torch.Generator | None) -> Tensor:
+    if not wanted:
+        return signal.mean
+    return quantum_noise(signal.mean, signal.variance, generator=needed(generator))
+
+
+def _with_electrons(image: Tensor, rms_kev: float, generator: torch.Generator | None) -> Tensor:
+    return electronic_noise(image, rms_kev, generator=needed(generator)) if rms_kev > 0.0 else image
+
+
+def needed(generator: torch.Generator | None) -> torch.Generator:
+    """The generator, or a sentence that one is needed."""
+    if generator is None:
+        raise TypeError("generator must be a torch.Generator for a detector with noise, got None")
+    return generator
+
+
+def _check_noise(electrons: float, electrons_per_kev: float) -> None:
+    for name, value in (("electronic_noise_electrons", electrons), ("gain_electrons_per_kev", electrons_per_kev)):
+        if not 0.0 <= value < math.inf:
+            raise ValueError(f"{name} must be finite and not negative, got {value}")
+    if electrons_per_kev == 0.0:
+        raise ValueError("gain_electrons_per_kev must be positive, got 0.0")
+
+
+# Pitches: 0.194 mm for amorphous silicon, 0.151 mm for CMOS (Sheth 2018, PMC6300145); they belong to the camera,
+# `CArmGeometry(pixel_mm=…)`. A CMOS panel has a quarter of the electronic noise.
+PANELS = {"amorphous silicon": FlatPanel(), "CMOS": FlatPanel(electronic_noise_electrons=400.0)}

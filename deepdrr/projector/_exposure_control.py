@@ -1,0 +1,55 @@
+"""Automatic exposure control of a projector's next image."""
+
+import torch
+from torch import Tensor
+
+from deepdrr.detector import Exposure, controlled_mas, equivalent_mas
+from deepdrr.projector._projector import OutputName, Projector
+
+__all__ = ["automatic_exposure"]
+
+
+def automatic_exposure(
+    projector: Projector,
+    *,
+    air_kerma_ngy: float | None = None,
+    signal: float | None = None,
+    dominant: Tensor | None = None,
+) -> Exposure:
+    """The tube load that brings a wanted level to the detector behind the patient, as a C-arm finds it.
+
+    Args:
+        projector: volume, pose, beam and detector; its own exposure does not matter. One view.
+        air_kerma_ngy: wanted mean air kerma of the primary beam, before the grid, nGy: 10 to 50 for a frame of
+            fluoroscopy, some 2500 for a radiograph.
+        signal: or the wanted mean of the expected image, in keV or counts.
+        dominant: bool [H, W], where the level is measured; None for a disk in the middle.
+
+    Returns:
+        `Exposure(mas=…)`; for `Projector(…, exposure=…)`.
+
+    Raises:
+        ValueError: if not exactly one target is given, it is not positive, or the detector's unit is ADU, which has
+            an offset.
+
+    Example:
+        >>> from deepdrr import MobileCArm, Volume
+        >>> from deepdrr.resources import resource_path
+        >>> ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
+        >>> ct.orient_patient()
+        >>> found = automatic_exposure(Projector(ct, carm=MobileCArm().camera.resized(32, 32)), air_kerma_ngy=20.0)
+        >>> 0.1 < found.mas < 100.0
+        True
+    """
+    if (air_kerma_ngy is None) == (signal is None):
+        raise ValueError(f"exactly one of air_kerma_ngy and signal must be given, got {air_kerma_ngy} and {signal}")
+    technique = projector.technique
+    if signal is not None and technique.detector.unit == "ADU":
+        raise ValueError("signal must be of a detector in keV or counts, got one in ADU; give air_kerma_ngy")
+    name: OutputName = "air_kerma" if signal is None else "expected_image"
+    with torch.no_grad():
+        level = projector.project(name)[name]
+        mas = float(equivalent_mas(technique.exposure, technique.spectrum, projector.camera))
+    target = signal if air_kerma_ngy is None else air_kerma_ngy
+    assert target is not None  # exactly one is
+    return Exposure(mas=controlled_mas(level, mas, target, dominant))

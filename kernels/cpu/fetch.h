@@ -1,0 +1,61 @@
+// Pairs of neighbouring voxels for the lanes of a packet: low[l] = base[index[l]], high[l] = base[index[l] + 1].
+//
+// One load fetches both. AVX-512 gathers sixteen such pairs with two instructions; any other x86 loads them one by one,
+// straight into the halves of registers (gathers are no faster on processors of the AVX2 generation).
+#pragma once
+
+#include <cstring>
+
+#include "image.h"
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace deepdrr {
+
+struct alignas(64) Pairs {
+    float low[LANES], high[LANES];
+};
+
+#if defined(__AVX512F__)
+
+static_assert(LANES == 16, "one 512-bit register holds one number per lane");
+
+DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
+    const __m512i at = _mm512_load_si512(index);
+    const __m512i first = _mm512_i32gather_epi64(_mm512_castsi512_si256(at), base, 4);
+    const __m512i second = _mm512_i32gather_epi64(_mm512_extracti64x4_epi64(at, 1), base, 4);
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    _mm512_store_si512(pairs.low, _mm512_permutex2var_epi32(first, even, second));
+    _mm512_store_si512(pairs.high, _mm512_permutex2var_epi32(first, odd, second));
+}
+
+#elif defined(__x86_64__) || defined(_M_X64)
+
+DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
+    const auto two = [&](int l) {  // the pairs of lanes l and l + 1
+        const __m128 one = _mm_castpd_ps(_mm_load_sd((const double*)(base + index[l])));
+        return _mm_loadh_pi(one, (const __m64*)(base + index[l + 1]));
+    };
+    for (int l = 0; l < LANES; l += 4) {
+        const __m128 first = two(l), second = two(l + 2);
+        _mm_store_ps(pairs.low + l, _mm_shuffle_ps(first, second, _MM_SHUFFLE(2, 0, 2, 0)));
+        _mm_store_ps(pairs.high + l, _mm_shuffle_ps(first, second, _MM_SHUFFLE(3, 1, 3, 1)));
+    }
+}
+
+#else
+
+DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
+    for (int l = 0; l < LANES; ++l) {
+        float pair[2];
+        std::memcpy(pair, base + index[l], sizeof pair);
+        pairs.low[l] = pair[0], pairs.high[l] = pair[1];
+    }
+}
+
+#endif
+
+}  // namespace deepdrr
