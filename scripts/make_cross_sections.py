@@ -26,6 +26,18 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LOW_KEV, HIGH_KEV, POINTS = 1.0, 200.0, 101
+TABULATED_KEV = (
+    10,
+    15,
+    20,
+    30,
+    40,
+    50,
+    60,
+    80,
+    100,
+    150,
+)  # the energies of published tables, for a comparison node by node
 SMALLEST_JUMP = (
     0.01  # the M edges of heavy elements rise by 4 %; the interpolation inside xraylib ripples by less than this
 )
@@ -109,7 +121,7 @@ def element_rows(z: int) -> list[str]:
     """The table's rows of one element."""
     edges = edges_kev(z)
     grid = np.geomspace(LOW_KEV, HIGH_KEV, POINTS)
-    at = [(float(energy), float(energy)) for energy in grid]
+    at = [(float(energy), float(energy)) for energy in np.union1d(grid, TABULATED_KEV)]
     for below, above in edges:
         at += [(below, below), (above, below)]
     rows = []

@@ -9,7 +9,9 @@ from torch import Tensor
 from deepdrr.materials import Material, as_material, linear_attenuation, mass_energy_absorption
 from deepdrr.spectrum._spectrum import Spectrum
 
-__all__ = ["air_kerma_ugy", "filtered", "half_value_layer", "mean_energy"]
+__all__ = ["air_kerma_ugy", "filtered", "half_value_layer", "homogeneity", "mean_energy", "photons_per_mm2"]
+
+TABLE_DISTANCE_MM = 1000.0
 
 # 1 keV/mm² × 1 cm²/g = 1.602176634e-16 J × 100 /cm² × cm²/g = 1.602e-14 J/g = 1.602e-11 Gy = 1.602e-5 µGy
 _UGY_PER_KEV_MM2_CM2_G = 1.602176634e-5
@@ -51,9 +53,61 @@ def mean_energy(spectrum: Spectrum) -> Tensor:
     return (spectrum.energies_kev * spectrum.photons).sum() / spectrum.photons.sum()
 
 
-def air_kerma_ugy(spectrum: Spectrum) -> Tensor:
-    """Air kerma, a scalar in µGy: for a tube's spectrum per mAs at 1 m."""
-    return (_UGY_PER_KEV_MM2_CM2_G * _kerma_weights(spectrum) * spectrum.photons).sum()
+def air_kerma_ugy(
+    spectrum: Spectrum, *, mas: float | Tensor = 1.0, distance_mm: float | Tensor = TABLE_DISTANCE_MM
+) -> Tensor:
+    """Air kerma on the central ray, µGy, by the inverse-square law.
+
+    Args:
+        spectrum: the beam, photons per mm² per mAs at 1 m, as a tube's spectrum is. The air on the way is not part of
+            it: filter by `("air", distance)` where it matters (4 % per metre at 80 kV behind 2.5 mm aluminium).
+        mas: tube load, mAs.
+        distance_mm: from the focal spot, mm.
+
+    Returns:
+        A scalar (or the shape of `mas` and `distance_mm`); differentiable.
+
+    Raises:
+        ValueError: if a load is negative or a distance not positive.
+
+    Example:
+        >>> from deepdrr.spectrum import tungsten_spectrum
+        >>> beam = tungsten_spectrum(80.0, anode_angle_deg=12.0, filters=[("aluminium", 2.5)])
+        >>> f"{air_kerma_ugy(beam):.0f}, at half the distance {air_kerma_ugy(beam, distance_mm=500.0):.0f}"
+        '83, at half the distance 331'
+    """
+    per_mas = (_UGY_PER_KEV_MM2_CM2_G * _kerma_weights(spectrum) * spectrum.photons).sum()
+    return per_mas * _at(mas, distance_mm)
+
+
+def photons_per_mm2(
+    spectrum: Spectrum, *, mas: float | Tensor = 1.0, distance_mm: float | Tensor = TABLE_DISTANCE_MM
+) -> Tensor:
+    """Photon fluence on the central ray, per mm², by the inverse-square law.
+
+    Args:
+        spectrum: the beam, photons per mm² per mAs at 1 m.
+        mas: tube load, mAs.
+        distance_mm: from the focal spot, mm.
+
+    Returns:
+        A scalar (or the shape of `mas` and `distance_mm`); differentiable.
+
+    Raises:
+        ValueError: if a load is negative or a distance not positive.
+    """
+    return spectrum.photons.sum() * _at(mas, distance_mm)
+
+
+def homogeneity(spectrum: Spectrum, material: Material | str = "aluminium") -> float:
+    """First over second half-value layer: 1 for photons of one energy, less the wider the spectrum.
+
+    Example:
+        >>> from deepdrr.spectrum import tungsten_spectrum
+        >>> f"{homogeneity(tungsten_spectrum(70.0, filters=[('aluminium', 2.9)])):.2f}"
+        '0.71'
+    """
+    return half_value_layer(spectrum, material) / half_value_layer(spectrum, material, order=2)
 
 
 def half_value_layer(spectrum: Spectrum, material: Material | str = "aluminium", *, order: int = 1) -> float:
@@ -82,6 +136,17 @@ def half_value_layer(spectrum: Spectrum, material: Material | str = "aluminium",
     attenuation = linear_attenuation(material, spectrum.energies_kev)
     first = _thickness_at(0.5, kerma, attenuation)
     return first if order == 1 else _thickness_at(0.25, kerma, attenuation) - first
+
+
+def _at(mas: float | Tensor, distance_mm: float | Tensor) -> Tensor:
+    """mAs over the square of the distance in metres."""
+    load = torch.as_tensor(mas, dtype=torch.float64)
+    distance = torch.as_tensor(distance_mm, dtype=torch.float64)
+    if not bool((torch.isfinite(load) & (load >= 0)).all()):
+        raise ValueError(f"mas must be finite and zero or more, got {load.detach().tolist()}")
+    if not bool((torch.isfinite(distance) & (distance > 0)).all()):
+        raise ValueError(f"distance_mm must be finite and positive, got {distance.detach().tolist()}")
+    return load * (TABLE_DISTANCE_MM / distance) ** 2
 
 
 def _kerma_weights(spectrum: Spectrum) -> Tensor:

@@ -1,4 +1,4 @@
-"""`display`: from the raw signal to a picture. The only place that takes a logarithm or sets a window.
+"""`display`: from the raw signal to a picture: logarithm, window, grey scale.
 
 The steps, each a function: `attenuation` (logarithm), `automatic_window`, window and CLAHE and gamma and polarity,
 `quantise`. Nothing is drawn at random, and no step knows of physics.
@@ -13,7 +13,22 @@ from torch import Tensor
 
 from deepdrr._extras import require
 
-__all__ = ["Picture", "attenuation", "automatic_window", "display", "quantise"]
+__all__ = [
+    "Depth",
+    "Image",
+    "Picture",
+    "Polarity",
+    "Quantity",
+    "Values",
+    "attenuation",
+    "automatic_window",
+    "block_means",
+    "checked_planes",
+    "display",
+    "log_attenuation",
+    "quantise",
+    "window_of",
+]
 
 Picture = npt.NDArray[Any]  # uint8, uint16 or float32
 Values = npt.NDArray[np.float64]
@@ -69,11 +84,11 @@ def display(
     _check_choice(polarity, ("bone_white", "bone_black"), "polarity")
     _check_choice(dtype, (*_LEVELS, "float32"), "dtype")
     _check_tone(window, gamma, clahe)
-    values, reference = _checked(image, quantity, open_field)
+    values, reference = checked_planes(image, quantity, open_field)
     pictures = []
     for plane, open_plane in zip(values, reference, strict=True):
-        dense = _log(plane, open_plane) if quantity == "signal" else plane
-        low, high = window or _window_of(plane, quantity, open_plane)
+        dense = log_attenuation(plane, open_plane) if quantity == "signal" else plane
+        low, high = window or window_of(plane, quantity, open_plane)
         grey = np.clip((dense - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(dense)
         grey = (grey if clahe is None else _equalised(grey, clahe)) ** gamma
         pictures.append(quantise(1.0 - grey if polarity == "bone_black" else grey, dtype))
@@ -93,8 +108,8 @@ def attenuation(signal: Image, open_field: Image | None = None) -> Values:
     Raises:
         ValueError: if `open_field` is not positive and finite, or an image has NaN or infinite pixels.
     """
-    values, reference = _checked(signal, "signal", open_field)
-    planes = [_log(plane, open_plane) for plane, open_plane in zip(values, reference, strict=True)]
+    values, reference = checked_planes(signal, "signal", open_field)
+    planes = [log_attenuation(plane, open_plane) for plane, open_plane in zip(values, reference, strict=True)]
     return np.stack(planes).reshape(_to_numpy(signal).shape)
 
 
@@ -120,10 +135,10 @@ def automatic_window(
     Raises:
         ValueError: if `image` is a stack, or as in `display`.
     """
-    values, reference = _checked(image, quantity, open_field)
+    values, reference = checked_planes(image, quantity, open_field)
     if len(values) != 1:
         raise ValueError(f"image must be one picture [H, W], got shape {_to_numpy(image).shape}")
-    return _window_of(values[0], quantity, reference[0])
+    return window_of(values[0], quantity, reference[0])
 
 
 def quantise(grey: Values, dtype: Depth) -> Picture:
@@ -134,16 +149,16 @@ def quantise(grey: Values, dtype: Depth) -> Picture:
     return np.rint(grey * np.iinfo(integer).max).astype(integer)
 
 
-def _log(plane: Values, open_plane: Values | None) -> Values:
+def log_attenuation(plane: Values, open_plane: Values | None) -> Values:
     reference = _brightest(plane) if open_plane is None else open_plane
     return np.asarray(-np.log(np.maximum(plane / reference, _FLOOR)))
 
 
-def _window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tuple[float, float]:
+def window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tuple[float, float]:
     if quantity == "attenuation":
-        blocks = _block_means(plane)
+        blocks = block_means(plane)
     else:
-        transmission = _block_means(plane / (_brightest(plane) if reference is None else reference))
+        transmission = block_means(plane / (_brightest(plane) if reference is None else reference))
         alive = transmission[transmission > _FLOOR]
         blocks = -np.log(alive) if alive.size else np.zeros(1)
     bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
@@ -155,11 +170,11 @@ def _window_of(plane: Values, quantity: Quantity, reference: Values | None) -> t
 
 def _brightest(plane: Values) -> float:
     """What stands in for an unknown open field; 1 for an image without signal."""
-    brightest = float(np.percentile(_block_means(plane), 99.9))
+    brightest = float(np.percentile(block_means(plane), 99.9))
     return brightest if brightest > 0.0 else 1.0
 
 
-def _block_means(plane: Values) -> Values:
+def block_means(plane: Values) -> Values:
     """Means over square blocks, about `_BLOCKS` along the shorter side; a remainder at the far edges is left out."""
     side = max(1, min(plane.shape) // _BLOCKS)
     rows, columns = (n // side for n in plane.shape)
@@ -175,7 +190,9 @@ def _equalised(grey: Values, clip_limit: float) -> Values:
     return np.clip(equalised, 0.0, 1.0)
 
 
-def _checked(image: Image, quantity: Quantity, open_field: Image | None) -> tuple[Values, list[Values] | list[None]]:
+def checked_planes(
+    image: Image, quantity: Quantity, open_field: Image | None
+) -> tuple[Values, list[Values] | list[None]]:
     """The planes [N, H, W] of an image, and the open field [H, W] of each or None."""
     _check_choice(quantity, ("signal", "attenuation"), "quantity")
     values = _to_numpy(image)

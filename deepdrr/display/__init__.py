@@ -1,0 +1,31 @@
+"""From the raw signal to what is seen on a screen. The only room that takes a logarithm or sets a window."""
+
+from deepdrr.display._display import (
+    Depth,
+    Picture,
+    Polarity,
+    Quantity,
+    attenuation,
+    automatic_window,
+    display,
+    quantise,
+)
+from deepdrr.display._enhance import circular_field, compressed, edge_enhanced
+from deepdrr.display._processing import PRESETS, Processing, processed
+
+__all__ = [
+    "PRESETS",
+    "Depth",
+    "Picture",
+    "Polarity",
+    "Processing",
+    "Quantity",
+    "attenuation",
+    "automatic_window",
+    "circular_field",
+    "compressed",
+    "display",
+    "edge_enhanced",
+    "processed",
+    "quantise",
+]

@@ -1,0 +1,87 @@
+"""What a machine does to the logarithm before it is shown: dynamic-range compression, edges, the round field.
+
+Each takes and gives float64 planes [..., H, W]; the first two work on attenuation, the last on grey values.
+"""
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["circular_field", "compressed", "edge_enhanced", "round_field"]
+
+Values = npt.NDArray[np.float64]
+
+
+def compressed(dense: Values, strength: float, *, sigma_px: float, pivot: float = 0.0) -> Values:
+    """Dynamic-range compression: large structures lose contrast, small ones keep theirs.
+
+    The low-pass part L of the image becomes pivot + (1 − strength) (L − pivot); the rest is added unchanged.
+
+    Args:
+        dense: attenuation [..., H, W].
+        strength: 0 for none, to less than 1.
+        sigma_px: of the Gaussian low-pass, pixels: what is larger than some three of them is large.
+        pivot: attenuation that stays.
+
+    Returns:
+        [..., H, W].
+
+    Raises:
+        ValueError: if the strength or the width is out of range.
+    """
+    if not 0.0 <= strength < 1.0:
+        raise ValueError(f"strength must be in [0, 1), got {strength}")
+    return dense - strength * (_low_pass(dense, sigma_px) - pivot)
+
+
+def edge_enhanced(dense: Values, amount: float, *, sigma_px: float = 1.5) -> Values:
+    """Unsharp masking: the detail finer than the Gaussian, `amount` times more of it.
+
+    Args:
+        dense: attenuation [..., H, W].
+        amount: 0 for none; 0.5 to 2 are usual. Noise grows with the edges.
+        sigma_px: of the Gaussian, pixels.
+
+    Returns:
+        [..., H, W]; the mean stays.
+
+    Raises:
+        ValueError: if the amount is negative or the width not positive.
+    """
+    if not 0.0 <= amount < math.inf:
+        raise ValueError(f"amount must be finite and not negative, got {amount}")
+    return dense + amount * (dense - _low_pass(dense, sigma_px))
+
+
+def circular_field(grey: Values, *, outside: float = 0.0) -> Values:
+    """The round picture of a C-arm: what is beyond the inscribed circle is black.
+
+    Args:
+        grey: [..., H, W].
+        outside: grey value there.
+
+    Returns:
+        [..., H, W].
+    """
+    return np.where(round_field(*grey.shape[-2:]), grey, outside)
+
+
+def round_field(height: int, width: int) -> npt.NDArray[np.bool_]:
+    """Pixels [H, W] whose centre lies in the largest circle around the middle."""
+    rows, columns = (np.arange(n) - (n - 1) / 2 for n in (height, width))
+    inside: npt.NDArray[np.bool_] = np.hypot(rows[:, None], columns[None, :]) <= min(height, width) / 2
+    return inside
+
+
+def _low_pass(dense: Values, sigma_px: float) -> Values:
+    """A Gaussian; the image goes on beyond its border as at it."""
+    if not 0.0 < sigma_px < math.inf:
+        raise ValueError(f"sigma_px must be positive and finite, got {sigma_px}")
+    margin = math.ceil(4 * sigma_px)
+    padding = [(0, 0)] * (dense.ndim - 2) + [(margin, margin)] * 2
+    padded = np.pad(dense, padding, mode="edge")
+    rows, columns = (f(n) for f, n in zip((np.fft.fftfreq, np.fft.rfftfreq), padded.shape[-2:], strict=True))
+    gauss = np.exp(-2 * (np.pi * sigma_px) ** 2 * (rows[:, None] ** 2 + columns[None, :] ** 2))
+    smooth = np.fft.irfft2(np.fft.rfft2(padded) * gauss, s=padded.shape[-2:])
+    return np.asarray(smooth[..., margin : margin + dense.shape[-2], margin : margin + dense.shape[-1]])
