@@ -4,6 +4,7 @@ from deepdrr.raycast._backends import Backend, Selection, backends, select_backe
 from deepdrr.raycast._field import MAX_LABELS, Field, interleaved
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Step
 from deepdrr.raycast._memory import available_memory, check_fits
+from deepdrr.raycast._prefilter import prefilter, spline_coefficients
 from deepdrr.raycast._project import project
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
@@ -23,6 +24,8 @@ __all__ = [
     "backends",
     "check_fits",
     "interleaved",
+    "prefilter",
     "project",
     "select_backend",
+    "spline_coefficients",
 ]

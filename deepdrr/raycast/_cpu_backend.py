@@ -44,8 +44,8 @@ def _reason_against_gradient(request: Request) -> str | None:
         return None
     if request.field.labels is not None:
         return "it has no gradients of integrals routed by label"
-    if request.interpolation != "linear":
-        return f"it has gradients of linear interpolation only, not of {request.interpolation}"
+    if request.interpolation == "nearest":
+        return "it has no gradients of nearest interpolation"
     return None
 
 
@@ -54,6 +54,6 @@ def _reason_against_labels(request: Request) -> str | None:
         return None
     if not isinstance(request.integration, Exact):
         return "it integrates labels exactly only"
-    if request.field.values is not None and request.interpolation == "linear":
+    if request.field.values is not None and request.interpolation != "nearest":
         return "it routes values by label with nearest interpolation only"
     return None

@@ -21,7 +21,8 @@ class Field:
     The field's support is the box of all voxels, [−½, I−½) × [−½, J−½) × [−½, K−½) in ijk, and it is zero outside.
     Nearest interpolation is constant in each voxel. Linear interpolation is trilinear between centres; in the outer
     half voxel it keeps the value of the nearest face, so that N equal voxels integrate to N · spacing · value under
-    either interpolation.
+    either interpolation. A cubic B-spline has its first and last knots at the outer voxels' centres, where it is flat,
+    and keeps its value there in the outer half voxel too.
 
     With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label:
     channel l integrates where the nearest voxel's label is l.
@@ -31,6 +32,7 @@ class Field:
         ijk_from_world: affine transform [4, 4] from world mm to voxel indices.
         labels: integers [I, J, K] in 0 … label_count − 1, or None.
         label_count: number of labels, at most 128; given with `labels`, and only then.
+        prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
 
     Example:
         >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -42,6 +44,7 @@ class Field:
     ijk_from_world: Tensor
     labels: Tensor | None = None
     label_count: int | None = None
+    prefiltered: bool = False
 
     def __post_init__(self) -> None:
         check_affine(self.ijk_from_world.detach(), "ijk_from_world")

@@ -6,7 +6,7 @@ from typing import Literal
 
 __all__ = ["Exact", "Integration", "Interpolation", "Step"]
 
-Interpolation = Literal["nearest", "linear"]
+Interpolation = Literal["nearest", "linear", "cubic"]
 
 
 @dataclass(frozen=True)

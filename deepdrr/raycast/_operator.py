@@ -45,7 +45,7 @@ def line_integrals(request: Request) -> Tensor:
 
 def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
     source, target, start, stop, interpolation, step = how
-    field = Field(values.detach(), matrix.detach())
+    field = Field(values.detach(), matrix.detach(), prefiltered=interpolation == "cubic")
     return Request(field, Rays(source, target, start, stop), interpolation, Step(step) if step > 0 else Exact())
 
 

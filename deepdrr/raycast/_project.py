@@ -9,6 +9,7 @@ from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation
 from deepdrr.raycast._memory import check_fits
+from deepdrr.raycast._prefilter import spline_coefficients
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
@@ -33,14 +34,15 @@ def project(
     Args:
         field: values on a grid, a label map, or both; `interleaved(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
-        interpolation: ``"nearest"`` or ``"linear"``. Labels are always taken from the nearest voxel.
+        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, with `Step`
+            only; `spline_coefficients(field)` saves its making per call). Labels are always those of the nearest voxel.
         integration: `Exact()`, or `Step(mm=…)` for midpoint samples.
         backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
             ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
 
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
     and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
-    interpolation and no labels; the reference has derivatives of any order.
+    and cubic interpolation and no labels; the reference has derivatives of any order.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).
@@ -61,9 +63,11 @@ def project(
         tensor([[[40.]]])
     """
     if interpolation not in get_args(Interpolation):
-        raise ValueError(f"interpolation must be 'nearest' or 'linear', got {interpolation!r}")
+        raise ValueError(f"interpolation must be 'nearest', 'linear' or 'cubic', got {interpolation!r}")
     if not isinstance(integration, Integration):
         raise TypeError(f"integration must be Exact() or Step(mm=…), got {integration!r}")
+    if interpolation == "cubic" and field.values is not None:
+        field = spline_coefficients(field)
     request = Request(field, _rays(field, view), interpolation, integration)
     check_fits("the line integrals", request.output_shape, dtype=field.dtype, device=field.device)
     return select_backend(request, backend).backend.project(request)

@@ -99,7 +99,8 @@ class _Rule:
         if isinstance(self.integration, Exact):
             nodes = 2 if self.interpolation == "linear" else 1
             return nodes * (sum(len(p) for p in self.planes) + 1)
-        return math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
+        samples = math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
+        return 8 * samples if self.interpolation == "cubic" else samples  # 64 coefficients in the place of 8
 
     def integrate(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
         """Integrals [C, N] along N rays."""
@@ -168,6 +169,8 @@ def _accumulate(field: Field, points: Tensor, weight: Tensor, interpolation: Int
         terms = weight[None]
     elif interpolation == "nearest":
         terms = weight * _at(field.values, _voxel(points, field.shape))
+    elif interpolation == "cubic":
+        terms = weight * _bspline(field.values, points)
     else:
         terms = weight * _trilinear(field.values, points)
     if field.labels is None:
@@ -203,3 +206,24 @@ def _trilinear(values: Tensor, points: Tensor) -> Tensor:
         weight = torch.where(corner == 1, fraction, 1 - fraction).prod(dim=-1)
         result = result + weight * _at(values, index)
     return result
+
+
+def _bspline(coefficients: Tensor, points: Tensor) -> Tensor:
+    """Cubic B-spline [C, N, S] at points [N, S, 3]; coefficients mirrored, the outer half voxel clamped to the face."""
+    last = torch.tensor(coefficients.shape[1:], dtype=torch.float64, device=points.device) - 1
+    inner = points.clamp(torch.zeros_like(last), last)
+    low = torch.minimum(inner.detach().floor(), (last - 1).clamp(min=0))
+    weights = _bspline_weights(inner - low)
+    result = torch.zeros((), dtype=torch.float64, device=points.device)
+    for tap in torch.cartesian_prod(*3 * [torch.arange(4, device=points.device)]):
+        index = (low - 1 + tap).abs()
+        index = torch.minimum((last - (last - index).abs()).abs(), last).long()
+        weight = torch.stack([weights[a][..., axis] for axis, a in enumerate(tap.tolist())]).prod(dim=0)
+        result = result + weight * _at(coefficients, index)
+    return result
+
+
+def _bspline_weights(t: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights of the coefficients at −1, 0, 1 and 2 for a position t in [0, 1]."""
+    s = 1 - t
+    return s**3 / 6, 2 / 3 - t**2 * (2 - t) / 2, 2 / 3 - s**2 * (2 - s) / 2, t**3 / 6

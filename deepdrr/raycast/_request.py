@@ -26,6 +26,13 @@ class Request:
     def __post_init__(self) -> None:
         if self.field.device != self.rays.device:
             raise ValueError(f"field and rays must be on one device, got {self.field.device} and {self.rays.device}")
+        if self.interpolation == "cubic" and not isinstance(self.integration, Step):
+            raise ValueError(f"integration must be Step(mm=…) for interpolation 'cubic', got {self.integration}")
+        if self.field.values is not None and self.field.prefiltered != (self.interpolation == "cubic"):
+            raise ValueError(
+                f"interpolation must be 'cubic' for a field of spline coefficients, and for no other, "
+                f"got {self.interpolation!r} and prefiltered={self.field.prefiltered}"
+            )
         finest = self.field.longest_chord_mm / _MOST_SAMPLES
         if isinstance(self.integration, Step) and self.integration.mm < finest:
             raise ValueError(

@@ -7,6 +7,7 @@
 
 #include <stdexcept>
 
+#include "cubic_integrals.h"
 #include "label_lengths.h"
 #include "line_integrals.h"
 #include "ray_adjoint.h"
@@ -72,10 +73,10 @@ struct Call {
     }
 };
 
-template <class Stencil, template <class> class March>
-void line_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
-                    const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
-                    int threads) {
+template <class Project>
+void run_projection(const Project& run, const Floats& values, const Packed<double>& ijk_from_world,
+                    const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                    double step, Packed<float>& out, int threads) {
     require(values.ndim() == 4, "values must be [I, J, K, pitch]");
     const Call call(source, target, start, stop, out);
     const int pitch = (int)values.shape(3), channels = (int)call.image.channels;
@@ -84,7 +85,20 @@ void line_integrals(const Floats& values, const Packed<double>& ijk_from_world, 
     const Values field{values.data(), grid(values), pitch, channels};
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
-    project<Stencil, March>(field, matrix, call.rays, step, call.image, threads);
+    run(field, matrix, call.rays, step, call.image, threads);
+}
+
+template <class Stencil, template <class> class March>
+void line_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
+                    const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
+                    int threads) {
+    run_projection(project<Stencil, March>, values, ijk_from_world, source, target, start, stop, step, out, threads);
+}
+
+void cubic_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
+                     const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
+                     int threads) {
+    run_projection(project_cubic, values, ijk_from_world, source, target, start, stop, step, out, threads);
 }
 
 void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk_from_world, const Doubles& source,
@@ -115,7 +129,7 @@ double* per_ray(Packed<double>& array, const Rays& rays, int components) {
     return array.mutable_data();
 }
 
-template <class Marching>
+template <class Marching, class Basis>
 void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
              const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
              Packed<double> by_source, Packed<double> by_target, Packed<double> by_start, Packed<double> by_stop,
@@ -133,11 +147,11 @@ void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const D
     const RayJob job{field, affine(ijk_from_world), call.rays, step, call.image, out};
     double* placement = by_placement.mutable_data();
     const py::gil_scoped_release unlocked;
-    const Placement total = adjoint_by_rays<Marching>(job, threads);
+    const Placement total = adjoint_by_rays<Marching, Basis>(job, threads);
     std::memcpy(placement, total.m, sizeof total.m);
 }
 
-template <class Marching>
+template <class Marching, class Basis>
 void by_values(Packed<float> gradient, const Packed<double>& ijk_from_world, const Doubles& source,
                const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
                int threads) {
@@ -149,7 +163,7 @@ void by_values(Packed<float> gradient, const Packed<double>& ijk_from_world, con
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, grid(gradient), pitch,
                       gradient.mutable_data()};
     const py::gil_scoped_release unlocked;
-    adjoint_by_values<Marching>(job, threads);
+    adjoint_by_values<Marching, Basis>(job, threads);
 }
 
 template <class Function>
@@ -176,9 +190,12 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define(module, "exact_linear", &line_integrals<Stencil8, CellWalk>, "values", "step");
     define(module, "step_nearest", &line_integrals<Stencil1, StepMarch>, "values", "step");
     define(module, "step_linear", &line_integrals<Stencil8, StepMarch>, "values", "step");
-    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes>);
-    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes>);
-    define(module, "exact_linear_by_values", &by_values<PieceNodes>, "gradient", "step");
-    define(module, "step_linear_by_values", &by_values<StepNodes>, "gradient", "step");
+    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear>);
+    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear>);
+    define(module, "exact_linear_by_values", &by_values<PieceNodes, Linear>, "gradient", "step");
+    define(module, "step_linear_by_values", &by_values<StepNodes, Linear>, "gradient", "step");
+    define(module, "step_cubic", &cubic_integrals, "values", "step");
+    define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic>);
+    define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
     define(module, "exact_labels", &label_lengths, "labels", "values");
 }

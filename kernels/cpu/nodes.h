@@ -15,6 +15,8 @@
 
 namespace deepdrr {
 
+constexpr int SEGMENT = 32;  // nodes whose terms are summed in float before they go into a total
+
 // Lowest corners of cells, both ends included, along each axis.
 struct CellRange {
     int low[3], high[3];
@@ -27,8 +29,9 @@ struct CellRange {
 template <int COUNT>
 struct Nodes {
     static constexpr int count = COUNT;
-    alignas(64) int voxel[LANES];          // of the cell's lowest corner
-    alignas(64) float moves[3][LANES];     // 0 where the position is clamped to a face, and its derivative 0
+    alignas(64) int low[3][LANES];          // the cell's lowest corner
+    alignas(64) int voxel[LANES];           // the same, as an index
+    alignas(64) float moves[3][LANES];      // 0 where the position is clamped to a face, and its derivative 0
     alignas(64) float at[COUNT][3][LANES];  // position in the cell, 0..1
     alignas(64) float weight[COUNT][LANES];  // mm
     alignas(64) float along[COUNT][LANES];   // fraction of the chord, 0..1
@@ -90,6 +93,7 @@ class StepNodes {
         const double inner = clamp(p, 0.0, last);
         const int low = lowest_corner((int)inner, grid_.n[a]);
         nodes.at[0][a][l] = (float)(inner - (double)low);
+        nodes.low[a][l] = low;
         nodes.moves[a][l] = (p >= 0.0) & (p <= last) ? 1.0f : 0.0f;
         return low;
     }
@@ -156,6 +160,7 @@ class PieceNodes {
         const float enter = entry_[a][l] + (float)(first_[a][l] - low), slope = slope_[a][l];
         nodes.at[0][a][l] = clamp(enter + (middle - GAUSS * half) * slope, 0.0f, 1.0f);
         nodes.at[1][a][l] = clamp(enter + (middle + GAUSS * half) * slope, 0.0f, 1.0f);
+        nodes.low[a][l] = low;
         nodes.moves[a][l] = (cell >= 0) & (cell <= grid_.n[a] - 2) ? 1.0f : 0.0f;
         return low;
     }

@@ -2,17 +2,12 @@
 // and limits move. One march per packet; every ray is written by one lane, so any number of threads gives the same bits.
 #pragma once
 
-#include <cstring>
 #include <vector>
 
+#include "bases.h"
 #include "deepdrr/chord_adjoint.h"
-#include "deepdrr/trilinear_adjoint.h"
-#include "line_integrals.h"
-#include "nodes.h"
 
 namespace deepdrr {
-
-constexpr int SEGMENT = 32;  // nodes summed in float before they go into a total
 
 // Where the gradients go; start, stop may be null.
 struct RayGradients {
@@ -54,39 +49,21 @@ inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_fro
     }
 }
 
-// The field of a lane: all channels, weighted by its upstream gradient, at the corners of a cell.
-template <int WIDTH>
-DEEPDRR_FN void weighted_corners(const Values& values, const float* weights, int voxel, const std::int64_t* offset,
-                                 float* corners, int stride) {
-    const float* cell = values.data + (std::int64_t)voxel * values.pitch;
-    for (int corner = 0; corner < 8; ++corner) {
-        float sum = 0.0f;
-        for (int first = 0; first < values.pitch; first += WIDTH) {
-            float channel[WIDTH];
-            std::memcpy(channel, cell + offset[corner] + first, sizeof channel);
-            for (int c = 0; c < WIDTH; ++c) sum += weights[first + c] * channel[c];
-        }
-        corners[corner * stride] = sum;
-    }
-}
-
 struct TileSums {
     alignas(64) float slope[3][LANES], lever[3][LANES], integral[LANES];
 };
 
 template <class Packet>
-DEEPDRR_FN void collect(const Packet& nodes, const float (*corners)[LANES], TileSums& sums) {
+DEEPDRR_FN void collect(const Packet& nodes, const Slopes* slopes, TileSums& sums) {
     for (int n = 0; n < Packet::count; ++n) {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            float v[8];
-            for (int corner = 0; corner < 8; ++corner) v[corner] = corners[corner][l];
-            const Slope f = trilinear_slope(v, nodes.at[n][0][l], nodes.at[n][1][l], nodes.at[n][2][l]);
             const float w = nodes.weight[n][l], wu = w * nodes.along[n][l];
-            const float x = f.x * nodes.moves[0][l], y = f.y * nodes.moves[1][l], z = f.z * nodes.moves[2][l];
+            const float x = slopes[n].x[l] * nodes.moves[0][l], y = slopes[n].y[l] * nodes.moves[1][l];
+            const float z = slopes[n].z[l] * nodes.moves[2][l];
             sums.slope[0][l] += w * x, sums.slope[1][l] += w * y, sums.slope[2][l] += w * z;
             sums.lever[0][l] += wu * x, sums.lever[1][l] += wu * y, sums.lever[2][l] += wu * z;
-            sums.integral[l] += w * f.value;
+            sums.integral[l] += w * slopes[n].value[l];
         }
     }
 }
@@ -98,26 +75,22 @@ inline void add_segment(const TileSums& segment, RaySums* total) {
     }
 }
 
-template <int WIDTH, class Marching>
+template <int WIDTH, class Marching, class Basis>
 void march_adjoint(const Chord* chords, const Values& values, const float* weights, double step, RaySums* total) {
-    std::int64_t offset[8];
-    corner_offsets(values.grid, values.pitch, offset);
     Marching march(chords, values.grid, CellRange::whole(values.grid), step);
     typename Marching::Packet nodes;
-    alignas(64) float corners[8][LANES];
+    Slopes slopes[Marching::Packet::count];
     for (bool more = true; more;) {
         TileSums segment = {};
         for (int n = 0; n < SEGMENT && (more = march.next(nodes)); ++n) {
-            for (int l = 0; l < LANES; ++l)
-                weighted_corners<WIDTH>(values, weights + l * values.pitch, nodes.voxel[l], offset, &corners[0][l],
-                                        LANES);
-            collect(nodes, corners, segment);
+            Basis::template slopes<WIDTH>(values, weights, nodes, slopes);
+            collect(nodes, slopes, segment);
         }
         add_segment(segment, total);
     }
 }
 
-// The weighted field at one point, given in voxel coordinates.
+// The weighted field at one point, given in voxel coordinates; linear.
 template <int WIDTH>
 double field_at(const Values& values, const float* weights, const double* point) {
     std::int64_t offset[8];
@@ -135,7 +108,8 @@ double field_at(const Values& values, const float* weights, const double* point)
 }
 
 template <int WIDTH>
-RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values& values, const float* weights, PieceNodes*) {
+RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values& values, const float* weights,
+                   PieceNodes*) {
     double last[3];
     for (int a = 0; a < 3; ++a) last[a] = ray.chord.entry[a] + ray.chord.length * ray.chord.slope[a];
     return exact_gradient(ray, sums, field_at<WIDTH>(values, weights, ray.chord.entry),
@@ -157,7 +131,7 @@ struct RayJob {
 };
 
 // One tile; adds to `placement` [3, 4] the derivative by ijk_from_world. `weights` is room for [LANES, pitch].
-template <int WIDTH, class Marching>
+template <int WIDTH, class Marching, class Basis>
 void adjoint_tile(const RayJob& job, const Tile& tile, float* weights, double (*placement)[4]) {
     TracedChord traced[LANES];
     Chord chords[LANES];
@@ -165,7 +139,7 @@ void adjoint_tile(const RayJob& job, const Tile& tile, float* weights, double (*
     trace_tile(job.rays, tile, job.ijk_from_world, job.values.grid, traced);
     read_tile(job.upstream, tile, job.values.pitch, weights);
     for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
-    march_adjoint<WIDTH, Marching>(chords, job.values, weights, job.step, sums);
+    march_adjoint<WIDTH, Marching, Basis>(chords, job.values, weights, job.step, sums);
     for (int l = 0; l < LANES; ++l) {
         const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
         if (row >= job.rays.height || column >= job.rays.width) continue;
@@ -186,7 +160,7 @@ struct Placement {
 };
 
 // Returns the derivative by ijk_from_world: sums per task, added in the order of the tasks.
-template <int WIDTH, class Marching>
+template <int WIDTH, class Marching, class Basis>
 Placement adjoint_by_rays_width(const RayJob& job, int threads) {
     const Tiling tiling(job.rays);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
@@ -195,7 +169,7 @@ Placement adjoint_by_rays_width(const RayJob& job, int threads) {
         std::vector<float> weights((std::size_t)LANES * job.values.pitch);
         const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
         for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index)
-            adjoint_tile<WIDTH, Marching>(job, tiling.tile(index), weights.data(), partial[(std::size_t)task].m);
+            adjoint_tile<WIDTH, Marching, Basis>(job, tiling.tile(index), weights.data(), partial[(std::size_t)task].m);
     });
     Placement total{};
     for (const Placement& part : partial)
@@ -204,11 +178,11 @@ Placement adjoint_by_rays_width(const RayJob& job, int threads) {
     return total;
 }
 
-template <class Marching>
+template <class Marching, class Basis>
 Placement adjoint_by_rays(const RayJob& job, int threads) {
-    if (job.values.pitch == 1) return adjoint_by_rays_width<1, Marching>(job, threads);
-    if (job.values.pitch == 2) return adjoint_by_rays_width<2, Marching>(job, threads);
-    return adjoint_by_rays_width<4, Marching>(job, threads);
+    if (job.values.pitch == 1) return adjoint_by_rays_width<1, Marching, Basis>(job, threads);
+    if (job.values.pitch == 2) return adjoint_by_rays_width<2, Marching, Basis>(job, threads);
+    return adjoint_by_rays_width<4, Marching, Basis>(job, threads);
 }
 
 }  // namespace deepdrr

@@ -2,15 +2,14 @@
 //
 // No two threads may write one voxel, and the order of the sums must not depend on their number. So the grid is cut into
 // slabs of cells across its longest axis, the same ones however many threads there are; one thread adds to a slab what
-// all rays, in order, have in it. A cell touches the first plane of voxels of the next slab: the even slabs are done first,
-// the odd ones after. No memory is needed beside the gradient and two numbers per tile and view.
+// all rays, in order, have in it. A cell touches voxels of the next slab (a cubic one of both neighbours), but never of the
+// one after: the even slabs are done first, the odd ones after. No memory is needed beside the gradient and two numbers
+// per tile and view.
 #pragma once
 
-#include <cstring>
 #include <vector>
 
-#include "line_integrals.h"
-#include "nodes.h"
+#include "bases.h"
 #include "ray_adjoint.h"
 
 namespace deepdrr {
@@ -70,41 +69,6 @@ inline PieceNodes march_in(Chord* chords, const Slabs& slabs, int slab, double s
     return PieceNodes(chords, slabs.grid, slabs.range(slab), step);
 }
 
-template <class Packet>
-DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
-    DEEPDRR_LANES
-    for (int l = 0; l < LANES; ++l) {
-        Weights sum = corner_weights(nodes.at[0][0][l], nodes.at[0][1][l], nodes.at[0][2][l], nodes.weight[0][l]);
-        for (int n = 1; n < Packet::count; ++n) {
-            const Weights w =
-                corner_weights(nodes.at[n][0][l], nodes.at[n][1][l], nodes.at[n][2][l], nodes.weight[n][l]);
-            for (int c = 0; c < 8; ++c) sum.at[c] += w.at[c];
-        }
-        for (int c = 0; c < 8; ++c) weight[c][l] = sum.at[c];
-    }
-}
-
-// gradient [I, J, K, pitch]; weights [LANES, pitch] the upstream gradient. A lane without weight may name a voxel of
-// another slab: it is passed over.
-template <int WIDTH, class Packet>
-DEEPDRR_FN void spread(const Packet& nodes, const float* weights, int pitch, const std::int64_t* offset,
-                       float* gradient) {
-    alignas(64) float weight[8][LANES];
-    total_weights(nodes, weight);
-    for (int l = 0; l < LANES; ++l) {
-        if (nodes.weight[0][l] == 0.0f) continue;
-        for (int first = 0; first < pitch; first += WIDTH) {
-            float* cell = gradient + (std::int64_t)nodes.voxel[l] * pitch + first;
-            for (int corner = 0; corner < 8; ++corner) {
-                float voxel[WIDTH];
-                std::memcpy(voxel, cell + offset[corner], sizeof voxel);
-                for (int c = 0; c < WIDTH; ++c) voxel[c] += weight[corner][l] * weights[l * pitch + first + c];
-                std::memcpy(cell + offset[corner], voxel, sizeof voxel);
-            }
-        }
-    }
-}
-
 struct Extent {
     float low, high;
 };
@@ -145,12 +109,10 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
     return extents;
 }
 
-template <int WIDTH, class Marching>
+template <int WIDTH, class Marching, class Basis>
 void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
     const Tiling tiling(job.rays);
     std::vector<float> weights((std::size_t)LANES * job.pitch);
-    std::int64_t offset[8];
-    corner_offsets(job.grid, job.pitch, offset);
     const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
@@ -161,28 +123,29 @@ void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::ve
         read_tile(job.upstream, tile, job.pitch, weights.data());
         Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
         typename Marching::Packet nodes;
-        while (march.next(nodes)) spread<WIDTH>(nodes, weights.data(), job.pitch, offset, job.gradient);
+        while (march.next(nodes))
+            Basis::template spread<WIDTH>(nodes, weights.data(), job.pitch, job.grid, job.gradient);
     }
 }
 
-template <int WIDTH, class Marching>
+template <int WIDTH, class Marching, class Basis>
 void adjoint_by_values_width(const Adjoint& job, int threads) {
     const Slabs slabs(job.grid);
     const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
     for (int parity = 0; parity < 2; ++parity)
         parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
-            spread_slab<WIDTH, Marching>(job, slabs, 2 * (int)task + parity, extents);
+            spread_slab<WIDTH, Marching, Basis>(job, slabs, 2 * (int)task + parity, extents);
         });
 }
 
-template <class Marching>
+template <class Marching, class Basis>
 void adjoint_by_values(const Adjoint& job, int threads) {
     if (job.pitch == 1)
-        adjoint_by_values_width<1, Marching>(job, threads);
+        adjoint_by_values_width<1, Marching, Basis>(job, threads);
     else if (job.pitch == 2)
-        adjoint_by_values_width<2, Marching>(job, threads);
+        adjoint_by_values_width<2, Marching, Basis>(job, threads);
     else
-        adjoint_by_values_width<4, Marching>(job, threads);
+        adjoint_by_values_width<4, Marching, Basis>(job, threads);
 }
 
 }  // namespace deepdrr

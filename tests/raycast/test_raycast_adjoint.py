@@ -12,30 +12,35 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _adjoint, project
+from deepdrr.raycast import Exact, Field, Rays, Step, _adjoint, project
 from deepdrr.raycast._kernels import usable_builds
 
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
-INTEGRATIONS = pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7)], ids=["exact", "step"])
+RULES = [
+    {"interpolation": "linear", "integration": Exact()},
+    {"interpolation": "linear", "integration": Step(mm=0.7)},
+    {"interpolation": "cubic", "integration": Step(mm=0.7)},
+]
+EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["exact-linear", "step-linear", "step-cubic"])
 # Float32 sums of a few hundred terms; the product promises 1e-4 of the largest derivative.
 TOLERANCE = 1e-4
 
 
-def gradients(field: Field, bundle: Rays, integration: Integration, backend: str) -> dict[str, Tensor]:
+def gradients(field: Field, bundle: Rays, backend: str, **how: object) -> dict[str, Tensor]:
     """Derivatives of Σ w I, with w that differs from ray to ray and channel to channel, by every input there is."""
     inputs = {name: getattr(field if name in ("values", "ijk_from_world") else bundle, name) for name in INPUTS}
     leaves = {name: t.detach().clone().requires_grad_() for name, t in inputs.items() if t is not None}
     given = Field(leaves["values"], leaves["ijk_from_world"])
     ends = Rays(leaves["source"], leaves["target"], leaves.get("start"), leaves.get("stop"))
-    integrals = project(given, ends, integration=integration, backend=backend)
+    integrals = project(given, ends, backend=backend, **how)
     weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1))
     return dict(zip(leaves, torch.autograd.grad((weights * integrals).sum(), list(leaves.values())), strict=True))
 
 
-def assert_same_gradients(field: Field, bundle: Rays, integration: Integration) -> dict[str, Tensor]:
-    expected = gradients(field, bundle, integration, "reference")
-    result = gradients(field, bundle, integration, "cpu")
-    floor = rounding(field, bundle, integration)
+def assert_same_gradients(field: Field, bundle: Rays, **how: object) -> dict[str, Tensor]:
+    expected = gradients(field, bundle, "reference", **how)
+    result = gradients(field, bundle, "cpu", **how)
+    floor = rounding(field, bundle, **how)
     for name, reference in expected.items():
         atol = TOLERANCE * float(reference.abs().max()) + floor * LEVER_MM.get(name, 1.0)
         assert_close(result[name], reference, rtol=0, atol=atol, msg=lambda m, n=name: f"by {n}: {m}")
@@ -46,10 +51,10 @@ def assert_same_gradients(field: Field, bundle: Rays, integration: Integration) 
 LEVER_MM = {"ijk_from_world": 1000.0, "start": 1000.0, "stop": 1000.0}
 
 
-def rounding(field: Field, bundle: Rays, integration: Integration) -> float:
+def rounding(field: Field, bundle: Rays, **how: object) -> float:
     """Where large terms cancel, their float32 rounding is left: 1e-6 of the integrals, per voxel moved."""
     voxels_per_mm = float(field.ijk_from_world[:3, :3].norm(dim=1).max())
-    return 1e-6 * voxels_per_mm * float(project(field, bundle, integration=integration).max())
+    return 1e-6 * voxels_per_mm * float(project(field, bundle, **how).max())
 
 
 OBLIQUE, SIDE, SPACING = st.floats(3, 87), st.one_of(st.just(1), st.integers(2, 30)), st.floats(0.2, 5.0)
@@ -62,13 +67,13 @@ OBLIQUE, SIDE, SPACING = st.floats(3, 87), st.one_of(st.just(1), st.integers(2, 
     turn=OBLIQUE,
     angles=st.tuples(OBLIQUE, OBLIQUE, st.floats(-180, 180)),
     channels=st.sampled_from([1, 2, 3, 5]),
-    integration=st.sampled_from([Exact(), Step(mm=0.9)]),
+    how=st.sampled_from(RULES),
     orthographic=st.booleans(),
     limited=st.booleans(),
     seed=st.integers(0, 2**31),
 )
 def test_every_gradient_agrees_with_the_reference(
-    shape, spacing, turn, angles, channels, integration, orthographic, limited, seed
+    shape, spacing, turn, angles, channels, how, orthographic, limited, seed
 ):
     generator = torch.Generator().manual_seed(seed)
     field = Field(noise((channels, *shape), generator), grid(shape, spacing, turn))
@@ -78,11 +83,11 @@ def test_every_gradient_agrees_with_the_reference(
     if limited:  # the isocenter is at 0.52 of the way
         start, stop = 0.5 + 0.1 * torch.rand(2, 7, 9, generator=generator, dtype=torch.float64) - 0.05
         bundle = Rays(bundle.source, bundle.target, start, stop + 0.02)
-    assert_same_gradients(field, bundle, integration)
+    assert_same_gradients(field, bundle, **how)
 
 
-@INTEGRATIONS
-def test_rays_along_axes_missing_and_inside(integration, generator):
+@EVERY_RULE
+def test_rays_along_axes_missing_and_inside(how, generator):
     """Off the planes of voxel centres, where the derivative of a trilinear field jumps and two answers are right."""
     field = Field(noise((2, 9, 7, 5), generator), grid((9, 7, 5), (1.0, 1.0, 1.0)))
     bundle = rays(
@@ -98,26 +103,26 @@ def test_rays_along_axes_missing_and_inside(integration, generator):
         ((1, 1, 1), (1, 1, 1)),  # has no length
         ((-2.2, -2.1, -1.3), (2.3, 2.2, 1.4)),  # through the middle, from voxel to voxel
     )
-    result = assert_same_gradients(field, bundle, integration)
+    result = assert_same_gradients(field, bundle, **how)
     nothing = result["target"][0, [4, 5, 9]]
     assert torch.equal(nothing, torch.zeros_like(nothing))
 
 
-@INTEGRATIONS
-def test_values_and_integrals_are_each_others_adjoint(integration, generator):
+@EVERY_RULE
+def test_values_and_integrals_are_each_others_adjoint(how, generator):
     """⟨A v, w⟩ = ⟨v, Aᵀ w⟩, on a grid long enough for many slabs, seen along and across them."""
     field = Field(noise((3, 70, 12, 9), generator), grid((70, 12, 9), (1.1, 1.5, 2.0), 20))
     for angles in ((0, 0, 0), (90, 5, 0), (40, 50, 60)):
         values = field.values.clone().requires_grad_()
-        integrals = project(Field(values, field.ijk_from_world), carm(17, 21, 90, angles), integration=integration)
+        integrals = project(Field(values, field.ijk_from_world), carm(17, 21, 90, angles), **how)
         weights = torch.rand(integrals.shape, generator=generator)
         (by_values,) = torch.autograd.grad(integrals, values, weights)
         left, right = (integrals * weights).double().sum(), (by_values * values).double().sum()
         assert_close(left, right, rtol=1e-6, atol=0)  # float32 integrals of positive values
 
 
-@INTEGRATIONS
-def test_any_number_of_threads_gives_the_same_bits(integration, generator):
+@EVERY_RULE
+def test_any_number_of_threads_gives_the_same_bits(how, generator):
     field = Field(noise((3, 60, 16, 12), generator), grid((60, 16, 12), (0.5, 0.8, 2.5), 40))
     bundle = Rays.from_camera(Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))]))
     before = torch.get_num_threads()
@@ -125,7 +130,7 @@ def test_any_number_of_threads_gives_the_same_bits(integration, generator):
     try:
         for threads in (1, 2, 7):
             torch.set_num_threads(threads)
-            results.append(gradients(field, bundle, integration, "cpu"))
+            results.append(gradients(field, bundle, "cpu", **how))
     finally:
         torch.set_num_threads(before)
     # All but the end points' sum over views that share them, which is torch's.
@@ -135,12 +140,12 @@ def test_any_number_of_threads_gives_the_same_bits(integration, generator):
 
 
 @pytest.mark.parametrize("build", usable_builds())
-@INTEGRATIONS
-def test_every_build_agrees(build, integration, generator, monkeypatch):
+@EVERY_RULE
+def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_adjoint, "load_kernels", lambda: module)
     field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
-    assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), integration)
+    assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), **how)
 
 
 def test_half_precision_values_and_single_precision_rays_get_gradients_of_their_own_kind(generator):

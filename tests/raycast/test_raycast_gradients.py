@@ -18,7 +18,8 @@ def values(generator: torch.Generator) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("interpolation", "integration"), [("linear", Exact()), ("linear", Step(mm=0.6)), ("nearest", Exact())]
+    ("interpolation", "integration"),
+    [("linear", Exact()), ("linear", Step(mm=0.6)), ("nearest", Exact()), ("cubic", Step(mm=0.6))],
 )
 def test_gradient_by_values_ray_ends_and_limits(interpolation, integration, generator):
     affine, bundle = grid(SHAPE, (1.5, 0.8, 1.2), 40), Rays.from_camera(VIEW)

@@ -76,7 +76,12 @@ def test_step_refuses(mm):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"interpolation": "cubic"}, ValueError, "'nearest' or 'linear', got 'cubic'"),
+        ({"interpolation": "quintic"}, ValueError, "'nearest', 'linear' or 'cubic', got 'quintic'"),
+        (
+            {"interpolation": "cubic"},
+            ValueError,
+            r"integration must be Step\(mm=…\) for interpolation 'cubic', got Exact",
+        ),
         ({"integration": "exact"}, TypeError, r"Exact\(\) or Step"),
         ({"integration": Step(mm=1e-9)}, ValueError, r"Step\.mm must be at least"),
         ({"backend": "cuda"}, ValueError, "'auto' or one of cpu, reference, got 'cuda'"),
@@ -133,7 +138,7 @@ def test_auto_turns_to_the_reference_and_says_why(field, message):
 def test_gradients_of_nearest_interpolation_are_the_references():
     choice = select_backend(request(unit_field(ONES.clone().requires_grad_()), "nearest"))
     assert choice.backend.name == "reference"
-    assert "gradients of linear interpolation only, not of nearest" in choice.reason
+    assert "no gradients of nearest interpolation" in choice.reason
 
 
 def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():

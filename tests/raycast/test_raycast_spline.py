@@ -1,0 +1,131 @@
+"""Cubic B-splines: the coefficients, what the spline reproduces, its border, and the compiled kernel."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raycast_scenes import box_chord, carm, grid, noise, rays, turned_grid_pose, unit_field
+from torch import Tensor
+from torch.autograd import gradcheck, gradgradcheck
+from torch.testing import assert_close
+
+from deepdrr.raycast import Exact, Field, Rays, Step, _prefilter, interleaved, prefilter, project, spline_coefficients
+
+BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
+CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.5)}
+
+
+def spline_matrix(n: int) -> Tensor:
+    """B of f = B c: a row (1, 4, 1) / 6 per value, its neighbour outside mirrored about the outer centre."""
+    matrix = torch.zeros(n, n, dtype=torch.float64)
+    for i in range(n):
+        for j, weight in ((i - 1, 1 / 6), (i, 4 / 6), (i + 1, 1 / 6)):
+            mirrored = 0 if n == 1 else abs(j) if j < n else 2 * n - 2 - j
+            matrix[i, mirrored] += weight
+    return matrix
+
+
+@pytest.mark.parametrize("shape", [(30, 7, 2), (1, 5, 3), (1, 1, 1), (2, 1, 40)])
+def test_the_spline_passes_through_the_values(shape, generator, monkeypatch):
+    monkeypatch.setattr(_prefilter, "_CHUNK", 50)  # several chunks
+    values = torch.randn(2, *shape, generator=generator, dtype=torch.float64)
+    b, c, d = (spline_matrix(n) for n in shape)
+    again = torch.einsum("ia,jb,kc,nabc->nijk", b, c, d, prefilter(values))
+    assert_close(again, values, rtol=0, atol=1e-13)  # float64 roundings
+
+
+def test_single_precision_and_integers_become_single_precision(generator):
+    values = 1000 * noise((1, 30, 20, 10), generator)
+    expected = prefilter(values.double())
+    # Rounded to float32 after each of three axes.
+    assert_close(prefilter(values).double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+    assert prefilter(values.to(torch.int16)).dtype == torch.float32
+
+
+def test_derivatives_of_the_coefficients(generator):
+    values = torch.rand(1, 4, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(prefilter, values)
+    assert gradgradcheck(prefilter, values)
+
+
+@BACKENDS
+def test_reproduces_cubics_in_the_interior(backend):
+    """The border's mirroring dies away by √3 − 2 per voxel: thirty voxels inside nothing is left of it in float64."""
+    axis = (torch.arange(72, dtype=torch.float64) - 36) / 15
+
+    def polynomial(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        return (1 + x - 0.5 * x**2 + 0.3 * x**3) * (2 - y + 0.2 * y**3) * (1 + 0.5 * z + 0.4 * z**2 - 0.1 * z**3)
+
+    values = polynomial(axis[:, None, None], axis[:, None], axis)[None]
+    start, end = torch.tensor([32.3, 38.9, 33.2]).double(), torch.tensor([39.8, 32.1, 38.6]).double()
+    field = unit_field(values if backend == "reference" else values.float())
+    result = project(field, Rays(start.expand(1, 1, 3), end.expand(1, 1, 3)), backend=backend, **CUBIC).item()
+    length = float((end - start).norm())
+    count = int(-(-length // 0.5))
+    points = start + (torch.arange(count, dtype=torch.float64)[:, None] + 0.5) / count * (end - start)
+    expected = polynomial(*((points.T - 36) / 15)).mean() * length
+    # Float32 values reach 40 at the corners and lend their rounding to the coefficients.
+    assert_close(result, expected.item(), rtol=1e-11 if backend == "reference" else 2e-6, atol=0)
+
+
+@BACKENDS
+@pytest.mark.parametrize("shape", [(20, 16, 12), (1, 16, 12), (1, 1, 2)])
+def test_homogeneous_box_is_its_chord(backend, shape):
+    spacing, turn = (1.5, 0.8, 2.5), 40.0
+    values = torch.ones(1, *shape, dtype=torch.float64 if backend == "reference" else torch.float32)
+    bundle = Rays.from_camera(carm(24, 20, 45))
+    half = torch.tensor([n * s / 2 for n, s in zip(shape, spacing, strict=True)], dtype=torch.float64)
+    expected = box_chord(bundle, turned_grid_pose(turn), half)
+    result = project(Field(values, grid(shape, spacing, turn)), bundle, backend=backend, **CUBIC)[0].double()
+    # Weights that add up to 1: a few float64 roundings; float32 in the compiled kernel.
+    assert_close(result, expected, rtol=0, atol=float(expected.max()) * (1e-10 if backend == "reference" else 2e-6))
+
+
+@BACKENDS
+def test_keeps_the_face_value_in_the_outer_half_voxel_and_is_zero_beyond(backend, generator):
+    values = noise((1, 6, 5, 6), generator)
+    bundle = rays(*(((-9, j, 2.3), (9, j, 2.3)) for j in [-0.5 + 1e-6, -0.3, 0.0, -0.5001, 4.5001]))
+    result = project(unit_field(values), bundle, backend=backend, **CUBIC)[0, 0]
+    assert_close(result[:2], result[2].expand(2), rtol=1e-6, atol=0)  # float32
+    assert result[2] > 1
+    assert result[3:].tolist() == [0.0, 0.0]
+
+
+SIDE, SPACING, ANGLE = st.one_of(st.just(1), st.integers(2, 25)), st.floats(0.2, 5.0), st.floats(-180, 180)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(SIDE, SIDE, SIDE),
+    spacing=st.tuples(SPACING, SPACING, SPACING),
+    turn=ANGLE,
+    angles=st.tuples(ANGLE, ANGLE, ANGLE),
+    channels=st.integers(1, 5),
+    seed=st.integers(0, 2**31),
+)
+def test_the_compiled_kernel_agrees_with_the_reference(shape, spacing, turn, angles, channels, seed):
+    field = Field(noise((channels, *shape), torch.Generator().manual_seed(seed)), grid(shape, spacing, turn))
+    camera = carm(9, 13, min(sum(n * s for n, s in zip(shape, spacing, strict=True)), 400.0), angles)
+    reference = project(field, camera, backend="reference", **CUBIC)
+    # Float32 weights and sums: the accuracy that the product promises.
+    compiled = project(field, camera, backend="cpu", **CUBIC)
+    assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.abs().max()))
+
+
+def test_coefficients_made_once_serve_many_views(generator):
+    field = Field(noise((3, 9, 8, 7), generator), grid((9, 8, 7), (1.5, 0.8, 2.5), 40))
+    ready = interleaved(spline_coefficients(field))
+    assert ready.prefiltered
+    assert spline_coefficients(ready) is ready
+    assert torch.equal(project(ready, carm(6, 7, 20), **CUBIC), project(field, carm(6, 7, 20), **CUBIC))
+
+
+def test_coefficients_are_not_values():
+    coefficients = spline_coefficients(unit_field(torch.ones(1, 3, 3, 3)))
+    with pytest.raises(ValueError, match=r"interpolation must be 'cubic' for a field of spline coefficients.*'linear'"):
+        project(coefficients, carm(2, 2, 4))
+    with pytest.raises(ValueError, match=r"integration must be Step.* for interpolation 'cubic'"):
+        project(coefficients, carm(2, 2, 4), interpolation="cubic", integration=Exact())
+    labels = torch.zeros(3, 3, 3, dtype=torch.int64)
+    with pytest.raises(ValueError, match="no spline coefficients"):
+        spline_coefficients(Field(None, torch.eye(4, dtype=torch.float64), labels, 2))
