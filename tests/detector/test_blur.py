@@ -19,6 +19,7 @@ from deepdrr.detector import (
 
 PIXEL = (0.194, 0.194)
 SHARP = Blur(glare=None)
+NEAR = Glare(range_mm=3.0)
 NYQUIST = 0.5 / PIXEL[1]
 
 
@@ -116,7 +117,9 @@ def test_rectangular_pixels_blur_each_way_by_their_size() -> None:
     torch.testing.assert_close(filtered_signal(across.T, None, SHARP, (0.2, 0.1)), blurred.T)
 
 
-@pytest.mark.parametrize("blur", [SHARP, Blur(), Blur(lubberts=False, glare=None), Blur(light_spread_mm=0.0)])
+@pytest.mark.parametrize(
+    "blur", [SHARP, Blur(glare=NEAR), Blur(lubberts=False, glare=None), Blur(light_spread_mm=0.0, glare=NEAR)]
+)
 def test_the_noise_power_spectrum_is_the_model(blur: Blur, generator: torch.Generator) -> None:
     level, per_photon = 500.0, 50.0
     signal = QuantumSignal(*(torch.full((24, 128, 128), level * per_photon**k) for k in (1, 2)))
