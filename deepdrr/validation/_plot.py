@@ -9,7 +9,7 @@ from deepdrr.validation._check import Curve, Figure
 __all__ = ["figure_svg"]
 
 _WIDTH, _HEIGHT = 640, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 150, 34, 48
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84, 150, 34, 48
 _COLOURS = ("#1f5fa8", "#c4561c", "#2f8f4e", "#8a3fa0", "#a8871f", "#3b3b3b")
 
 
