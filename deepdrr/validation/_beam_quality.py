@@ -13,7 +13,7 @@ from deepdrr.spectrum import (
 from deepdrr.validation._check import Check, Curve, Figure, Group
 from deepdrr.validation._references import Row, reference_rows
 
-__all__ = ["beam_quality_group"]
+__all__ = ["beam_quality_group", "tube_checks"]
 
 _RQR = tuple(name for name in STANDARD_QUALITIES if name.startswith("RQR"))
 _SPEKPY = "SpekPy 2.5.4 (casim)"
@@ -21,7 +21,7 @@ _SPEKPY = "SpekPy 2.5.4 (casim)"
 
 def beam_quality_group(short: bool) -> Group:
     """Every row of the two tables."""
-    checks = [check for row in reference_rows("beams") for check in _tube_checks(row)]
+    checks = [check for row in reference_rows("beams") for check in tube_checks(row)]
     return Group(
         title="Beam quality",
         text=(
@@ -35,7 +35,8 @@ def beam_quality_group(short: bool) -> Group:
     )
 
 
-def _tube_checks(row: Row) -> list[Check]:
+def tube_checks(row: Row) -> list[Check]:
+    """Half-value layers, homogeneity, mean energy and, where the table has them, kerma and photons of one beam."""
     kvp, aluminium = float(row["kvp"]), float(row["aluminium_mm"])
     beam = tungsten_spectrum(kvp, anode_angle_deg=12.0, filters=[("aluminium", aluminium)])
     first, second = half_value_layer(beam), half_value_layer(beam, order=2)

@@ -16,37 +16,12 @@ from deepdrr.detector import (
     lubberts_fraction,
     optical_transfer,
 )
+from deepdrr.validation._sharpness import mtf_model, slanted_edge_mtf
 
 PIXEL = (0.194, 0.194)
 SHARP = Blur(glare=None)
 NEAR = Glare(range_mm=3.0)
 NYQUIST = 0.5 / PIXEL[1]
-
-
-def edge_mtf(blur: Blur, size: int = 256, angle_deg: float = 3.0) -> tuple[Tensor, Tensor]:
-    """MTF of the picture of a slanted edge, as IEC 62220-1 takes it: [F] frequencies in 1/mm and MTF.
-
-    The pixels' distances to the edge are binned to a quarter of a pixel, the profile is differentiated and
-    transformed; the derivative's and the bin's own transfer is divided out.
-    """
-    centre = torch.arange(size, dtype=torch.float64) - size / 2 + 0.5
-    angle = math.radians(angle_deg)
-    distance = centre[None, :] * math.cos(angle) + centre[:, None] * math.sin(angle)  # in pixels
-    picture = filtered_signal((distance > 0).double(), None, blur, PIXEL)
-    bins, reach = 4, 40
-    index = torch.floor(distance * bins).long() + reach * bins
-    inside = (index >= 0) & (index < 2 * reach * bins)
-    count = torch.bincount(index[inside], minlength=2 * reach * bins)
-    profile = torch.bincount(index[inside], weights=picture[inside], minlength=2 * reach * bins) / count
-    spread = profile.diff()
-    mtf = torch.fft.rfft(spread).abs() / spread.sum()
-    frequency = torch.fft.rfftfreq(len(spread), PIXEL[1] / bins, dtype=torch.float64)
-    return frequency, mtf / torch.sinc(frequency * PIXEL[1] / bins)
-
-
-def modelled(frequency: Tensor, blur: Blur) -> Tensor:
-    glare = blur.glare.transfer(frequency) if blur.glare else 1.0
-    return optical_transfer(frequency, blur.light_spread_mm) * torch.sinc(frequency * PIXEL[1]) * glare
 
 
 def noise_power(images: Tensor) -> Tensor:
@@ -64,17 +39,17 @@ def test_published_values_of_the_scintillator() -> None:
 
 @pytest.mark.parametrize("blur", [SHARP, Blur(), Blur(light_spread_mm=0.3, glare=None)])
 def test_the_mtf_of_a_slanted_edge_is_the_model(blur: Blur) -> None:
-    frequency, mtf = edge_mtf(blur)
+    frequency, mtf = slanted_edge_mtf(blur, PIXEL[1])
     # From where the 16 mm long profile shows glare as a drop (it is normalised to what it sees of it) to Nyquist.
     seen = (frequency > 0.3) & (frequency <= NYQUIST)
-    model = modelled(frequency, blur) / (1 - blur.glare.fraction + 0.03 if blur.glare else 1.0)
+    model = mtf_model(frequency, blur, PIXEL[1]) / (1 - blur.glare.fraction + 0.03 if blur.glare else 1.0)
     assert float((mtf - model)[seen].abs().max()) < 0.02  # the acceptance limit
 
 
 def test_the_figures_of_the_page() -> None:
     """MTF, noise and DQE of the a-Si panel as docs/concepts/detector.md states them."""
     frequency = torch.tensor([1.0, 2.0, NYQUIST], dtype=torch.float64)
-    mtf = modelled(frequency, Blur())
+    mtf = mtf_model(frequency, Blur(), PIXEL[1])
     torch.testing.assert_close(mtf, torch.tensor([0.65, 0.34, 0.21]).double(), rtol=0, atol=0.006)
     point = torch.zeros(513, 513, dtype=torch.float64)
     point[256, 256] = 1.0

@@ -14,21 +14,13 @@ from deepdrr.detector import (
 )
 from deepdrr.materials import mass_attenuation
 from deepdrr.spectrum import standard_quality, tungsten_spectrum
+from deepdrr.validation._references import reference_rows
 
 # A slab Monte Carlo of 600 µm CsI at 0.203 g/cm² with K fluorescence, escape and Compton scattering: interacting
 # photons, energy that stays, Swank factor of it.
 TABLE = {
-    20: (0.996, 0.994, 1.000),
-    30: (0.841, 0.811, 0.997),
-    33: (0.759, 0.719, 0.995),
-    35: (0.976, 0.826, 0.873),
-    40: (0.991, 0.813, 0.866),
-    50: (0.927, 0.799, 0.922),
-    60: (0.800, 0.703, 0.947),
-    70: (0.655, 0.579, 0.959),
-    80: (0.526, 0.469, 0.963),
-    100: (0.338, 0.297, 0.959),
-    120: (0.227, 0.192, 0.945),
+    float(row["energy_kev"]): tuple(float(row[column]) for column in ("interacting", "absorbed", "swank"))
+    for row in reference_rows("csi_absorption")
 }
 RQA5 = standard_quality("RQA 5")
 
