@@ -23,6 +23,7 @@ ORDER = (
     ("projector",),
     ("display",),
     ("io",),
+    ("validation",),
     ("cli", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(ORDER) for name in names}

@@ -239,13 +239,16 @@ class Camera:
         return self.source_world[..., None, None, :].expand_as(target), target
 
     def _pixel_centers_world(self) -> Tensor:
+        """[..., H, W, 3]: (u, v, 1) ↦ R⁻¹ K⁻¹ sdd (u, v, 1) + source is affine in u and in v."""
         dtype, device = self.intrinsics.dtype, self.intrinsics.device
-        rows = torch.arange(self.height, dtype=dtype, device=device) + 0.5
-        columns = torch.arange(self.width, dtype=dtype, device=device) + 0.5
-        v, u = torch.meshgrid(rows, columns, indexing="ij")
-        pixels = torch.stack([u, v], dim=-1).reshape(-1, 2)
-        points = self.backproject(pixels.expand(*self.batch_shape, -1, -1))
-        return points.reshape(*self.batch_shape, self.height, self.width, 3)
+        world_from_camera = self.world_from_camera
+        world_from_pixel = world_from_camera[..., :3, :3] @ torch.linalg.inv(self.intrinsics)
+        world_from_pixel = (world_from_pixel * self.sdd_mm[..., None, None]).expand(*self.batch_shape, 3, 3)
+        by_u, by_v, corner = (world_from_pixel[..., None, None, :, column] for column in range(3))
+        u = (torch.arange(self.width, dtype=dtype, device=device) + 0.5)[:, None]
+        v = (torch.arange(self.height, dtype=dtype, device=device) + 0.5)[:, None, None]
+        centers: Tensor = u * by_u + (v * by_v + (corner + world_from_camera[..., None, None, :3, 3]))
+        return centers
 
     # -- variations --------------------------------------------------------------------------------------------------
 

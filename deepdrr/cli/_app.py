@@ -7,6 +7,7 @@ from deepdrr.cli._config import fields_from_file
 from deepdrr.cli._info import info
 from deepdrr.cli._project import project
 from deepdrr.cli._sample import sample
+from deepdrr.cli._validate import validate
 from deepdrr.cli._views import views
 
 __all__ = ["app"]
@@ -23,5 +24,5 @@ app = App(
     config=fields_from_file,
     default_parameter=None,
 )
-for _command in (project, views, info, sample):
+for _command in (project, views, info, sample, validate):
     app.command(_command)

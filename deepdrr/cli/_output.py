@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -91,10 +91,11 @@ class Product:
 
     def _metadata(self) -> RadiographMetadata:
         technique = self.source.technique
-        return RadiographMetadata.from_camera(
+        header = RadiographMetadata.from_camera(
             self.camera,
             self.source.volume.anatomical_from_world,
             isocenter_world=(0.0, 0.0, 0.0),
             kvp=technique.spectrum.kvp,
             mas=float(equivalent_mas(technique.exposure, technique.spectrum, self.camera)),
         )
+        return replace(header, detector="SCINTILLATOR", unit=technique.detector.unit)

@@ -12,7 +12,7 @@ energy that stays follow by quadrature over z and c. Against a slab Monte Carlo 
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import torch
@@ -86,7 +86,13 @@ def absorbed_moments(energies_kev: Tensor, areal_density_g_cm2: float = 0.203) -
         >>> f"{float(found.mean_kev) / 60:.2f}"  # of the energy that comes
         '0.71'
     """
-    energy = energies_kev.detach().double().cpu()
+    return _moments(tuple(energies_kev.detach().double().tolist()), areal_density_g_cm2)
+
+
+@lru_cache(maxsize=32)
+def _moments(energies_kev: tuple[float, ...], areal_density_g_cm2: float) -> AbsorbedMoments:
+    """A frame after a frame has the same energies."""
+    energy = torch.tensor(energies_kev, dtype=torch.float64)
     photo, compton, total = (
         mass_attenuation(_CSI, energy, process=process) * areal_density_g_cm2
         for process in ("photo", "compton", "total")

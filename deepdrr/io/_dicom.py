@@ -56,7 +56,7 @@ def write_dicom(
     if object_class not in ("XA", "DX"):
         raise ValueError(f"object_class must be one of XA, DX, got {object_class!r}")
     if stored == "signal":
-        pixels = signal_pixels(image, open_field, polarity)
+        pixels = signal_pixels(image, open_field, polarity, metadata.unit)
     elif stored == "log_signal":
         pixels = log_pixels(image, open_field, polarity)
     elif stored == "picture":
@@ -77,9 +77,12 @@ def radiograph_dataset(
     from deepdrr.io import _modules as modules
 
     dataset = modules.identity(uids, f"deepdrr {__version__}", metadata.description)
-    dataset.update(modules.image(pixels, metadata, f"Simulated by deepdrr {__version__}. {pixels.meaning}"))
+    done = f" Processing: {metadata.processing}." if metadata.processing else ""
+    dataset.update(modules.image(pixels, metadata, f"Simulated by deepdrr {__version__}. {pixels.meaning}{done}"))
     dataset.update(modules.acquisition(metadata))
     dataset.update(modules.positioner(metadata))
     particular = modules.angiographic if object_class == "XA" else modules.digital_x_ray
     dataset.update(particular(pixels, metadata))
+    if metadata.circular_field:
+        dataset.update(modules.circular_shutter(pixels))
     return modules.with_file_meta(dataset)

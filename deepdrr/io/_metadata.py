@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import torch
 from torch import Tensor
@@ -56,6 +56,11 @@ class RadiographMetadata:
         body_part: DICOM's defined term, e.g. `"PELVIS"`.
         laterality: `"L"` or `"R"` for a part that one has two of, e.g. `"HIP"`; else None.
         description: of the series, free text.
+        unit: of the raw signal, e.g. `"keV"` or `"ADU"`, the detector's `unit`.
+        detector: `"SCINTILLATOR"` for a flat panel, `"DIRECT"` for one that counts photons; None for an ideal one.
+        grid: whether an anti-scatter grid was in; None if that is not known.
+        processing: what was done to a picture, in words, see `deepdrr.display.Processing.description`.
+        circular_field: whether the picture is shown as a disk: viewers get the shutter of the inscribed circle.
     """
 
     sdd_mm: float
@@ -68,6 +73,11 @@ class RadiographMetadata:
     body_part: str | None = None
     laterality: str | None = None
     description: str = "Simulated radiograph"
+    unit: str = "keV"
+    detector: Literal["SCINTILLATOR", "DIRECT"] | None = None
+    grid: bool | None = None
+    processing: str | None = None
+    circular_field: bool = False
 
     def __post_init__(self) -> None:
         for name in ("sdd_mm", "source_to_isocenter_mm", "kvp", "mas"):
@@ -83,6 +93,12 @@ class RadiographMetadata:
             raise ValueError(f"laterality must be {accepted} for body_part {self.body_part}, got {self.laterality!r}")
         if not re.fullmatch(r"[^\\\x00-\x1f]{0,64}", self.description):
             raise ValueError(f"description must be at most 64 characters without a backslash, got {self.description!r}")
+        for name, longest in (("unit", 16), ("processing", 400)):
+            if not re.fullmatch(rf"[^\\\x00-\x1f]{{0,{longest}}}", getattr(self, name) or ""):
+                shown = getattr(self, name)
+                raise ValueError(f"{name} must be at most {longest} characters without a backslash, got {shown!r}")
+        if self.detector not in (None, "SCINTILLATOR", "DIRECT"):
+            raise ValueError(f"detector must be SCINTILLATOR, DIRECT or None, got {self.detector!r}")
         primary, secondary = self.positioner_angles_deg
         if not (-180.0 <= primary <= 180.0 and -90.0 <= secondary <= 90.0):
             raise ValueError(

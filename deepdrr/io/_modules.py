@@ -18,6 +18,7 @@ from deepdrr.io._uids import DicomUids
 __all__ = [
     "acquisition",
     "angiographic",
+    "circular_shutter",
     "digital_x_ray",
     "identity",
     "image",
@@ -96,6 +97,12 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
     dataset.Modality = "XA"
     dataset.ImageType = ["DERIVED", "PRIMARY", "SINGLE PLANE"]
     dataset.PixelIntensityRelationship = pixels.relationship
+    if metadata.grid is not None:
+        dataset.Grid = "IN" if metadata.grid else "NONE"
+    if metadata.circular_field:
+        dataset.FieldOfViewShape = "ROUND"
+        sides = (n * mm for n, mm in zip(pixels.values.shape, metadata.pixel_spacing_mm, strict=True))
+        dataset.FieldOfViewDimensions = round(min(sides))
     dataset.RadiationSetting = "GR"  # an exposure of diagnostic quality, not low-dose guidance
     if pixels.to_linear is not None:
         dataset.ModalityLUTSequence = [_table(pixels.to_linear)]
@@ -123,11 +130,25 @@ def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset
     dataset.PixelIntensityRelationshipSign = pixels.sign
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = "0", "1", "US"
     dataset.PresentationLUTShape = "IDENTITY"
-    dataset.DetectorType = ""
+    dataset.DetectorType = metadata.detector or ""
+    if metadata.grid is not None:
+        dataset.Grid = "FIXED" if metadata.grid else "NONE"
+    if metadata.processing and len(metadata.processing) <= 64:
+        dataset.AcquisitionDeviceProcessingDescription = metadata.processing
     dataset.PositionerType = "CARM"
     dataset.AcquisitionContextSequence = []
     if is_picture:
         dataset.update(_full_window(pixels))
+    return dataset
+
+
+def circular_shutter(pixels: StoredPixels) -> Dataset:
+    """Display Shutter (C.7.6.11): viewers show the inscribed circle alone."""
+    rows, columns = pixels.values.shape
+    dataset = Dataset()
+    dataset.ShutterShape = "CIRCULAR"
+    dataset.CenterOfCircularShutter = [(rows + 1) // 2, (columns + 1) // 2]
+    dataset.RadiusOfCircularShutter = min(rows, columns) // 2
     return dataset
 
 

@@ -37,13 +37,16 @@ class StoredPixels:
     to_grey: Array | None = None
 
 
-def signal_pixels(image: Image, open_field: Image | float | None, polarity: Polarity) -> StoredPixels:
+def signal_pixels(
+    image: Image, open_field: Image | float | None, polarity: Polarity, unit: str = "keV"
+) -> StoredPixels:
     """Raw signal on a linear scale of 16 bits, its step the smallest of six digits that holds the image.
 
     Args:
-        image: [H, W], keV per pixel. Where electronic noise makes it negative, all values are raised by an offset.
+        image: [H, W], per pixel. Where electronic noise makes it negative, all values are raised by an offset.
         open_field: signal without the patient, a number or [H, W], for the grey scale; None: the brightest thousandth.
         polarity: of the grey scale.
+        unit: of the image, for the meaning of a stored value.
     """
     signal = as_plane(image, kind="DICOM").astype(np.float64)
     low, high = min(0.0, float(signal.min())), max(0.0, float(signal.max()))
@@ -57,7 +60,7 @@ def signal_pixels(image: Image, open_field: Image | float | None, polarity: Pola
         bits=16,
         relationship="LIN",
         sign=1,
-        meaning=f"Stored value v is a signal of (v - {offset}) x {step:.6g} keV per pixel.",
+        meaning=f"Stored value v is a signal of (v - {offset}) x {step:.6g} {unit} per pixel.",
         to_grey=_grey_scale(intensity, automatic_window(signal, open_field=reference), polarity),
     )
 

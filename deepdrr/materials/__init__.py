@@ -1,6 +1,7 @@
 """What things are made of: compositions, cross sections, and HU → densities of basis materials."""
 
 from deepdrr.materials._contrast import barium_contrast, iodine_contrast
+from deepdrr.materials._contrast_field import ContrastAgent, with_contrast
 from deepdrr.materials._cross_sections import (
     attenuation_matrix,
     linear_attenuation,
@@ -13,6 +14,7 @@ from deepdrr.materials._material import Material, compound, mixture
 from deepdrr.materials._registry import as_material, material, materials
 
 __all__ = [
+    "ContrastAgent",
     "Densities",
     "MatchHU",
     "Material",
@@ -31,4 +33,5 @@ __all__ = [
     "material",
     "materials",
     "mixture",
+    "with_contrast",
 ]

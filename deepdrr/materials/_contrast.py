@@ -3,12 +3,12 @@
 from deepdrr.materials._material import Material, compound, mixture
 from deepdrr.materials._registry import as_material
 
-__all__ = ["barium_contrast", "iodine_contrast"]
+__all__ = ["BARIUM_SULFATE", "IOHEXOL", "barium_contrast", "iodine_contrast"]
 
 # Iohexol C19H26I3N3O9. The solute takes 0.461 cm³/g: from the labelled densities of its solutions, 300 mg iodine (647
 # mg iohexol) per ml at 1.349 g/ml and 350 mg (755 mg) at 1.406 g/ml.
-_IOHEXOL = compound("C19H26I3N3O9", 1 / 0.461, "iohexol")
-_BARIUM_SULFATE = compound("BaSO4", 4.50, "barium sulfate")
+IOHEXOL = compound("C19H26I3N3O9", 1 / 0.461, "iohexol")
+BARIUM_SULFATE = compound("BaSO4", 4.50, "barium sulfate")
 
 
 def iodine_contrast(iodine_mg_per_ml: float, *, base: Material | str = "water") -> Material:
@@ -28,8 +28,8 @@ def iodine_contrast(iodine_mg_per_ml: float, *, base: Material | str = "water") 
         >>> round(iodine_contrast(300).density_g_cm3, 2)
         1.35
     """
-    solute_g_per_ml = iodine_mg_per_ml / 1000 / _IOHEXOL.composition["I"]
-    return _suspended("iodine", iodine_mg_per_ml, solute_g_per_ml, _IOHEXOL, as_material(base))
+    solute_g_per_ml = iodine_mg_per_ml / 1000 / IOHEXOL.composition["I"]
+    return _suspended("iodine", iodine_mg_per_ml, solute_g_per_ml, IOHEXOL, as_material(base))
 
 
 def barium_contrast(barium_sulfate_mg_per_ml: float, *, base: Material | str = "water") -> Material:
@@ -50,7 +50,7 @@ def barium_contrast(barium_sulfate_mg_per_ml: float, *, base: Material | str = "
         1.78
     """
     return _suspended(
-        "barium", barium_sulfate_mg_per_ml, barium_sulfate_mg_per_ml / 1000, _BARIUM_SULFATE, as_material(base)
+        "barium", barium_sulfate_mg_per_ml, barium_sulfate_mg_per_ml / 1000, BARIUM_SULFATE, as_material(base)
     )
 
 

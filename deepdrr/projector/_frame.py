@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -20,10 +21,20 @@ from deepdrr.detector import (
 )
 from deepdrr.materials import Material, attenuation_matrix
 from deepdrr.projector._prepared import PreparedVolume
+from deepdrr.projector._source_shape import (
+    blurred,
+    each,
+    layer_materials,
+    layers,
+    mean_over_spot,
+    plane_magnification,
+)
 from deepdrr.raycast import Integration, project
-from deepdrr.spectrum import PrimaryBeam, Spectrum, attenuate, mean_energy
+from deepdrr.spectrum import PrimaryBeam, Spectrum, XRaySource, attenuate, mean_energy, shutter_transmission
 
 __all__ = ["OUTPUTS", "Frame", "Technique"]
+
+Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
 
 # One mm of 1 g/cm³ is 0.1 g/cm².
 _G_CM2_PER_MM = 0.1
@@ -33,11 +44,16 @@ _G_CM2_PER_MM = 0.1
 class Technique:
     """How an image is taken and computed: beam, exposure, detector, and the ray integral's rule."""
 
-    spectrum: Spectrum
+    source: XRaySource
     exposure: Exposure
     detector: Detector
     integration: Integration
     backend: str
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The open beam on the central ray."""
+        return self.source.spectrum
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,9 +80,12 @@ class Frame:
     @cached_property
     def area_densities(self) -> Tensor:
         """[..., M, H, W], g/cm²."""
+        return self._area_densities(self.camera)
+
+    def _area_densities(self, camera: Camera) -> Tensor:
         technique = self.technique
         integrals = project(
-            self.prepared.density_field, self.camera, integration=technique.integration, backend=technique.backend
+            self.prepared.density_field, camera, integration=technique.integration, backend=technique.backend
         )
         return integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
 
@@ -86,22 +105,76 @@ class Frame:
     @cached_property
     def primary(self) -> PrimaryBeam:
         """Moments of the beam that reaches each pixel unscattered, per pixel."""
-        fluence = self.fluence.to(self.area_densities.dtype)
-        return attenuate(self.area_densities, self.technique.spectrum, self.materials, fluence=fluence)
+        source = self.technique.source
+
+        def stage(areas: Tensor) -> PrimaryBeam:
+            return attenuate(
+                areas,
+                source.spectrum,
+                layer_materials(self.materials, source),
+                fluence=self.fluence.to(areas.dtype),
+                negative="raise" if source.heel is None else "allow",
+                tolerance=source.tolerance,
+            )
+
+        return self._seen(stage)
 
     @cached_property
     def air_kerma(self) -> Tensor:
         """Of the primary beam at the detector, before the grid [..., H, W], nGy."""
-        fluence = self.fluence.to(self.area_densities.dtype)
-        beam = self.technique.spectrum
-        return air_kerma_map(self.area_densities, beam, self.materials, fluence=fluence, pixel_mm=self.pixel_mm)
+        source = self.technique.source
+        materials = layer_materials(self.materials, source)
+
+        def stage(areas: Tensor) -> Tensor:
+            fluence = self.fluence.to(areas.dtype)
+            return air_kerma_map(areas, source.spectrum, materials, fluence=fluence, pixel_mm=self.pixel_mm)
+
+        return self._seen(stage)
 
     @cached_property
     def absorbed(self) -> QuantumSignal:
         """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
-        technique = self.technique
-        fluence = self.fluence.to(self.area_densities.dtype)
-        return absorb(self.area_densities, technique.spectrum, self.materials, technique.detector, fluence=fluence)
+        return self._seen(self._absorb)
+
+    def _absorb(self, areas: Tensor) -> QuantumSignal:
+        technique, source = self.technique, self.technique.source
+        return absorb(
+            areas,
+            source.spectrum,
+            layer_materials(self.materials, source),
+            technique.detector,
+            fluence=self.fluence.to(areas.dtype),
+            tolerance=source.tolerance,
+        )
+
+    def _seen(self, stage: Callable[[Tensor], Signal]) -> Signal:
+        """A stage after the area densities, as heel, focal spot and shutters of the source shape it."""
+        source = self.technique.source
+        spot = source.focal_spot
+        if spot is not None and spot.samples is not None:
+            found = mean_over_spot(
+                self.camera, spot, lambda camera: stage(layers(self._area_densities(camera), camera, source))
+            )
+        else:
+            found = stage(layers(self.area_densities, self.camera, source))
+        if spot is not None and spot.samples is None:
+            magnifications, pixel_mm = plane_magnification(self.prepared.volume, self.camera), self.pixel_mm
+            views = len(magnifications)
+            found = each(found, lambda image: blurred(image, spot, magnifications, pixel_mm, views))
+        return self._collimated(found)
+
+    def _collimated(self, signal: Signal) -> Signal:
+        source = self.technique.source
+        if source.shutters is None:
+            return signal
+        passing = shutter_transmission(self.camera, source.shutters, source.focal_spot)
+
+        def covered(image: Tensor) -> Tensor:
+            extra = image.ndim - len(self.camera.batch_shape) - 2  # the energy bins of a counter
+            factor = passing.reshape(*passing.shape[:-2], *[1] * extra, *passing.shape[-2:])
+            return image * factor.to(image.dtype)
+
+        return each(signal, covered)
 
     @cached_property
     def scatter(self) -> QuantumSignal | None:
@@ -113,7 +186,7 @@ class Frame:
         """Mean signal with nothing in the beam [..., H, W], in the detector's unit."""
         technique = self.technique
         nothing = torch.zeros(len(self.materials), 1, 1, dtype=torch.float64)
-        found = absorb(nothing, technique.spectrum, self.materials, technique.detector, fluence=self.fluence)
+        found = self._collimated(self._absorb(layers(nothing, self.camera, technique.source)))
         return expected_signal(found, technique.detector, pixel_mm=self.pixel_mm)
 
     @cached_property

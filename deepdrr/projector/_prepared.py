@@ -26,6 +26,7 @@ class PreparedVolume:
         densities: [M, I, J, K] in g/cm³, interleaved.
         hu: the voxels it was made from, and their version at that time.
         labels: the label map then, and its version.
+        contrast: the concentrations then, and their versions.
     """
 
     volume: Volume
@@ -33,18 +34,27 @@ class PreparedVolume:
     densities: Tensor
     hu: tuple[Tensor, int]
     labels: tuple[Tensor | None, int]
+    contrast: tuple[tuple[Tensor, int], ...] = ()
 
     @classmethod
     def of(cls, volume: Volume, model: MaterialModel) -> Self:
         """Decompose a volume into materials."""
         found = model.densities(volume)
-        field = interleaved(Field(found.values, volume.ijk_from_world))
+        field = Field(found.values, volume.ijk_from_world)
+        if not found.values.requires_grad:  # the copy would cut it off
+            field = interleaved(field)
         assert field.values is not None  # it was given
-        return cls(volume, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels))
+        contrast = tuple(_versioned(concentration) for concentration in model.contrast.values())
+        return cls(volume, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels), contrast)
 
     @property
     def is_current(self) -> bool:
-        """Whether the volume still holds the voxels this was made from: not replaced, and not written to."""
+        """Whether the volume still holds the voxels this was made from: not replaced, and not written to.
+
+        Densities that carry a gradient are made anew for each image, since a graph can be walked back once.
+        """
+        if self.densities.requires_grad or any(tensor._version != then for tensor, then in self.contrast):
+            return False
         pairs = ((self.hu, _versioned(self.volume.hu)), (self.labels, _versioned(self.volume.labels)))
         return all(then[0] is now[0] and then[1] == now[1] for then, now in pairs)
 

@@ -15,7 +15,7 @@ from deepdrr.projector._frame import OUTPUTS, Frame, Technique
 from deepdrr.projector._materials import MaterialModel
 from deepdrr.projector._prepared import PreparedVolume, label_ids
 from deepdrr.raycast import Exact, Integration, check_fits
-from deepdrr.spectrum import Spectrum, tungsten_spectrum
+from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 
 __all__ = ["OutputName", "Positioned", "Projector"]
 
@@ -56,7 +56,8 @@ class Projector:
     Args:
         volume: the patient.
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
-        spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`.
+        spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`, from a point. An
+            `XRaySource` adds heel effect, focal spot, shutters and a faster sum over the spectrum.
         exposure: of one frame; default 25 mAs.
         detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise. `EnergyIntegratingDetector()`
             absorbs all and blurs nothing.
@@ -81,7 +82,7 @@ class Projector:
         volume: Volume,
         *,
         carm: Positioned | Camera,
-        spectrum: Spectrum | None = None,
+        spectrum: Spectrum | XRaySource | None = None,
         exposure: Exposure = DEFAULT_EXPOSURE,
         detector: Detector | None = None,
         materials: MaterialModel | Literal["continuous", "three_class"] = "continuous",
@@ -96,7 +97,7 @@ class Projector:
         self.carm = carm
         self.materials = MaterialModel(method=materials) if isinstance(materials, str) else materials
         self.technique = Technique(
-            spectrum=spectrum or tungsten_spectrum(DEFAULT_KVP),
+            source=_as_source(spectrum),
             exposure=exposure,
             detector=detector or FlatPanel(),
             integration=integration or Exact(),
@@ -190,6 +191,12 @@ class Projector:
             self._prepared = None  # the old densities go before the new ones come
             self._prepared = PreparedVolume.of(self.volume, self.materials)
         return self._prepared
+
+
+def _as_source(beam: Spectrum | XRaySource | None) -> XRaySource:
+    if isinstance(beam, XRaySource):
+        return beam
+    return XRaySource(spectrum=tungsten_spectrum(DEFAULT_KVP) if beam is None else beam)
 
 
 def _check_names(outputs: tuple[str, ...]) -> None:

@@ -22,9 +22,10 @@ def integrate(request: Request) -> Tensor:
     rays = [ends.numpy() for ends in flat_rays(request)]
     kernels, threads = load_kernels(), torch.get_num_threads()
     if field.labels is not None:
-        values = None if field.values is None else field.values[0].numpy()
-        matrix = field.ijk_from_world.detach().double().contiguous().numpy()
-        kernels.exact_labels(field.labels.numpy(), matrix, *rays, values, out.numpy(), threads)
+        order = memory_order(field.labels)
+        labels, matrix = field.labels.permute(order), field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
+        values = None if field.values is None else field.values[0].permute(order).numpy()
+        kernels.exact_labels(labels.numpy(), matrix.numpy(), *rays, values, out.numpy(), threads)
     else:
         rule = "exact" if isinstance(request.integration, Exact) else "step"
         step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm

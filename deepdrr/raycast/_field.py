@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
-from deepdrr.raycast._layout import arranged, is_arranged
+from deepdrr.raycast._layout import arranged, is_arranged, ordered
 
 __all__ = ["MAX_LABELS", "Field", "interleaved"]
 
@@ -99,9 +99,9 @@ def interleaved(field: Field) -> Field:
     """The same field in the arrangement that the compiled backend reads fastest.
 
     Values become float32 with the C channels of a voxel side by side (padded to 1, 2 or a multiple of 4) and the axis
-    of the finest spacing fastest in memory; labels become uint8. Without it `project` reads one float32 channel slowly
-    where it is, and copies anything else on every call: make the copy once for many views. Nothing is cached behind
-    it; change the values and call again.
+    of the finest spacing fastest in memory; labels become uint8 in the same order. Without it `project` reads one
+    float32 channel slowly where it is, and copies anything else on every call: make the copy once for many views.
+    Nothing is cached behind it; change the values and call again.
 
     Args:
         field: any field whose values require no gradient.
@@ -114,20 +114,16 @@ def interleaved(field: Field) -> Field:
     """
     if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
         raise ValueError("field.values must not require a gradient to be interleaved: the copy would cut it off")
-    values = None if field.values is None else _arranged(field)
-    labels = None if field.labels is None else field.labels.to(torch.uint8).contiguous()
+    spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
+    labels = None if field.labels is None else ordered(field.labels, torch.uint8, spacing)
+    values = field.values
+    if values is not None and labels is not None:
+        values = ordered(values, torch.float32, spacing)
+    elif values is not None and not is_arranged(values, spacing):
+        values = arranged(values, spacing)
     if values is field.values and labels is field.labels:
         return field
     return replace(field, values=values, labels=labels)
-
-
-def _arranged(field: Field) -> Tensor:
-    values = field.values
-    assert values is not None
-    if field.labels is not None:
-        return values.detach().float().contiguous() if values.dtype != torch.float32 else values.contiguous()
-    spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
-    return values if is_arranged(values, spacing) else arranged(values, spacing)
 
 
 def _check_values(values: Tensor | None) -> None:

@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["arranged", "is_arranged", "memory_order", "readable_in_place", "voxel_stride"]
+__all__ = ["arranged", "is_arranged", "memory_order", "ordered", "readable_in_place", "voxel_stride"]
 
 _LINE_BYTES = 64
 # Rows shorter than this are left unpadded: the padding would be a large part of them.
@@ -71,6 +71,16 @@ def arranged(values: Tensor, spacing: Sequence[float]) -> Tensor:
     numbers = max(n * stride for n, stride in zip(values.shape[1:], strides[1:], strict=True))
     placed = _zeros(max(numbers, voxel_stride(len(values)))).as_strided(values.shape, strides)
     return placed.copy_(values.detach())
+
+
+def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tensor:
+    """A grid [..., I, J, K] as a type, unpadded, the axis of the finest spacing fastest; itself where it is so."""
+    lead = grid.dim() - 3
+    order = [*range(lead), *(lead + axis for axis in _best_order(grid.shape[lead:], spacing))]
+    dense = grid.detach().to(dtype).permute(order)
+    if grid.dtype == dtype and dense.is_contiguous():
+        return grid
+    return dense.contiguous().permute([order.index(axis) for axis in range(grid.dim())])
 
 
 def _strides(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int, int]:

@@ -3,6 +3,8 @@
 //
 //   Stencil1: one voxel (nearest).            Stencil8: the eight corners of a cell (linear).
 //   CellWalk<Stencil>: exact integration.     StepMarch<Stencil>: midpoint samples.
+//
+// `announce` says about where the packet will be so many stencils later: the voxels to fetch into the cache by then.
 #pragma once
 
 #include "deepdrr/midpoints.h"
@@ -44,6 +46,11 @@ inline float longest(const float* length) {
     return most;
 }
 
+// The lowest corner of the cell about a point, wherever that is.
+DEEPDRR_FN int nearby(float x, float y, float z, const Grid& grid) {
+    return grid.voxel(locate(x, grid.n[0]).low, locate(y, grid.n[1]).low, locate(z, grid.n[2]).low);
+}
+
 template <class Stencil>
 class CellWalk {
    public:
@@ -77,6 +84,17 @@ class CellWalk {
         for (int l = 0; l < LANES; ++l) left = greater(left, left_in_lane_[l]);
         left_ = left;
         return true;
+    }
+
+    void announce(int stencils, int* voxel) const {
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float x = slope_[0][l], y = slope_[1][l], z = slope_[2][l];
+            const float cells = magnitude(x) + magnitude(y) + magnitude(z);  // that the ray crosses per mm
+            const float at = lesser(at_[l] + (float)stencils / greater(cells, 1e-6f), length_[l]);
+            voxel[l] = nearby(first_[0][l] + entry_[0][l] + at * x, first_[1][l] + entry_[1][l] + at * y,
+                              first_[2][l] + entry_[2][l] + at * z, grid_);
+        }
     }
 
    private:
@@ -138,6 +156,15 @@ class StepMarch {
         }
         ++sample_;
         return true;
+    }
+
+    void announce(int stencils, int* voxel) const {
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float k = (float)lesser(sample_ + stencils, count_[l]);
+            voxel[l] = nearby(entry_[0][l] + k * pace_[0][l], entry_[1][l] + k * pace_[1][l],
+                              entry_[2][l] + k * pace_[2][l], grid_);
+        }
     }
 
    private:

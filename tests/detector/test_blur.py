@@ -19,6 +19,7 @@ from deepdrr.detector import (
 
 PIXEL = (0.194, 0.194)
 SHARP = Blur(glare=None)
+NEAR = Glare(range_mm=3.0)
 NYQUIST = 0.5 / PIXEL[1]
 
 
@@ -70,6 +71,22 @@ def test_the_mtf_of_a_slanted_edge_is_the_model(blur: Blur) -> None:
     assert float((mtf - model)[seen].abs().max()) < 0.02  # the acceptance limit
 
 
+def test_the_figures_of_the_page() -> None:
+    """MTF, noise and DQE of the a-Si panel as docs/concepts/detector.md states them."""
+    frequency = torch.tensor([1.0, 2.0, NYQUIST], dtype=torch.float64)
+    mtf = modelled(frequency, Blur())
+    torch.testing.assert_close(mtf, torch.tensor([0.65, 0.34, 0.21]).double(), rtol=0, atol=0.006)
+    point = torch.zeros(513, 513, dtype=torch.float64)
+    point[256, 256] = 1.0
+    kernel = filtered_signal(torch.zeros_like(point), point, Blur(glare=Glare(range_mm=5.0)), PIXEL)
+    variance = float(kernel.square().sum())
+    assert variance == pytest.approx(0.20, abs=0.005)
+    assert float((kernel[:, 1:] * kernel[:, :-1]).sum()) / variance == pytest.approx(0.38, abs=0.01)
+    power = torch.fft.rfft2(kernel).abs().square()[0]
+    at = (frequency * 513 * PIXEL[1]).round().long().clamp(max=len(power) - 1)
+    torch.testing.assert_close(mtf**2 / power[at], torch.tensor([0.99, 0.81, 0.44]).double(), rtol=0, atol=0.015)
+
+
 def test_glare_drops_the_mtf_at_low_frequencies() -> None:
     glare = Glare(fraction=0.1, range_mm=20.0)
     frequency = torch.tensor([0.0, 0.1, 1.0])
@@ -100,7 +117,9 @@ def test_rectangular_pixels_blur_each_way_by_their_size() -> None:
     torch.testing.assert_close(filtered_signal(across.T, None, SHARP, (0.2, 0.1)), blurred.T)
 
 
-@pytest.mark.parametrize("blur", [SHARP, Blur(), Blur(lubberts=False, glare=None), Blur(light_spread_mm=0.0)])
+@pytest.mark.parametrize(
+    "blur", [SHARP, Blur(glare=NEAR), Blur(lubberts=False, glare=None), Blur(light_spread_mm=0.0, glare=NEAR)]
+)
 def test_the_noise_power_spectrum_is_the_model(blur: Blur, generator: torch.Generator) -> None:
     level, per_photon = 500.0, 50.0
     signal = QuantumSignal(*(torch.full((24, 128, 128), level * per_photon**k) for k in (1, 2)))

@@ -3,8 +3,17 @@ import math
 import pytest
 import torch
 
-from deepdrr.detector import EnergyIntegratingDetector, FlatPanel, Response, Scintillator, absorb, absorbed_moments
-from deepdrr.spectrum import tungsten_spectrum
+from deepdrr.detector import (
+    EnergyIntegratingDetector,
+    FlatPanel,
+    Response,
+    Scintillator,
+    absorb,
+    absorbed_moments,
+    detect,
+)
+from deepdrr.materials import mass_attenuation
+from deepdrr.spectrum import standard_quality, tungsten_spectrum
 
 # A slab Monte Carlo of 600 µm CsI at 0.203 g/cm² with K fluorescence, escape and Compton scattering: interacting
 # photons, energy that stays, Swank factor of it.
@@ -21,7 +30,7 @@ TABLE = {
     100: (0.338, 0.297, 0.959),
     120: (0.227, 0.192, 0.945),
 }
-RQA5 = tungsten_spectrum(70.0, anode_angle_deg=12.0, filters=[("aluminium", 2.5 + 21.0)])
+RQA5 = standard_quality("RQA 5")
 
 
 def dqe_zero(response: Response, photons: torch.Tensor) -> float:
@@ -64,11 +73,32 @@ def test_dqe_at_rqa5() -> None:
     assert dqe_zero(ideal, RQA5.photons) > 0.95
 
 
+@pytest.mark.parametrize(("quality", "dqe"), [("RQA 3", 0.75), ("RQA 7", 0.61), ("RQA 9", 0.47)])
+def test_dqe_at_the_other_qualities(quality: str, dqe: float) -> None:
+    """The figures in docs/concepts/detector.md."""
+    beam = standard_quality(quality)
+    assert dqe_zero(FlatPanel().response(beam.energies_kev), beam.photons) == pytest.approx(dqe, abs=0.006)
+
+
+def test_variance_grows_with_the_mean_as_the_response_says(generator: torch.Generator) -> None:
+    response = FlatPanel().response(RQA5.energies_kev)
+    expected = float((RQA5.photons * response.mean_square).sum() / (RQA5.photons * response.mean).sum())
+    panel = FlatPanel(blur=None, electronic_noise_electrons=0.0)
+    means, variances = [], []
+    for photons in (20.0, 60.0, 200.0, 600.0, 2000.0):
+        scale = photons / float(RQA5.photons.sum())
+        signal = absorb(torch.zeros(1, 400, 400), RQA5, ["water"], panel, fluence=scale)
+        image = detect(signal, panel, generator=generator).double()
+        means.append(float(image.mean()))
+        variances.append(float(image.var()))
+    x, y = torch.tensor(means), torch.tensor(variances)
+    slope = float((x / x**2 * y).sum() / len(x))  # each level weighs alike, its variance is proportional to its mean
+    assert slope == pytest.approx(expected, rel=0.02)  # the acceptance limit; 160 000 pixels each have 0.35 %
+
+
 def test_absorb_is_the_sum_over_all_energies() -> None:
     depth = torch.tensor([[[0.0, 3.0, 20.0]]], dtype=torch.float64)
     found = absorb(depth, RQA5, ["water"], FlatPanel(), fluence=torch.tensor([[1.0, 2.0, 3.0]]))
-    from deepdrr.materials import mass_attenuation
-
     response = FlatPanel().response(RQA5.energies_kev)
     transmitted = torch.exp(-depth[0, 0, :, None] * mass_attenuation("water", RQA5.energies_kev)) * RQA5.photons
     scale = torch.tensor([1.0, 2.0, 3.0])

@@ -14,4 +14,7 @@ DEEPDRR_FN T greater(T a, T b) { return a > b ? a : b; }
 template <class T>
 DEEPDRR_FN T clamp(T x, T low, T high) { return lesser(greater(x, low), high); }
 
+template <class T>
+DEEPDRR_FN T magnitude(T x) { return x < 0 ? -x : x; }
+
 }  // namespace deepdrr

@@ -1,0 +1,91 @@
+"""What heel, focal spot and shutters do to a stage of the beam.
+
+A stage is anything that is linear in the photons and comes from the area densities in front of a pixel: the moments of
+the beam, its kerma, what a detector absorbs. Tungsten of the heel is one more layer before it; the focal spot blurs its
+result, or is the mean of it over points of the spot; the shutters are a factor behind it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.data import Volume
+from deepdrr.detector import QuantumSignal
+from deepdrr.materials import Material, material
+from deepdrr.spectrum import (
+    FocalSpot,
+    PrimaryBeam,
+    XRaySource,
+    focal_spot_blur,
+    heel_area_density,
+    sampled_sources,
+)
+
+__all__ = ["blurred", "each", "layer_materials", "layers", "mean_over_spot", "plane_magnification"]
+
+Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
+
+
+def each(signal: Signal, change: Callable[[Tensor], Tensor]) -> Signal:
+    """A signal with every one of its images changed."""
+    if isinstance(signal, PrimaryBeam | QuantumSignal):
+        return type(signal)(*(change(getattr(signal, field.name)) for field in fields(signal)))
+    return change(signal)
+
+
+def layer_materials(materials: tuple[Material, ...], source: XRaySource) -> tuple[Material, ...]:
+    """The materials of `layers`."""
+    return materials if source.heel is None else (*materials, material("tungsten"))
+
+
+def layers(area_densities: Tensor, camera: Camera, source: XRaySource) -> Tensor:
+    """Area densities [..., M, H, W] with the tungsten of the heel as one more, where there is one."""
+    if source.heel is None:
+        return area_densities
+    assert source.spectrum.kvp is not None  # XRaySource has refused it
+    sheet = heel_area_density(camera, source.spectrum.kvp, source.heel)[..., None, :, :].to(area_densities)
+    patient = area_densities.expand(*sheet.shape[:-3], -1, *sheet.shape[-2:])
+    return torch.cat([patient, sheet.expand(*patient.shape[:-3], -1, -1, -1)], dim=-3)
+
+
+def mean_over_spot(camera: Camera, spot: FocalSpot, stage: Callable[[Camera], Signal]) -> Signal:
+    """Mean of a stage over the points of a sampled spot, one projection each."""
+    views = sampled_sources(camera, spot)
+    count = views.batch_shape[0]
+    total = stage(views[0])
+    for index in range(1, count):
+        total = _plus(total, stage(views[index]))
+    return each(total, lambda image: image / count)
+
+
+def _plus(one: Signal, other: Signal) -> Signal:
+    if isinstance(one, PrimaryBeam | QuantumSignal):
+        return type(one)(*(getattr(one, field.name) + getattr(other, field.name) for field in fields(one)))
+    return one + other
+
+
+def blurred(
+    image: Tensor, spot: FocalSpot, magnifications: Sequence[float], pixel_mm: tuple[float, float], views: int
+) -> Tensor:
+    """Blur an image [*batch, ..., H, W] with the magnification of each of its `views`."""
+    flat = image.reshape(views, -1, *image.shape[-2:])
+    parts = [
+        focal_spot_blur(part, spot, magnification=m, pixel_mm=pixel_mm)
+        for part, m in zip(flat, magnifications, strict=True)
+    ]
+    return torch.stack(parts).reshape(image.shape)
+
+
+def plane_magnification(volume: Volume, camera: Camera) -> list[float]:
+    """Magnification of the plane through the volume's centre, of each view; 1 for parallel rays."""
+    views = max(camera.batch_shape.numel(), 1)
+    if camera.orthographic:
+        return [1.0] * views
+    toward = volume.center_in_world.to(camera.camera_from_world.device) - camera.source_world.detach().double()
+    depth = (toward * camera.principal_axis_world.detach().double()).sum(dim=-1)
+    found = camera.sdd_mm.detach().double() / depth
+    return found.clamp(min=1.0).expand(camera.batch_shape).reshape(-1).tolist()

@@ -1,0 +1,23 @@
+"""Physics checks against published numbers and closed forms: the rows of the report, and tests.
+
+Each group is a file: what is compared with what, the checks and the plots. `deepdrr validate` runs them all; the
+tests run them too. The reference numbers are in `data/validation/`, the limits beside the checks.
+"""
+
+from deepdrr.validation._check import Check, Curve, Figure, Group, worst
+from deepdrr.validation._report import GROUPS, Report, groups
+from deepdrr.validation._write import report_html, report_markdown, write_report
+
+__all__ = [
+    "GROUPS",
+    "Check",
+    "Curve",
+    "Figure",
+    "Group",
+    "Report",
+    "groups",
+    "report_html",
+    "report_markdown",
+    "worst",
+    "write_report",
+]
