@@ -35,6 +35,20 @@ DEEPDRR_FN void weighted_corners(const Values& values, const float* weights, int
     }
 }
 
+// The same for one channel, two corners at a time, all lanes together. The grid has more than one voxel along k.
+DEEPDRR_FN void weighted_pairs(const Values& values, const float* weights, const int* voxel, const std::int64_t* offset,
+                               float (*corners)[LANES]) {
+    for (int corner = 0; corner < 8; corner += 2) {
+        Pairs pairs;
+        fetch_pairs(values.data + offset[corner], voxel, pairs);
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            corners[corner][l] = weights[l] * pairs.low[l];
+            corners[corner + 1][l] = weights[l] * pairs.high[l];
+        }
+    }
+}
+
 template <class Packet>
 DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
     DEEPDRR_LANES
@@ -55,8 +69,12 @@ struct Linear {
         std::int64_t offset[8];
         corner_offsets(values.grid, values.pitch, offset);
         alignas(64) float corners[8][LANES];
-        for (int l = 0; l < LANES; ++l)
-            weighted_corners<WIDTH>(values, weights + l * values.pitch, nodes.voxel[l], offset, &corners[0][l], LANES);
+        if (WIDTH == 1 && values.grid.n[2] > 1)
+            weighted_pairs(values, weights, nodes.voxel, offset, corners);
+        else
+            for (int l = 0; l < LANES; ++l)
+                weighted_corners<WIDTH>(values, weights + l * values.pitch, nodes.voxel[l], offset, &corners[0][l],
+                                        LANES);
         for (int n = 0; n < Packet::count; ++n) {
             DEEPDRR_LANES
             for (int l = 0; l < LANES; ++l) {
