@@ -1,5 +1,6 @@
 """What is refused before a volume exists: files that cannot be read, numbers that are not Hounsfield units."""
 
+import math
 import os
 import warnings
 from dataclasses import replace
@@ -14,7 +15,17 @@ from torch import Tensor
 from deepdrr.data._scan import Scan
 from deepdrr.geometry import ArrayLike, check_affine
 
-__all__ = ["AIR_HU", "CheckHU", "check_choice", "check_file", "checked_scan", "float32_array", "given_affine"]
+__all__ = [
+    "AIR_HU",
+    "CheckHU",
+    "check_choice",
+    "check_file",
+    "checked_scan",
+    "empty_voxels",
+    "float32_array",
+    "given_affine",
+    "warn_of_size",
+]
 
 CheckHU = Literal["refuse", "warn", "off"]
 
@@ -27,6 +38,8 @@ _PADDING_HU = -1500.0
 _GAS_HU = -200.0
 # DICOM's extended CT scale ends at 30,710; 64,512 is −1024 read as unsigned.
 _HIGHEST_HU = 35000.0
+# The longest edge of a scan: a metre in metres is 1, a mouse in micrometres 30,000. Whole bodies are 2 m.
+_SMALLEST_MM, _LARGEST_MM = 2.0, 10000.0
 
 
 def check_file(path: str | os.PathLike[str]) -> Path:
@@ -89,6 +102,32 @@ def given_affine(given: ArrayLike | None, file: Path, lack: str) -> Tensor | Non
     if given is not None and not lack:
         raise ValueError(f"anatomical_from_ijk is for files without an affine, but '{file}' has its own")
     return None if given is None else check_affine(given, "anatomical_from_ijk")
+
+
+def empty_voxels(shape: tuple[int, ...], file: Path) -> NDArray[np.float32]:
+    """Room for the voxels of a file.
+
+    Raises:
+        MemoryError: names the file and the bytes.
+    """
+    try:
+        return np.empty(shape, dtype=np.float32)
+    except MemoryError:
+        size, count = "×".join(map(str, shape)), 4 * math.prod(shape)
+        raise MemoryError(f"'{file}' must fit in memory, got {size} voxels that take {count} bytes") from None
+
+
+def warn_of_size(shape: tuple[int, ...], anatomical_from_ijk: Tensor, file: Path) -> None:
+    """Warn of a scan whose size is no patient's in mm, as with a header in metres or micrometres that says mm."""
+    edges = anatomical_from_ijk[:3, :3].norm(dim=0) * torch.tensor(shape[:3], dtype=torch.float64)
+    longest = float(edges.max())
+    if not _SMALLEST_MM <= longest <= _LARGEST_MM:
+        warnings.warn(
+            f"'{file}' must be in mm, got a scan of {' × '.join(f'{edge:.3g}' for edge in edges.tolist())} mm: "
+            "are the lengths in its header of another unit?",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def float32_array(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:

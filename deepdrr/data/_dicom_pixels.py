@@ -18,7 +18,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from deepdrr.data._checks import AIR_HU
+from deepdrr.data._checks import AIR_HU, empty_voxels
 from deepdrr.data._dicom_files import Header
 from deepdrr.data._dicom_frames import Frame
 
@@ -77,7 +77,7 @@ def read_hu(frames: Sequence[Frame]) -> tuple[NDArray[np.float32], int]:
         ValueError: if the pixels of a file are missing, cut off or damaged.
     """
     rows, columns = frames[0].shape
-    slices = np.empty((len(frames), rows, columns), dtype=np.float32)
+    slices = empty_voxels((len(frames), rows, columns), frames[0].header.path)
     padding = 0
     for k, stored in stored_pixels(frames):
         padding += _to_hu(stored, frames[k], slices[k])
@@ -103,6 +103,7 @@ def stored_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[Any]]]
 def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
     """Frames of a file in ascending order, decoded one at a time."""
     try:
+        _check_length(header)
         # Without indices pydicom fails on JPEG 2000 whose signedness contradicts the header.
         yield from iter_pixels(_pixel_source(header), indices=indices, raw=True)
     except OSError as error:
@@ -113,6 +114,19 @@ def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
         reason = " ".join(str(error).split()) or type(error).__name__
         syntax = transfer_syntax(header)
         raise ValueError(f"the pixels of '{header.path}' ({syntax.name}) cannot be decoded: {reason}") from None
+
+
+def _check_length(header: Header) -> None:
+    """Refuse uncompressed pixels that are a row or more longer than the header states: pydicom leaves out the rest."""
+    dataset, syntax = header.dataset, transfer_syntax(header)
+    if syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
+        return
+    rows, columns, frames = dataset.Rows, dataset.Columns, int(dataset.get("NumberOfFrames") or 1)
+    row_bytes = columns * dataset.BitsAllocated // 8
+    pixels = pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"], defer_size=1024)
+    length = int(getattr(pixels.get_item("PixelData"), "length", 0)) if "PixelData" in pixels else 0
+    if length >= frames * rows * row_bytes + row_bytes:
+        raise ValueError(f"{frames * rows} rows of {row_bytes} bytes are stated, but there are {length} bytes")
 
 
 def _pixel_source(header: Header) -> Path | pydicom.FileDataset:

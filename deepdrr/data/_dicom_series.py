@@ -183,8 +183,10 @@ def _census(folder: Folder, groups: list[Series]) -> str:
     for group in groups:
         kinds[group.fault] += len(group.headers)
     lines = [f"{count} × {fault}" for fault, count in kinds.most_common()]
-    if folder.others == 1:
+    if not folder.others and not lines:
+        lines.append("no file at all")
+    elif folder.others == 1:
         lines.append("a file that is not a DICOM image")
-    elif folder.others or not lines:
+    elif folder.others:
         lines.append(f"{folder.others} files that are not DICOM images")
     return ", ".join(lines)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._extras import require
-from deepdrr.data._checks import check_file, given_affine
+from deepdrr.data._checks import check_file, given_affine, warn_of_size
 from deepdrr.data._scan import Scan, Source
 from deepdrr.geometry import RAS_FROM_LPS, ArrayLike, check_affine
 
@@ -47,6 +47,7 @@ def read_itk(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike | N
         image = reader.Execute()
     except RuntimeError as error:
         raise ValueError(f"'{file}' is damaged or not what its suffix says: {_last_line(error)}") from error
+    warn_of_size(reader.GetSize(), affine, file)
     return Scan(_voxels(sitk, image), affine, Source(str(path), _FORMATS[file.suffix.lower()]))
 
 

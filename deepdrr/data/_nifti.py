@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import check_file, given_affine
+from deepdrr.data._checks import check_file, empty_voxels, given_affine, warn_of_size
 from deepdrr.data._scan import Scan, Source
 from deepdrr.geometry import ArrayLike, check_affine
 
@@ -44,8 +44,10 @@ def read_nifti(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike |
     file = check_file(path)
     with _sentences(file):
         image = _open(file)
-        affine = _affine(image.header, file, anatomical_from_ijk)
-        return Scan(_voxels(image, file), affine, Source(str(path), "nifti"))
+        affine = _affine(image, file, anatomical_from_ijk)
+        voxels = _voxels(image, file)
+        warn_of_size(voxels.shape, affine, file)
+        return Scan(voxels, affine, Source(str(path), "nifti"))
 
 
 def _open(file: Path) -> Any:
@@ -57,17 +59,29 @@ def _open(file: Path) -> Any:
     return image
 
 
-def _affine(header: Any, file: Path, given: ArrayLike | None) -> Tensor:
+def _affine(image: Any, file: Path, given: ArrayLike | None) -> Tensor:
+    header = image.header
     placed = int(header["sform_code"]) > 0 or int(header["qform_code"]) > 0
     callers = given_affine(given, file, "" if placed else "sform_code and qform_code are 0")
     if callers is not None:
         return callers
+    if int(header["sform_code"]) == 0:
+        _check_spacing(image, file)
     unit = int(header["xyzt_units"]) & 7
     if unit not in _MM_PER_UNIT:
         raise ValueError(f"'{file}' gives lengths in the unknown unit code {unit}; metre, mm and micrometre are known")
     affine = torch.as_tensor(np.asarray(header.get_best_affine(), dtype=np.float64)).clone()
     affine[:3] *= _MM_PER_UNIT[unit]
     return check_affine(affine, f"the affine of '{file}'")
+
+
+def _check_spacing(image: Any, file: Path) -> None:
+    """Refuse a spacing of 0, which the library would silently read as 1 mm. Only a qform depends on it."""
+    with image.file_map.get("header", image.file_map["image"]).get_prepare_fileobj("rb") as stream:
+        stored = type(image.header).from_fileobj(stream, check=False)
+    spacing = [float(length) for length in stored["pixdim"][1:4]]
+    if 0.0 in spacing:
+        raise ValueError(f"'{file}' must have voxels of a size above 0, got a spacing (pixdim) of {spacing}")
 
 
 def _voxels(image: Any, file: Path) -> NDArray[np.float32]:
@@ -81,7 +95,7 @@ def _voxels(image: Any, file: Path) -> NDArray[np.float32]:
     slope, intercept = float(proxy.slope), float(proxy.inter)  # 1 and 0 for a slope that is 0, NaN or infinite
     plane = shape[0] * shape[1]
     slices = max(1, _SLAB_BYTES // (plane * dtype.itemsize))
-    out = np.empty(shape, dtype=np.float32)
+    out = empty_voxels(shape, file)
     with ImageOpener(proxy.file_like) as stream:
         stream.seek(_offset(proxy, file))
         for first in range(0, shape[2], slices):
@@ -122,10 +136,12 @@ def _offset(proxy: Any, file: Path) -> int:
 def _sentences(file: Path) -> Iterator[None]:
     """What the library and the decompressor raise, as sentences that name the file."""
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.imageglobals import LoggingOutputSuppressor
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        yield
+        with LoggingOutputSuppressor():  # what it logs about a header is refused here, or does not matter
+            yield
     except (ImageFileError, HeaderDataError) as error:
         raise ValueError(f"'{file}' is not a readable NIfTI file: {error}") from error
     except (EOFError, zlib.error) as error:

@@ -30,9 +30,12 @@ def load_label_names(names: LabelNames) -> dict[int, str]:
 
     Raises:
         OSError: if the file cannot be read.
+        TypeError: if it is neither a mapping nor a path.
         ValueError: if a label is not an integer ≥ 0, or a column is missing.
     """
-    given: Mapping[Any, Any] = dict(_rows(check_file(names))) if isinstance(names, str | os.PathLike) else names
+    given: object = _named(check_file(names)) if isinstance(names, str | os.PathLike) else names
+    if not isinstance(given, Mapping):
+        raise TypeError(f"label_names must map integers to names, got {given!r}")
     for label, name in given.items():
         if isinstance(label, bool) or not isinstance(label, Integral) or label < 0:
             raise ValueError(f"label_names must map integers ≥ 0 to names, got the label {label!r}")
@@ -41,13 +44,21 @@ def load_label_names(names: LabelNames) -> dict[int, str]:
     return {int(label): name for label, name in given.items()}
 
 
+def _named(file: Path) -> dict[int, str]:
+    try:
+        return dict(_rows(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"'{file}' must be a CSV file, but is no text: {error}") from error
+
+
 def _rows(file: Path) -> Iterator[tuple[int, str]]:
     with file.open(newline="", encoding="utf-8-sig") as stream:
         reader = csv.DictReader(stream)
         columns = reader.fieldnames or []
         name = next((c for c in ("name", "structure") if c in columns), None)
         if "id" not in columns or name is None:
-            raise ValueError(f"'{file}' must have the columns id and name (or structure), got {', '.join(columns)}")
+            shown = ", ".join(columns)[:80]
+            raise ValueError(f"'{file}' must have the columns id and name (or structure), got {shown}")
         for row in reader:
             try:
                 yield int(row["id"]), row[name] or ""
@@ -67,9 +78,12 @@ def load_landmarks(landmarks: Landmarks) -> dict[str, Tensor]:
 
     Raises:
         OSError: if the file cannot be read.
+        TypeError: if it is neither a mapping nor a path.
         ValueError: if it is not such a file, or a point is not three finite numbers.
     """
     points = _json_points(check_file(landmarks)) if isinstance(landmarks, str | os.PathLike) else landmarks
+    if not isinstance(points, Mapping):
+        raise TypeError(f"landmarks must map names to points, got {points!r}")
     return {str(name): as_point(p, f"landmark {name!r}").clone() for name, p in points.items()}
 
 

@@ -116,9 +116,13 @@ def check_affine(matrix: ArrayLike, name: str) -> Tensor:
         float64 [4, 4].
 
     Raises:
+        TypeError: if it is not a matrix of numbers.
         ValueError: says what is wrong and shows the matrix.
     """
-    affine = torch.as_tensor(matrix, dtype=torch.float64)
+    try:
+        affine = torch.as_tensor(matrix, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} must be a 4×4 matrix of numbers, got {matrix!r}") from error
     if affine.shape != (4, 4):
         raise ValueError(f"{name} must be a 4×4 matrix, got shape {tuple(affine.shape)}")
     if not bool(torch.isfinite(affine).all()):

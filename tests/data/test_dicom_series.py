@@ -85,7 +85,7 @@ def test_a_folder_without_ct_says_what_it_found(study: Path) -> None:
 
 
 def test_an_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="must hold CT slices, found 0 files"):
+    with pytest.raises(ValueError, match="must hold CT slices, found no file at all"):
         read_dicom(tmp_path)
 
 

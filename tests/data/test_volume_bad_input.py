@@ -258,3 +258,42 @@ def test_the_bundled_ct() -> None:
     assert 1000 < float(ct.hu.max()) < 3072
     assert repr(ct).startswith("Volume(314×268×")
     assert "voxels of 1.5×1.5×3 mm, axes RAS, HU -1000 to " in repr(ct)
+
+
+def test_a_spacing_of_zero_behind_a_qform(tmp_path: Path) -> None:
+    """nibabel would take it for 1 mm."""
+    path = write_nifti(tmp_path / "ct.nii", ramp(), sform_code=0, qform_code=1)
+    header = bytearray(path.read_bytes())
+    header[252:256] = np.array([1, 0], np.int16).tobytes()  # qform_code, sform_code
+    header[80:84] = np.float32(0.0).tobytes()  # pixdim[1]
+    path.write_bytes(header)
+    refused(path, "size above 0")
+
+
+def test_a_header_with_more_voxels_than_memory(tmp_path: Path) -> None:
+    path = write_nifti(tmp_path / "ct.nii", ramp())
+    header = bytearray(path.read_bytes())
+    header[42:48] = np.full(3, 32000, np.int16).tobytes()  # dim[1..3]
+    path.write_bytes(header)
+    refused(path, "32000×32000×32000 voxels that take 131072000000000 bytes", MemoryError)
+
+
+@pytest.mark.parametrize("unit", [1e-3, 1e3])
+def test_lengths_in_another_unit_are_warned_of(unit: float, tmp_path: Path) -> None:
+    affine = torch.diag(torch.tensor([60.0 * unit, 60.0 * unit, 60.0 * unit, 1.0]))
+    path = write_nifti(tmp_path / "ct.nii", ramp(), affine)
+    with pytest.warns(UserWarning, match=r"must be in mm, got a scan of .* another unit"):
+        Volume.from_nifti(path)
+
+
+def test_names_and_points_that_are_no_mappings(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_bytes(b"id,name\n1,\xff\xfe")
+    labels = np.ones_like(ramp())
+    with pytest.raises(ValueError, match=r"names\.csv' must be a CSV file, but is no text"):
+        Volume.from_array(ramp(), GRIDS["RAS"], labels=labels, label_names=tmp_path / "names.csv")
+    with pytest.raises(TypeError, match="label_names must map integers to names"):
+        Volume.from_array(ramp(), GRIDS["RAS"], labels=labels, label_names=["bone"])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="landmarks must map names to points"):
+        Volume.from_array(ramp(), GRIDS["RAS"], landmarks=[(1, 2, 3)])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="anatomical_from_ijk must be a 4×4 matrix of numbers"):
+        Volume.from_array(ramp(), None)  # type: ignore[arg-type]
