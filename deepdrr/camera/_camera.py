@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from deepdrr.camera._checks import check_camera
+from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
 from deepdrr.geometry import ArrayLike, invert_rigid, transform_points
 
@@ -102,6 +102,9 @@ class Camera:
             height, width: detector rows and columns.
             sdd_mm: source-to-detector distance, mm; with it the pixel size follows from K.
         """
+        check_tensor(intrinsics, "intrinsics", 3, 3)
+        check_tensor(rotation, "rotation", 3, 3)
+        check_tensor(translation, "translation", 3)
         batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
         pose = torch.zeros(*batch, 4, 4, dtype=rotation.dtype, device=rotation.device)
         pose[..., :3, :3] = rotation
@@ -194,6 +197,7 @@ class Camera:
             (u, v) [..., N, 2] or [..., 2], pixels, centres at +0.5. NaN for a point in the source's plane or behind it
             (perspective): it has no image.
         """
+        check_tensor(points_world, "points_world", 3)
         single = points_world.dim() == 1
         points = points_world.unsqueeze(0) if single else points_world
         points_camera = transform_points(self.camera_from_world, points)
@@ -216,6 +220,7 @@ class Camera:
         Returns:
             points_world [..., N, 3], mm.
         """
+        check_tensor(pixels, "pixels", 2)
         sdd = self.sdd_mm[..., None].to(pixels.dtype)
         depth = sdd if depth_mm is None else torch.as_tensor(depth_mm, dtype=pixels.dtype, device=pixels.device)
         depth = depth.expand(torch.broadcast_shapes(depth.shape, sdd.shape, pixels.shape[:-1]))
@@ -277,6 +282,7 @@ class Camera:
 
     def moved(self, world_from_world: Tensor) -> Self:
         """The camera carried along by a rigid motion of the world [..., 4, 4], mm."""
+        check_tensor(world_from_world, "world_from_world", 4, 4)
         pose = self.camera_from_world @ invert_rigid(world_from_world.to(self.camera_from_world.dtype))
         return replace(self, camera_from_world=pose)
 

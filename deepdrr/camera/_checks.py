@@ -5,7 +5,7 @@ from torch import Tensor
 
 from deepdrr.geometry import check_rigid
 
-__all__ = ["check_camera", "check_count", "check_length"]
+__all__ = ["check_camera", "check_count", "check_length", "check_tensor"]
 
 
 def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int) -> None:
@@ -31,6 +31,20 @@ def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, 
     if not bool((torch.isfinite(sdd_mm) & (sdd_mm > 0)).all()):
         raise ValueError(f"sdd_mm must be positive and finite, got {sdd_mm.tolist()}")
     torch.broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
+
+
+def check_tensor(value: object, name: str, *ends: int) -> None:
+    """Check that an argument is a tensor whose shape ends in the given sizes.
+
+    Raises:
+        TypeError: if it is no tensor, such as an array of NumPy.
+        ValueError: if its shape ends otherwise.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a tensor (torch.as_tensor makes one), got {type(value).__name__}")
+    if tuple(value.shape[-len(ends) :]) != ends:
+        shape = ", ".join(map(str, ends))
+        raise ValueError(f"{name} must be [..., {shape}], got shape {tuple(value.shape)}")
 
 
 def check_count(value: int, name: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepdrr.camera._checks import check_count, check_length
+from deepdrr.camera._checks import check_count, check_length, check_tensor
 from deepdrr.geometry import ArrayLike, as_point, invert_rigid, rigid, world_from_carm
 
 __all__ = ["arm_rotation", "carm_pose", "intrinsics_from_detector", "split_projection_matrix"]
@@ -70,8 +70,7 @@ def split_projection_matrix(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Raises:
         ValueError: if P is not [..., 3, 4], finite, or its left block is singular.
     """
-    if matrix.dim() < 2 or matrix.shape[-2:] != (3, 4):
-        raise ValueError(f"matrix must be [..., 3, 4], got shape {tuple(matrix.shape)}")
+    check_tensor(matrix, "matrix", 3, 4)
     if not bool(torch.isfinite(matrix).all()):
         raise ValueError(f"matrix must be finite, got {matrix.tolist()}")
     projection = matrix.to(torch.float64)

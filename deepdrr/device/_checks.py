@@ -6,7 +6,7 @@ from typing import Any
 
 from deepdrr._names import unknown_name
 
-__all__ = ["as_angle_deg", "as_number", "check_keys"]
+__all__ = ["as_angle_deg", "as_number", "check_keys", "check_kind"]
 
 
 def as_number(value: object, name: str) -> float:
@@ -22,6 +22,16 @@ def as_number(value: object, name: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{name} must be finite, got {number}")
     return number
+
+
+def check_kind(value: object, kind: type, name: str) -> None:
+    """Refuse what is not of a class.
+
+    Raises:
+        TypeError: names the class.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, got {value!r}")
 
 
 def as_angle_deg(value: object, name: str, degrees: bool) -> float:

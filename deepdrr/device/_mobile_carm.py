@@ -7,7 +7,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_angle_deg, check_keys
+from deepdrr.device._checks import as_angle_deg, check_keys, check_kind
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.device._limits import JointLimits
 from deepdrr.device._pose import CArmPose, equivalent_poses
@@ -61,6 +61,8 @@ class MobileCArm:
     ) -> None:
         self._geometry = CArmGeometry() if geometry is None else geometry
         self._limits = JointLimits() if limits is None else limits
+        check_kind(self._geometry, CArmGeometry, "geometry")
+        check_kind(self._limits, JointLimits, "limits")
         self._set(_moved(CArmPose(), isocenter, alpha, beta, gamma, degrees), viewed_from)
 
     # -- state -------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number
+from deepdrr.device._checks import as_number, check_kind
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.geometry import ArrayLike, as_point, invert_rigid, rigid
 
@@ -33,6 +33,7 @@ class SimpleDevice:
 
     def __init__(self, geometry: CArmGeometry | None = None) -> None:
         self._geometry = CArmGeometry() if geometry is None else geometry
+        check_kind(self._geometry, CArmGeometry, "geometry")
         self._camera_from_world = self._geometry.camera().camera_from_world
         self._viewed_from = "detector"
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number
+from deepdrr.device._checks import as_number, check_kind
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.device._pose import CArmPose
 from deepdrr.geometry import ArrayLike, as_point, rotation_about, translation
@@ -120,6 +120,7 @@ def cameras(
     if not poses:
         raise ValueError("poses must hold at least one pose, got none")
     device = CArmGeometry() if geometry is None else geometry
+    check_kind(device, CArmGeometry, "geometry")
     return Camera.stack([device.camera(pose, viewed_from=viewed_from) for pose in poses])
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -245,3 +246,13 @@ class TestBadInput:
     def test_orthographic_has_no_projection_matrix(self) -> None:
         with pytest.raises(ValueError, match="orthographic"):
             _ = orthographic(carm()).projection_matrix
+
+
+def test_arrays_of_numpy_are_refused_in_a_sentence() -> None:
+    with pytest.raises(TypeError, match=r"intrinsics must be a tensor .*got ndarray"):
+        Camera.from_krt(np.eye(3), torch.eye(3), torch.zeros(3), height=4, width=4, sdd_mm=1.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="matrix must be a tensor"):
+        Camera.from_projection_matrix(np.zeros((3, 4)), height=4, width=4, sdd_mm=1.0)  # type: ignore[arg-type]
+    camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=4, width=4, pixel_mm=1.0)
+    with pytest.raises(ValueError, match=r"points_world must be \[\.\.\., 3\], got shape \(5, 2\)"):
+        camera.project_points(torch.zeros(5, 2))

@@ -214,3 +214,10 @@ class TestConfig:
     def test_bad_kinds(self, config: dict[str, object], complaint: str) -> None:
         with pytest.raises(TypeError, match=complaint):
             MobileCArm.from_config(config)
+
+
+def test_a_geometry_and_limits_are_records() -> None:
+    with pytest.raises(TypeError, match="geometry must be a CArmGeometry, got 'mobile'"):
+        MobileCArm(geometry="mobile")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="limits must be a JointLimits, got 3"):
+        MobileCArm(limits=3)  # type: ignore[arg-type]
