@@ -26,6 +26,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if `path` is a folder.
+        OSError: if `path` is a device or a pipe, which a file must not take the place of.
         OSError: if the file cannot be written, as a sentence with the path and the system's reason.
 
     Example:
@@ -52,6 +53,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 def _check_target(path: Path) -> None:
     if path.is_dir():
         raise IsADirectoryError(f"path must be a file to write, got the folder '{path}'")
+    if path.exists() and not path.is_file():
+        raise OSError(f"path must be a regular file to write, got the device or pipe '{path}'")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
 

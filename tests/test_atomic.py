@@ -88,3 +88,12 @@ def test_an_unwritable_folder_is_a_sentence() -> None:
 def test_a_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="cannot write"), atomic_path(tmp_path / "a.png"):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes in the file system are POSIX")
+def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.png"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="regular file"), atomic_path(pipe):
+        pass
+    assert pipe.is_fifo()

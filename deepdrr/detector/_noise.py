@@ -7,6 +7,9 @@ from torch import Tensor
 
 __all__ = ["electronic_noise", "quantum_noise"]
 
+# A tenth of what 64 bits hold, far beyond any exposure: 1 Gy of diagnostic X-rays is 3e10 photons per mm².
+_MOST_PHOTONS = 1e18
+
 
 def quantum_noise(mean_kev: Tensor, variance_kev2: Tensor, *, generator: torch.Generator) -> Tensor:
     """Draw the energy absorbed in each pixel, given its mean and variance over the photons' number and energy.
@@ -26,7 +29,8 @@ def quantum_noise(mean_kev: Tensor, variance_kev2: Tensor, *, generator: torch.G
 
     Raises:
         TypeError: if `generator` is none.
-        ValueError: if shapes or devices differ, or a value is negative, infinite or NaN.
+        ValueError: if shapes or devices differ, a value is negative, infinite or NaN, or there are too many photons
+            to be counted in 64 bits.
 
     Example:
         >>> draw = quantum_noise(torch.zeros(2), torch.zeros(2), generator=torch.Generator())
@@ -40,6 +44,7 @@ def quantum_noise(mean_kev: Tensor, variance_kev2: Tensor, *, generator: torch.G
         shapes = f"{tuple(mean_kev.shape)} and {tuple(variance_kev2.shape)}"
         raise ValueError(f"mean_kev and variance_kev2 must have the same shape, got {shapes}")
     mean, variance = mean_kev.detach().double(), variance_kev2.detach().double()
+    _check_countable(mean, variance)
     lit = (mean > 0) & (variance > 0)
     kev_per_count = torch.where(lit, variance / mean, 1.0)
     counts = torch.poisson(torch.where(lit, mean / kev_per_count, 0.0), generator=generator)
@@ -78,6 +83,13 @@ def _check_generator(generator: torch.Generator, tensor: Tensor) -> None:
         raise TypeError(f"generator must be a torch.Generator: noise has no global state, got {generator!r}")
     if generator.device.type != tensor.device.type:
         raise ValueError(f"generator must be on the tensor's device {tensor.device}, got {generator.device}")
+
+
+def _check_countable(mean: Tensor, variance: Tensor) -> None:
+    """torch counts in 64-bit integers, which wrap around without a word."""
+    most = float(torch.where(variance > 0, mean * (mean / variance), 0.0).amax()) if mean.numel() else 0.0
+    if not most < _MOST_PHOTONS:
+        raise ValueError(f"mean_kev must be that of fewer than {_MOST_PHOTONS:.0e} photons per pixel, got {most:.3g}")
 
 
 def _check_moment(values: Tensor, name: str) -> None:

@@ -108,3 +108,10 @@ def test_shapes_that_differ(generator: torch.Generator) -> None:
 def test_a_draw_needs_a_generator() -> None:
     with pytest.raises(TypeError, match=r"generator must be a torch.Generator: noise has no global state, got 7"):
         quantum_noise(torch.ones(3), torch.ones(3), generator=7)  # type: ignore[arg-type]
+
+
+def test_more_photons_than_64_bits_count_are_refused() -> None:
+    """torch.poisson wraps around there: an image of negative energies."""
+    mean = torch.full((2, 2), 50.0 * 1e19, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"fewer than 1e\+18 photons per pixel, got 1e\+19"):
+        quantum_noise(mean, mean * 50.0, generator=torch.Generator())
