@@ -8,12 +8,13 @@ from deepdrr.materials._cross_sections import (
     mass_attenuation,
     mass_energy_absorption,
 )
-from deepdrr.materials._ct_beam import density_from_hu, effective_mass_attenuation, hu_from_density
+from deepdrr.materials._ct_beam import CT_KVP_RANGE, density_from_hu, effective_mass_attenuation, hu_from_density
 from deepdrr.materials._decompose import Densities, MatchHU, decompose
 from deepdrr.materials._material import Material, compound, mixture
 from deepdrr.materials._registry import as_material, material, materials
 
 __all__ = [
+    "CT_KVP_RANGE",
     "ContrastAgent",
     "Densities",
     "MatchHU",

@@ -12,10 +12,10 @@ __all__ = ["warn_if_missed"]
 
 
 def warn_if_missed(volume: Volume, camera: Camera) -> None:
-    """Warn where the image of the volume's box falls beside the detector.
+    """Warn where the volume's box is beside the beam, behind the source or beyond the detector.
 
     The box of the eight corners' images is tested, so a view that misses by less than the box may pass unnoticed, but
-    none that hits is warned of. A volume that reaches behind the source has no such box and is not tested.
+    none that hits is warned of. A volume that only in part is behind the source has no such image and is not tested.
 
     Args:
         volume: the patient, placed in the world.
@@ -26,9 +26,13 @@ def warn_if_missed(volume: Volume, camera: Camera) -> None:
     """
     ends = [torch.tensor([-0.5, n - 0.5], dtype=torch.float64) for n in volume.shape]
     corners_world = transform_points(volume.world_from_ijk, torch.cartesian_prod(*ends))
-    pixels = camera.to(torch.float64).project_points(corners_world).detach().reshape(-1, 8, 2)
+    exact = camera.to(torch.float64)
+    pixels = exact.project_points(corners_world).detach()
     size = torch.tensor([camera.width, camera.height])
-    missed = ((pixels.amax(dim=1) <= 0) | (pixels.amin(dim=1) >= size)).any(dim=-1)
+    beside = ((pixels.amax(dim=-2) <= 0) | (pixels.amin(dim=-2) >= size)).any(dim=-1)
+    depth = transform_points(exact.camera_from_world, corners_world).detach()[..., 2]
+    beyond = (depth <= 0).all(dim=-1) | (depth >= exact.sdd_mm.detach()[..., None]).all(dim=-1)
+    missed = (beside | beyond).expand(camera.batch_shape).reshape(-1)
     if bool(missed.any()):
         center = ", ".join(f"{c:.0f}" for c in volume.center_in_world.tolist())
         warnings.warn(

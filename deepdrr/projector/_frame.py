@@ -223,9 +223,11 @@ class Frame:
     @cached_property
     def label_path_lengths(self) -> Tensor:
         """[..., L, H, W], mm."""
-        return project(self.prepared.label_field, self.camera, interpolation="nearest", backend=self.technique.backend)[
-            ..., 1:, :, :
+        lengths = [
+            project(field, self.camera, interpolation="nearest", backend=self.technique.backend)[..., 1:, :, :]
+            for field in self.prepared.label_fields()
         ]
+        return torch.cat(lengths, dim=-3)
 
 
 OUTPUTS: dict[str, Callable[[Frame], Tensor]] = {

@@ -1,5 +1,6 @@
 """`PreparedVolume`: a volume made ready for the rays."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
@@ -63,18 +64,21 @@ class PreparedVolume:
         """The densities where the volume is now."""
         return Field(self.densities, self.volume.ijk_from_world)
 
-    @property
-    def label_field(self) -> Field:
-        """Path lengths per label, where the volume is now: channel 0 is all that has no label.
+    def label_fields(self) -> Iterator[Field]:
+        """Path lengths per label, where the volume is now, as many in a field as the operator can route.
+
+        Channel 0 of each field is all that has none of its labels.
 
         Raises:
-            ValueError: if the volume has no labels, or more than the operator can route.
+            ValueError: if the volume has no labels.
         """
         ids = label_ids(self.volume)
-        if len(ids) >= MAX_LABELS:
-            raise ValueError(f"at most {MAX_LABELS - 1} labels can be projected at once, got {len(ids)}")
+        for first in range(0, max(len(ids), 1), MAX_LABELS - 1):
+            yield self._label_field(ids[first : first + MAX_LABELS - 1])
+
+    def _label_field(self, ids: tuple[int, ...]) -> Field:
         assert self.volume.labels is not None  # label_ids has refused it
-        channel = torch.zeros(int(max(ids, default=0)) + 1, dtype=torch.uint8)
+        channel = torch.zeros(max(*ids, int(self.volume.labels.max()), 0) + 1, dtype=torch.uint8)
         channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
         labels = channel[self.volume.labels.int()]
         return Field(None, self.volume.ijk_from_world, labels=labels, label_count=len(ids) + 1)

@@ -1,5 +1,6 @@
 """`Projector`: a volume and a C-arm in, an X-ray image out."""
 
+import math
 from types import TracebackType
 from typing import Literal, Protocol, Self, get_args
 
@@ -14,7 +15,7 @@ from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._frame import OUTPUTS, Frame, Technique
 from deepdrr.projector._materials import MaterialModel
 from deepdrr.projector._prepared import PreparedVolume, label_ids
-from deepdrr.raycast import Exact, Integration, check_fits
+from deepdrr.raycast import Exact, Integration, Step, check_fits
 from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 
 __all__ = ["OutputName", "Positioned", "Projector"]
@@ -96,6 +97,11 @@ class Projector:
         self.volume = volume
         self.carm = carm
         self.materials = MaterialModel(method=materials) if isinstance(materials, str) else materials
+        if not isinstance(self.materials, MaterialModel):
+            raise TypeError(f"materials must be a method's name or a MaterialModel, got {materials!r}")
+        if not isinstance(exposure, Exposure):
+            raise TypeError(f"exposure must be an Exposure, such as Exposure(mas=25), got {exposure!r}")
+        _check_step(integration, volume)
         self.technique = Technique(
             source=_as_source(spectrum),
             exposure=exposure,
@@ -199,6 +205,15 @@ def _as_source(beam: Spectrum | XRaySource | None) -> XRaySource:
     return XRaySource(spectrum=tungsten_spectrum(DEFAULT_KVP) if beam is None else beam)
 
 
+def _check_step(integration: Integration | None, volume: Volume) -> None:
+    """Refuse steps that pass over whole voxels: what they make looks like an image and is none."""
+    diagonal = math.hypot(*volume.spacing_mm)
+    if isinstance(integration, Step) and integration.mm > diagonal:
+        raise ValueError(
+            f"integration must have steps of at most {diagonal:.3g} mm, a voxel's diagonal, got {integration}"
+        )
+
+
 def _check_names(outputs: tuple[str, ...]) -> None:
     unknown = [name for name in outputs if name not in get_args(OutputName)]
     if unknown or not outputs:
@@ -206,6 +221,6 @@ def _check_names(outputs: tuple[str, ...]) -> None:
 
 
 def _check_memory(camera: Camera) -> None:
-    # End points of the rays in float64 and some five images beside the results.
-    shape = (*camera.batch_shape, camera.height, camera.width, 8)
-    check_fits("the image with its rays, in 8 planes", shape, dtype=torch.float64)
+    # Measured at 2500² pixels with the default detector: 130 bytes a pixel at the peak, rays and results among them.
+    shape = (*camera.batch_shape, camera.height, camera.width, 17)
+    check_fits("the image with its rays, in 17 planes", shape, dtype=torch.float64)

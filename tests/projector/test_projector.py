@@ -6,6 +6,7 @@ from torch.testing import assert_close
 
 from deepdrr import MobileCArm, Volume, geo
 from deepdrr.camera import Camera
+from deepdrr.data import Source
 from deepdrr.detector import EnergyIntegratingDetector, Exposure
 from deepdrr.projector import MaterialModel, Projector
 from deepdrr.raycast import Step
@@ -180,6 +181,21 @@ class TestFreshness:
         assert float(after.mean()) < float(before.mean())
 
 
+def test_more_labels_than_the_operator_routes_at_once(ct: Volume) -> None:
+    """Each of 200 slabs has its own length, and all of them together that of the box."""
+    k = torch.arange(ct.shape[2])[None, None, :]
+    i = torch.arange(ct.shape[0])[:, None, None]
+    labels = (1 + (i * 7 + k * 13) % 200).expand(ct.shape).to(torch.int16)
+    many = Volume.from_array(ct.hu, ct.anatomical_from_ijk, labels=labels)
+    one = Volume.from_array(ct.hu, ct.anatomical_from_ijk, labels=torch.ones(ct.shape, dtype=torch.uint8))
+    for volume in (many, one):
+        volume.orient_patient()
+    lengths = Projector(many, carm=small(pixels=12)).project("label_path_lengths")["label_path_lengths"]
+    whole = Projector(one, carm=small(pixels=12)).project("label_path_lengths")["label_path_lengths"]
+    assert lengths.shape == (200, 12, 12)
+    assert_close(lengths.sum(dim=0), whole[0], rtol=1e-5, atol=1e-3)  # float32 sums of some 200 pieces of 6 mm
+
+
 class TestRefusals:
     def test_source_in_the_patient(self, ct: Volume) -> None:
         arm = MobileCArm(isocenter=(0, 500, 0))
@@ -197,6 +213,20 @@ class TestRefusals:
             found = projector.project("expected_image", "open_field")
         assert_close(found["expected_image"].double(), found["open_field"], rtol=1e-6, atol=0)
 
+    @pytest.mark.parametrize("y_mm", [-5000.0, 5000.0])
+    def test_a_volume_behind_source_or_detector_is_warned_of(self, ct: Volume, y_mm: float) -> None:
+        ct.translate((0.0, y_mm, 0.0))
+        with pytest.warns(UserWarning, match="beam misses the volume"):
+            found = Projector(ct, carm=small()).project("line_integrals")
+        assert bool((found["line_integrals"] == 0).all())
+
+    def test_a_material_for_a_label_that_is_not_there_is_warned_of(self, ct: Volume) -> None:
+        labels = (ct.hu > 300).to(torch.uint8)
+        labelled = Volume.from_array(ct.hu, ct.anatomical_from_ijk, labels=labels)
+        model = MaterialModel(by_label={1: "titanium", 7: "iron"})
+        with pytest.warns(UserWarning, match="material for 7, but no voxel"):
+            model.densities(labelled)
+
     def test_noise_without_a_generator(self, ct: Volume) -> None:
         with pytest.raises(TypeError, match="generator"):
             Projector(ct, carm=small()).project("image")
@@ -212,6 +242,25 @@ class TestRefusals:
             Projector(str(PELVIS), carm=small())  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"carm must be a Camera .*got tuple"):
             Projector(ct, carm=(0, 0, 0))  # type: ignore[arg-type]
+
+        with pytest.raises(TypeError, match=r"exposure must be an Exposure, .*got 25"):
+            Projector(ct, carm=small(), exposure=25)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"materials must be .*got None"):
+            Projector(ct, carm=small(), materials=None)  # type: ignore[arg-type]
+
+    def test_steps_over_whole_voxels(self, ct: Volume) -> None:
+        with pytest.raises(ValueError, match=r"at most 10\.4 mm, a voxel's diagonal, got Step\(mm=11.0\)"):
+            Projector(ct, carm=small(), integration=Step(mm=11.0))
+
+    def test_a_tube_voltage_of_0_is_not_that_of_the_header(self, ct: Volume) -> None:
+        with pytest.raises(ValueError, match=r"ct_kvp must be 70 to 150 kV"):
+            Projector(ct, carm=small(), materials=MaterialModel(ct_kvp=0.0))()
+
+    def test_a_header_with_a_wrong_tube_voltage_is_named(self, ct: Volume) -> None:
+        odd = Volume.from_array(ct.hu, ct.anatomical_from_ijk, source=Source(kvp=140000.0))
+        odd.orient_patient()
+        with pytest.raises(ValueError, match=r"ct_kvp must be given, .* the header of the CT has 140000 kV"):
+            Projector(odd, carm=small()).project("line_integrals")
 
     def test_a_picture_that_cannot_fit_names_the_bytes(self, ct: Volume) -> None:
         with pytest.raises(MemoryError, match=r"takes \d+ bytes"):
