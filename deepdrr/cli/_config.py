@@ -32,7 +32,9 @@ def _read(path: Path) -> dict[Any, Any]:
     import yaml
 
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        _check_once(yaml.compose(text, Loader=yaml.SafeLoader), path)
+        content = yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"config must be a YAML file, '{path}' is not: {error}") from error
     if content is None:
@@ -40,6 +42,14 @@ def _read(path: Path) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"config must hold fields and their values, '{path}' holds a {type(content).__name__}")
     return content
+
+
+def _check_once(node: Any, path: Path) -> None:
+    """Refuse a field that stands twice: YAML's reader would take the last one without a word."""
+    keys = [key.value for key, _ in node.value] if node is not None and node.id == "mapping" else []
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"config must name each field once, '{path}' names {key!r} {keys.count(key)} times")
 
 
 def _known(key: object, names: Sequence[str], path: Path) -> str:

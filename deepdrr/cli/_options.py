@@ -1,10 +1,11 @@
 """The flags of the commands, as records: what a command needs in one, what several share once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 __all__ = [
     "BeamOptions",
@@ -16,7 +17,14 @@ __all__ = [
     "PatientOptions",
     "PoseOptions",
     "TechniqueOptions",
+    "Whole",
 ]
+
+
+def _whole(_: type, tokens: Sequence[Token]) -> int:
+    """An integer as it stands; cyclopts itself would round 1.5 to 2."""
+    return int(tokens[0].value)
+
 
 # `--kvp`, not `--beam.kvp`; and no `--empty-filter` beside each flag that may be repeated.
 _FLAT: dict[str, Any] = {"name": "*", "negative_iterable": ()}
@@ -24,6 +32,8 @@ _FLAT: dict[str, Any] = {"name": "*", "negative_iterable": ()}
 Words = Annotated[tuple[str, ...], Parameter(show_default=" ".join)]
 OptionalWords = Annotated[tuple[str, ...], Parameter(show_default=False)]
 
+Whole = Annotated[int, Parameter(converter=_whole)]
+OptionalWhole = Annotated[int | None, Parameter(converter=_whole)]
 Point = Annotated[tuple[float, float, float], Parameter(negative=())]
 Range = Annotated[tuple[float, float], Parameter(negative=())]
 
@@ -79,13 +89,13 @@ class DetectorOptions:
     """Source-to-detector distance, mm."""
     sid_mm: float | None = None
     """Source-to-isocenter distance, mm."""
-    height: int | None = None
+    height: OptionalWhole = None
     """Detector rows."""
-    width: int | None = None
+    width: OptionalWhole = None
     """Detector columns."""
     pixel_mm: float | None = None
     """Side of a pixel, mm."""
-    binning: int = 1
+    binning: Whole = 1
     """Read this many by this many pixels out as one."""
 
 
@@ -113,8 +123,8 @@ class ExposureOptions:
     """Photons per pixel in the open field."""
     air_kerma_ngy: float | None = None
     """Air kerma at the detector in the open field, nGy."""
-    seed: int = 0
-    """Seed of the noise: the same seed gives the same image."""
+    seed: Whole = 0
+    """Seed of the noise, 0 or more: the same seed gives the same image."""
     noise: bool = True
     """Quantum and electronic noise; without it the mean."""
 
@@ -134,7 +144,7 @@ class ModelOptions:
     """Sample the rays at this distance, mm. [default: exact integration]"""
     backend: str = "auto"
     """auto, cpu (compiled) or reference (PyTorch, float64)."""
-    threads: int | None = None
+    threads: OptionalWhole = None
     """Threads. [default: all cores]"""
 
 

@@ -46,6 +46,8 @@ class Product:
             For each file, its name and what it holds.
         """
         values = self.results[self.quantity]
+        if values.numel() == 0:
+            raise ValueError(f"nothing to write to '{path}': the label map has no label but 0, and none is named")
         if path.suffix.lower() == ".npy":
             write_npy(values, path)
             yield f"{path}: {self.quantity} {list(values.shape)}, {UNITS[self.quantity]}"

@@ -16,7 +16,7 @@ from deepdrr.cli._options import (
     TechniqueOptions,
 )
 from deepdrr.cli._output import Product
-from deepdrr.cli._quantities import Quantity, check_files, needed
+from deepdrr.cli._quantities import Quantity, check_files, check_not_input, needed
 from deepdrr.cli._scene import camera, generator, load, pose_name, projector
 from deepdrr.cli._status import say, stage
 
@@ -60,6 +60,7 @@ def project(
         config: YAML file with the same fields as these flags; a flag goes before the file.
     """
     check_files(out, quantity)
+    check_not_input(out, file)
     view = camera(options.pose, options.detector)
     with stage(f"reading {file}"):
         volume = load(file, options.patient, options.pose.isocenter or options.pose.landmark)

@@ -13,7 +13,7 @@ from deepdrr.display import Picture
 from deepdrr.display import display as make_picture
 from deepdrr.projector import OutputName
 
-__all__ = ["STACKS", "UNITS", "Quantity", "check_files", "needed", "picture"]
+__all__ = ["STACKS", "UNITS", "Quantity", "check_files", "check_not_input", "needed", "picture"]
 
 Quantity = Literal[
     "image",
@@ -66,6 +66,20 @@ def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[st
             raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
     if len(set(paths)) < len(paths):
         raise ValueError(f"out must name each file once, got {', '.join(map(str, paths))}")
+
+
+def check_not_input(paths: Sequence[Path], file: Path) -> None:
+    """Refuse to write over the CT: its file, or a slice in its folder.
+
+    Raises:
+        ValueError: names the file.
+    """
+    ct = file.resolve()
+    for path in paths:
+        target = path.resolve()
+        is_slice = path.suffix.lower() == ".dcm" and target.exists() and ct in target.parents
+        if target == ct or is_slice:
+            raise ValueError(f"out must not be a file of the CT '{file}', got '{path}'")
 
 
 def needed(quantity: Quantity) -> tuple[OutputName, ...]:

@@ -1,5 +1,6 @@
 """From the records of flags to the objects of the other rooms."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +27,9 @@ from deepdrr.spectrum import Spectrum, tungsten_spectrum
 __all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read"]
 
 DEFAULT_VIEW = "AP"
+_LARGEST_SEED = 2**63 - 1  # torch counts seeds in 64 bits, and takes negative ones for others
+_MOST_THREADS = 1024  # beyond any machine that this runs on; a system that cannot start so many kills the process
+_LARGEST_ANGLE_DEG = 360.0
 
 
 def carm_geometry(options: DetectorOptions) -> CArmGeometry:
@@ -52,16 +56,17 @@ def camera(pose: PoseOptions, options: DetectorOptions) -> Camera:
     if pose.view is not None and given:
         raise ValueError(f"give a view or angles, not both: got --view {pose.view} and {' '.join(given)}")
     if given:
+        _check_angles(angles)
         stand = CArmPose(pose.alpha or 0.0, pose.beta or 0.0, pose.gamma or 0.0)
         return carm_geometry(options).camera(stand, viewed_from=pose.viewed_from or "detector")
-    chosen = view(pose.view or DEFAULT_VIEW)
+    chosen = view(DEFAULT_VIEW if pose.view is None else pose.view)
     return carm_geometry(options).camera(chosen.pose(), viewed_from=pose.viewed_from or chosen.viewed_from)
 
 
 def pose_name(pose: PoseOptions) -> str:
     """What the log calls the pose."""
     if (pose.alpha, pose.beta, pose.gamma) == (None, None, None):
-        return view(pose.view or DEFAULT_VIEW).name
+        return view(DEFAULT_VIEW if pose.view is None else pose.view).name
     return f"alpha {pose.alpha or 0:g}°, beta {pose.beta or 0:g}°, gamma {pose.gamma or 0:g}°"
 
 
@@ -90,6 +95,8 @@ def load(file: Path, options: PatientOptions, isocenter: Point | str | None = No
 def projector(volume: Volume, view: Camera, options: TechniqueOptions) -> Projector:
     """The projector that takes this technique's images of a volume."""
     if options.model.threads is not None:
+        if not 1 <= options.model.threads <= _MOST_THREADS:
+            raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {options.model.threads}")
         torch.set_num_threads(options.model.threads)
     return Projector(
         volume,
@@ -111,6 +118,8 @@ def material_model(options: ModelOptions) -> MaterialModel:
 
 def generator(options: ExposureOptions) -> torch.Generator:
     """The source of the noise."""
+    if not 0 <= options.seed <= _LARGEST_SEED:
+        raise ValueError(f"seed must be an integer from 0 to {_LARGEST_SEED}, got {options.seed}")
     return torch.Generator().manual_seed(options.seed)
 
 
@@ -133,6 +142,12 @@ def detector(options: ExposureOptions) -> FlatPanel:
     if options.noise:
         return FlatPanel()
     return FlatPanel(quantum_noise=False, electronic_noise_electrons=0.0)
+
+
+def _check_angles(angles: Mapping[str, float | None]) -> None:
+    for name, value in angles.items():
+        if value is not None and not abs(value) <= _LARGEST_ANGLE_DEG:
+            raise ValueError(f"{name} must be −360 to 360 degrees, got {value:g}")
 
 
 def pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:

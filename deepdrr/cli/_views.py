@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 from cyclopts import Parameter
 
-from deepdrr.cli._options import DetectorOptions, DisplayOptions, PatientOptions, Point, PoseOptions, TechniqueOptions
+from deepdrr.cli._options import (
+    DetectorOptions,
+    DisplayOptions,
+    PatientOptions,
+    Point,
+    PoseOptions,
+    TechniqueOptions,
+    Whole,
+)
 from deepdrr.cli._quantities import check_files, picture
 from deepdrr.cli._scene import camera, generator, load, projector
 from deepdrr.cli._sheet import contact_sheet
@@ -25,7 +33,7 @@ __all__ = ["SheetDetectorOptions", "ViewsOptions", "views"]
 class SheetDetectorOptions(DetectorOptions):
     """A detector of a few hundred pixels: a sheet holds many pictures."""
 
-    binning: int = 4
+    binning: Whole = 4
     """Read this many by this many pixels out as one."""
 
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+
+from deepdrr.data import Volume
 
 
 def pixels(path: Path) -> np.ndarray:
@@ -180,3 +183,49 @@ def test_a_source_in_the_patient_is_a_sentence(run, ct, tmp_path) -> None:
     assert code == 2
     assert "source" in error
     assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "phrases"),
+    [
+        (["--threads", "0"], ["threads", "1 to 1024", "0"]),
+        (["--threads", "100000"], ["threads", "1 to 1024", "100000"]),
+        (["--seed", "-1"], ["seed", "-1"]),
+        (["--seed", "99999999999999999999"], ["seed", "99999999999999999999"]),
+        (["--ct-kvp", "0"], ["ct_kvp", "70 to 150"]),
+        (["--step-mm", "1e9"], ["diagonal", "1e+09"]),
+        (["--photons", "1e30"], ["photons per pixel", "1e+18"]),
+    ],
+)
+def test_a_number_out_of_range_is_a_sentence(run, ct, tmp_path, words, phrases) -> None:
+    code, _, error = run("project", ct, "--out", tmp_path / "a.png", "--binning", 48, *words)
+    assert code == 2
+    assert error.count("\n") == 1
+    assert all(phrase in error for phrase in phrases)
+    assert not list(tmp_path.iterdir())
+
+
+def test_slices_of_the_ct_are_not_written_over(run, tmp_path) -> None:
+    taken = tmp_path / "slice001.dcm"
+    taken.write_bytes(b"pixels")
+    code, _, error = run("project", tmp_path, "--out", taken)
+    assert code == 2
+    assert "must not be a file of the CT" in error
+    assert taken.read_bytes() == b"pixels"
+
+
+def test_a_label_map_without_labels_has_nothing_to_write(run, ct, tmp_path) -> None:
+    empty = tmp_path / "empty.nii.gz"
+    volume = Volume.from_nifti(ct, labels=torch.zeros(36, 28, 24, dtype=torch.uint8))
+    volume.save(tmp_path / "copy.nii.gz", labels=empty)
+    out = tmp_path / "masks.png"
+    code, _, error = run("project", ct, "--labels", empty, "--quantity", "label_masks", "--out", out, "--binning", 48)
+    assert code == 2
+    assert "no label but 0" in error
+
+
+def test_a_field_that_stands_twice_in_a_config_is_refused(run, ct, tmp_path) -> None:
+    (tmp_path / "twice.yaml").write_text("kvp: 80\nbinning: 48\nkvp: 90\n")
+    code, _, error = run("project", ct, "--out", tmp_path / "a.png", "--config", tmp_path / "twice.yaml")
+    assert code == 2
+    assert "'kvp' 2 times" in error
