@@ -23,7 +23,10 @@ __all__ = [
 
 def _whole(_: type, tokens: Sequence[Token]) -> int:
     """An integer as it stands; cyclopts itself would round 1.5 to 2."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"must be a whole number, got {tokens[0].value!r}") from None
 
 
 # `--kvp`, not `--beam.kvp`; and no `--empty-filter` beside each flag that may be repeated.

@@ -123,8 +123,7 @@ def _check_length(header: Header) -> None:
         return
     rows, columns, frames = dataset.Rows, dataset.Columns, int(dataset.get("NumberOfFrames") or 1)
     row_bytes = columns * dataset.BitsAllocated // 8
-    pixels = pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"], defer_size=1024)
-    length = int(getattr(pixels.get_item("PixelData"), "length", 0)) if "PixelData" in pixels else 0
+    length = len(pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"]).get("PixelData", b""))
     if length >= frames * rows * row_bytes + row_bytes:
         raise ValueError(f"{frames * rows} rows of {row_bytes} bytes are stated, but there are {length} bytes")
 

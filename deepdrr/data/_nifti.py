@@ -1,5 +1,6 @@
 """Reading NIfTI: the header's promises are checked, the voxels go straight into one float32 array."""
 
+import logging
 import os
 import zlib
 from collections.abc import Iterator
@@ -133,14 +134,24 @@ def _offset(proxy: Any, file: Path) -> int:
 
 
 @contextmanager
+def _silent() -> Iterator[None]:
+    """Keep nibabel's log lines about headers from standard error: what matters in them is refused here."""
+    logger = logging.getLogger("nibabel.global")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+@contextmanager
 def _sentences(file: Path) -> Iterator[None]:
     """What the library and the decompressor raise, as sentences that name the file."""
     from nibabel.filebasedimages import ImageFileError
-    from nibabel.imageglobals import LoggingOutputSuppressor
     from nibabel.spatialimages import HeaderDataError
 
     try:
-        with LoggingOutputSuppressor():  # what it logs about a header is refused here, or does not matter
+        with _silent():
             yield
     except (ImageFileError, HeaderDataError) as error:
         raise ValueError(f"'{file}' is not a readable NIfTI file: {error}") from error

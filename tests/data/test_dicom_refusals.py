@@ -265,9 +265,9 @@ def test_an_unknown_repair(tmp_path: Path) -> None:
     assert refusal(tmp_path, repair="fix") == "repair must be one of 'resample', 'shear', got 'fix'"
 
 
-@pytest.mark.parametrize("rows", [1, 4])
-def test_pixels_that_go_on_behind_the_stated_rows(tmp_path: Path, rows: int) -> None:
+@pytest.mark.parametrize("columns", [6, 600])
+def test_pixels_that_go_on_behind_the_stated_rows(tmp_path: Path, columns: int) -> None:
     """pydicom reads the rows that are stated and leaves the rest: half a patient, without a word."""
-    assert "rows of 12 bytes are stated, but there are 60 bytes" in refusal(
-        write_slices(tmp_path, edit=only(None, Rows=rows))
-    )
+    folder = write_slices(tmp_path, Grid((columns, 5, 4)), edit=only(None, Rows=4))
+    sentence = f"4 rows of {2 * columns} bytes are stated, but there are {10 * columns} bytes"
+    assert sentence in refusal(folder)

@@ -260,14 +260,15 @@ def test_the_bundled_ct() -> None:
     assert "voxels of 1.5×1.5×3 mm, axes RAS, HU -1000 to " in repr(ct)
 
 
-def test_a_spacing_of_zero_behind_a_qform(tmp_path: Path) -> None:
-    """nibabel would take it for 1 mm."""
+def test_a_spacing_of_zero_behind_a_qform(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """nibabel would take it for 1 mm, and log a line."""
     path = write_nifti(tmp_path / "ct.nii", ramp(), sform_code=0, qform_code=1)
     header = bytearray(path.read_bytes())
     header[252:256] = np.array([1, 0], np.int16).tobytes()  # qform_code, sform_code
     header[80:84] = np.float32(0.0).tobytes()  # pixdim[1]
     path.write_bytes(header)
     refused(path, "size above 0")
+    assert not caplog.records
 
 
 def test_a_header_with_more_voxels_than_memory(tmp_path: Path) -> None:
