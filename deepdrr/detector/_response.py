@@ -10,7 +10,7 @@ are the mean and the variance of the pixel's signal (compound Poisson).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -60,6 +60,7 @@ class QuantumSignal:
         return QuantumSignal(self.mean * fluence, self.variance * fluence)
 
 
+@runtime_checkable
 class Detector(Protocol):
     """What every detector can do. The stages before it need `response`, those after it the two images."""
 

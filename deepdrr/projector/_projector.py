@@ -101,6 +101,8 @@ class Projector:
             raise TypeError(f"materials must be a method's name or a MaterialModel, got {materials!r}")
         if not isinstance(exposure, Exposure):
             raise TypeError(f"exposure must be an Exposure, such as Exposure(mas=25), got {exposure!r}")
+        if detector is not None and not isinstance(detector, Detector):
+            raise TypeError(f"detector must be a detector, such as FlatPanel(), got {detector!r}")
         _check_step(integration, volume)
         self.technique = Technique(
             source=_as_source(spectrum),

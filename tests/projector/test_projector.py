@@ -242,6 +242,8 @@ class TestRefusals:
             Projector(str(PELVIS), carm=small())  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"carm must be a Camera .*got tuple"):
             Projector(ct, carm=(0, 0, 0))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"detector must be .*FlatPanel.*, got 3"):
+            Projector(ct, carm=small(), detector=3)  # type: ignore[arg-type]
 
         with pytest.raises(TypeError, match=r"exposure must be an Exposure, .*got 25"):
             Projector(ct, carm=small(), exposure=25)  # type: ignore[arg-type]
