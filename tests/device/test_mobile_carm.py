@@ -116,10 +116,14 @@ class TestLimits:
     def test_the_ends_of_a_range_are_reached_in_radians_too(self) -> None:
         carm = MobileCArm(limits=JointLimits(alpha_deg=(-70, 70)))
         carm.move_to(alpha=math.radians(70), degrees=False)
+        assert carm.alpha_deg == pytest.approx(70)
         carm.move_to(alpha=-70)
+        assert carm.alpha_deg == -70
 
     def test_unlimited(self) -> None:
-        MobileCArm(limits=JointLimits.unlimited()).move_to(alpha=720, beta=-500, gamma=1e4)
+        carm = MobileCArm(limits=JointLimits.unlimited())
+        carm.move_to(alpha=720, beta=-500, gamma=1e4)
+        assert carm.pose.angles_deg == (720, -500, 1e4)
 
     def test_a_start_outside_is_refused(self) -> None:
         with pytest.raises(ValueError, match="alpha must be in the joint's range"):
