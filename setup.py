@@ -61,8 +61,8 @@ class BuildKernels(build_ext):
         common = MSVC_FLAGS if msvc else UNIX_FLAGS
         if (error := self._refuses(common)) is not None:
             raise SystemExit(NO_COMPILER.format(error=error))
-        if not msvc and self._refuses(common + UNIX_SIMD_FLAGS) is None:
-            common = common + UNIX_SIMD_FLAGS
+        if not msvc:
+            common = self._with_simd(common)
         for extension in self.extensions:
             unix_flags, msvc_flags = BUILDS.get(extension.name.rpartition("_")[2], ([], []))
             extension.extra_compile_args = common + (msvc_flags if msvc else unix_flags)
@@ -78,6 +78,16 @@ class BuildKernels(build_ext):
             super().build_extension(extension)
         finally:
             self.build_temp = together
+
+    def _with_simd(self, flags: list[str]) -> list[str]:
+        """The flags with OpenMP's vector pragmas, or a notice where the compiler has none."""
+        error = self._refuses(flags + UNIX_SIMD_FLAGS)
+        if error is None:
+            return flags + UNIX_SIMD_FLAGS
+        print(
+            f"deepdrr: the compiler has no -fopenmp-simd ({error}); the kernels are built without it and may be slower"
+        )
+        return flags
 
     def _understands(self, extension: Extension) -> bool:
         error = self._refuses(extension.extra_compile_args)

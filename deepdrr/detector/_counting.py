@@ -29,20 +29,15 @@ _SHARED_PULSES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
-class IdealCounter:
-    """Counts every photon once.
-
-    Attributes:
-        quantum_noise: draw the counts; else their mean.
-        grid: the anti-scatter grid in front, or None.
-    """
+class _Counter:
+    """What counters share: Poisson counts without blur."""
 
     quantum_noise: bool = True
     grid: Grid | None = None
 
     @property
     def unit(self) -> str:
-        """`"counts"` per pixel."""
+        """`"counts"` per pixel, and per window where there are several."""
         return "counts"
 
     @property
@@ -50,12 +45,8 @@ class IdealCounter:
         """Whether the counts are drawn."""
         return self.quantum_noise
 
-    def response(self, energies_kev: Tensor) -> Response:
-        """One count per photon."""
-        return Response(torch.ones_like(energies_kev), torch.ones_like(energies_kev))
-
     def expected(self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None = None) -> Tensor:
-        """Mean counts per pixel."""
+        """Mean counts per pixel, and per window [..., K, H, W] where there are several."""
         return signal.mean
 
     def image(
@@ -68,7 +59,21 @@ class IdealCounter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotonCounter:
+class IdealCounter(_Counter):
+    """Counts every photon once.
+
+    Attributes:
+        quantum_noise: draw the counts; else their mean.
+        grid: the anti-scatter grid in front, or None.
+    """
+
+    def response(self, energies_kev: Tensor) -> Response:
+        """One count per photon."""
+        return Response(torch.ones_like(energies_kev), torch.ones_like(energies_kev))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotonCounter(_Counter):
     """Counts pulses between thresholds; its images have one channel per window [..., K, H, W], the last one open.
 
     Attributes:
@@ -91,8 +96,6 @@ class PhotonCounter:
     resolution_fwhm_kev: float = 6.0
     shared: float = 0.2
     escape: float = 0.3
-    quantum_noise: bool = True
-    grid: Grid | None = None
 
     def __post_init__(self) -> None:
         levels = (0.0, *self.thresholds_kev, math.inf)
@@ -107,16 +110,6 @@ class PhotonCounter:
             if not 0.0 <= (value := getattr(self, name)) <= 1.0:
                 raise ValueError(f"{name} must be a probability, got {value}")
 
-    @property
-    def unit(self) -> str:
-        """`"counts"` per pixel and window."""
-        return "counts"
-
-    @property
-    def draws(self) -> bool:
-        """Whether the counts are drawn."""
-        return self.quantum_noise
-
     def response(self, energies_kev: Tensor) -> Response:
         """The response matrix: mean counts per photon that reaches the pixel, [K, E].
 
@@ -127,18 +120,6 @@ class PhotonCounter:
         absorbed = self.fill_factor * (1 - torch.exp(-linear_attenuation(_CDTE, energy) * self.thickness_mm))
         counts = absorbed * self._pulses_in_windows(energy)
         return Response(counts.to(energies_kev), counts.to(energies_kev))
-
-    def expected(self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None = None) -> Tensor:
-        """Mean counts per pixel and window [..., K, H, W]."""
-        return signal.mean
-
-    def image(
-        self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
-    ) -> Tensor:
-        """Counts of one frame, Poisson."""
-        if not self.quantum_noise:
-            return signal.mean
-        return quantum_noise(signal.mean, signal.variance, generator=needed(generator))
 
     def _pulses_in_windows(self, energy: Tensor) -> Tensor:
         """Mean pulses per absorbed photon in each window, [K, E]."""

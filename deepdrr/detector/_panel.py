@@ -18,7 +18,30 @@ __all__ = ["PANELS", "EnergyIntegratingDetector", "FlatPanel", "Scintillator"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnergyIntegratingDetector:
+class _EnergyIntegrating:
+    """What energy-integrating panels share: quanta, and a readout with noise of its own."""
+
+    quantum_noise: bool = True
+    electronic_noise_electrons: float = 1500.0
+    gain_electrons_per_kev: float = 33.0
+    grid: Grid | None = None
+
+    def __post_init__(self) -> None:
+        _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
+
+    @property
+    def electronic_noise_kev(self) -> float:
+        """Noise of the readout as absorbed energy, keV rms."""
+        return self.electronic_noise_electrons / self.gain_electrons_per_kev
+
+    @property
+    def draws(self) -> bool:
+        """Whether an image of this detector has any noise."""
+        return self.quantum_noise or self.electronic_noise_electrons > 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyIntegratingDetector(_EnergyIntegrating):
     """An ideal panel: its signal is the energy of all photons that reach the pixel, and nothing blurs it.
 
     Attributes:
@@ -30,28 +53,10 @@ class EnergyIntegratingDetector:
         grid: the anti-scatter grid in front, or None.
     """
 
-    quantum_noise: bool = True
-    electronic_noise_electrons: float = 1500.0
-    gain_electrons_per_kev: float = 33.0
-    grid: Grid | None = None
-
-    def __post_init__(self) -> None:
-        _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
-
     @property
     def unit(self) -> str:
         """`"keV"` per pixel."""
         return "keV"
-
-    @property
-    def electronic_noise_kev(self) -> float:
-        """Noise of the readout as energy, keV rms."""
-        return self.electronic_noise_electrons / self.gain_electrons_per_kev
-
-    @property
-    def draws(self) -> bool:
-        """Whether an image of this detector has any noise."""
-        return self.quantum_noise or self.electronic_noise_electrons > 0.0
 
     def response(self, energies_kev: Tensor) -> Response:
         """All energy of every photon."""
@@ -95,7 +100,7 @@ class Scintillator:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlatPanel:
+class FlatPanel(_EnergyIntegrating):
     """A flat panel of CsI on photodiodes, the detector of today's C-arms.
 
     The stages: energy absorbed (K escape, Swank noise), quanta drawn, blur of signal and noise, fixed pattern,
@@ -115,30 +120,13 @@ class FlatPanel:
 
     scintillator: Scintillator = field(default_factory=Scintillator)
     blur: Blur | None = field(default_factory=Blur)
-    quantum_noise: bool = True
-    electronic_noise_electrons: float = 1500.0
-    gain_electrons_per_kev: float = 33.0
-    grid: Grid | None = None
     pattern: FixedPattern | None = None
     readout: Readout | None = None
-
-    def __post_init__(self) -> None:
-        _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
 
     @property
     def unit(self) -> str:
         """`"keV"` absorbed per pixel, or `"ADU"` where there is a readout."""
         return "keV" if self.readout is None else "ADU"
-
-    @property
-    def electronic_noise_kev(self) -> float:
-        """Noise of the readout as absorbed energy, keV rms."""
-        return self.electronic_noise_electrons / self.gain_electrons_per_kev
-
-    @property
-    def draws(self) -> bool:
-        """Whether an image of this panel has any noise."""
-        return self.quantum_noise or self.electronic_noise_electrons > 0.0
 
     def response(self, energies_kev: Tensor) -> Response:
         """Energy absorbed in the scintillator per photon."""
