@@ -7,9 +7,11 @@
 
 #include <stdexcept>
 
+#include "cubic_basis.h"
 #include "cubic_integrals.h"
 #include "label_lengths.h"
 #include "line_integrals.h"
+#include "linear_basis.h"
 #include "ray_adjoint.h"
 #include "value_adjoint.h"
 

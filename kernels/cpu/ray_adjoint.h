@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "bases.h"
+#include "linear_basis.h"
 #include "deepdrr/chord_adjoint.h"
 
 namespace deepdrr {

@@ -9,7 +9,6 @@
 
 #include <vector>
 
-#include "bases.h"
 #include "ray_adjoint.h"
 
 namespace deepdrr {
