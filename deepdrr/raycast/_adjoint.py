@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from deepdrr._kernels import load_kernels
 from deepdrr.raycast._cpu import flat_rays, packed, readable
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._kernels import load_kernels
 from deepdrr.raycast._layout import memory_order, voxel_stride
 from deepdrr.raycast._request import Request
 

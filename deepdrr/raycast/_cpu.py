@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from deepdrr._kernels import load_kernels
 from deepdrr.raycast._field import Field, interleaved
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._kernels import load_kernels
 from deepdrr.raycast._layout import memory_order, readable_in_place, voxel_stride
 from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from deepdrr._kernels import reason_not_loaded
 from deepdrr.raycast._cpu import integrate
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._kernels import reason_not_loaded
 from deepdrr.raycast._operator import line_integrals
 from deepdrr.raycast._request import Request
 

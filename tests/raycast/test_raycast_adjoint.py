@@ -11,9 +11,9 @@ from raycast_scenes import carm, grid, noise, rays
 from torch import Tensor
 from torch.testing import assert_close
 
+from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.raycast import Exact, Field, Rays, Step, _adjoint, project
-from deepdrr.raycast._kernels import usable_builds
 
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 RULES = [

@@ -4,13 +4,13 @@ import pytest
 import torch
 from raycast_scenes import carm, grid, noise, rays, unit_field
 
+from deepdrr import _kernels
 from deepdrr.raycast import (
     Exact,
     Field,
     Rays,
     Request,
     Step,
-    _kernels,
     available_memory,
     backends,
     check_fits,

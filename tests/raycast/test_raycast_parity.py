@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from raycast_scenes import carm, grid, noise
 from torch.testing import assert_close
 
+from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import invert_rigid, rigid, rotation
 from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _cpu, interleaved, project
-from deepdrr.raycast._kernels import usable_builds
 
 ANGLE = st.floats(-180, 180)
 SIDE = st.one_of(st.just(1), st.integers(2, 40))
