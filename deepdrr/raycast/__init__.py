@@ -2,7 +2,7 @@
 
 from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
 from deepdrr.raycast._field import MAX_LABELS, Field, interleaved
-from deepdrr.raycast._integration import Exact, Integration, Interpolation, Step
+from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Step
 from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._prefilter import prefilter, spline_coefficients
 from deepdrr.raycast._project import project
@@ -18,6 +18,7 @@ __all__ = [
     "Interpolation",
     "Rays",
     "Request",
+    "Routing",
     "Selection",
     "Step",
     "available_memory",

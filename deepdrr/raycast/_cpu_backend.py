@@ -52,6 +52,8 @@ def _reason_against_gradient(request: Request) -> str | None:
 def _reason_against_labels(request: Request) -> str | None:
     if request.field.labels is None:
         return None
+    if request.routing == "soft" and request.interpolation != "nearest":
+        return "it routes labels hard only"
     if not isinstance(request.integration, Exact):
         return "it integrates labels exactly only"
     if request.field.values is not None and request.interpolation != "nearest":

@@ -24,8 +24,13 @@ class Field:
     either interpolation. A cubic B-spline has its first and last knots at the outer voxels' centres, where it is flat,
     and keeps its value there in the outer half voxel too.
 
-    With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label:
-    channel l integrates where the nearest voxel's label is l.
+    With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label; the
+    channels sum to the unrouted integral. *Hard* routing gives all of the interpolated value to the label of the
+    nearest voxel: channel l integrates f where that label is l, and an exact integral is split where a ray passes from
+    voxel to voxel. *Soft* routing gives each voxel's share of the interpolated value to that voxel's own label: channel
+    l integrates the interpolant of the values that are 0 where the label is not l. Its channels fade into each other
+    across one voxel and are continuous in the pose, with linear interpolation. With nearest interpolation both mean the
+    same.
 
     Attributes:
         values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.

@@ -4,9 +4,12 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Exact", "Integration", "Interpolation", "Step"]
+__all__ = ["Exact", "Integration", "Interpolation", "Routing", "Step"]
 
 Interpolation = Literal["nearest", "linear", "cubic"]
+
+# Which channel a label map sends what to, see `Field`.
+Routing = Literal["hard", "soft"]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 from deepdrr.camera import Camera
 from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Exact, Integration, Interpolation
+from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
 from deepdrr.raycast._memory import check_fits
 from deepdrr.raycast._prefilter import spline_coefficients
 from deepdrr.raycast._rays import Rays
@@ -24,6 +24,7 @@ def project(
     *,
     interpolation: Interpolation = "linear",
     integration: Integration = _EXACT,
+    routing: Routing = "hard",
     backend: str = "auto",
 ) -> Tensor:
     r"""Line integrals \( \int f(p)\,\mathrm{d}\ell \) of every channel of a field along every ray.
@@ -35,8 +36,10 @@ def project(
         field: values on a grid, a label map, or both; `interleaved(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
         interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, with `Step`
-            only; `spline_coefficients(field)` saves its making per call). Labels are always those of the nearest voxel.
+            only; `spline_coefficients(field)` saves its making per call).
         integration: `Exact()`, or `Step(mm=…)` for midpoint samples.
+        routing: of a field with labels. ``"hard"``: to the label of the nearest voxel. ``"soft"``: each voxel's share
+            of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
         backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
             ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
 
@@ -64,11 +67,13 @@ def project(
     """
     if interpolation not in get_args(Interpolation):
         raise ValueError(f"interpolation must be 'nearest', 'linear' or 'cubic', got {interpolation!r}")
+    if routing not in get_args(Routing):
+        raise ValueError(f"routing must be 'hard' or 'soft', got {routing!r}")
     if not isinstance(integration, Integration):
         raise TypeError(f"integration must be Exact() or Step(mm=…), got {integration!r}")
     if interpolation == "cubic" and field.values is not None:
         field = spline_coefficients(field)
-    request = Request(field, _rays(field, view), interpolation, integration)
+    request = Request(field, _rays(field, view), interpolation, integration, routing)
     check_fits("the line integrals", request.output_shape, dtype=field.dtype, device=field.device)
     return select_backend(request, backend).backend.project(request)
 

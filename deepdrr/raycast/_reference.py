@@ -10,7 +10,7 @@ in chunks, so that no buffer grows with pixels × samples; under autograd a chun
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from deepdrr.geometry import transform_directions, transform_points
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Exact, Interpolation, Step
+from deepdrr.raycast._integration import Exact, Interpolation, Routing, Step
 from deepdrr.raycast._request import Request
 
 __all__ = ["ReferenceBackend"]
@@ -42,7 +42,7 @@ class ReferenceBackend:
         field, shape = request.field, request.rays.shape
         rule = _Rule.of(request)
         rays = [t.reshape(-1, t.shape[-1]) for t in _ijk_rays(request)]
-        size = max(1, _CHUNK_SAMPLES // rule.samples_per_ray)
+        size = max(1, _CHUNK_SAMPLES // max(rule.samples_per_ray, field.channels))
         chunks = [
             _run(rule.integrate, request.needs_grad, *(r[first : first + size] for r in rays))
             for first in range(0, shape.numel(), size)
@@ -86,13 +86,14 @@ class _Rule:
     field: Field
     interpolation: Interpolation
     integration: Exact | Step
+    routing: Routing
     planes: tuple[Tensor, Tensor, Tensor]
 
     @classmethod
     def of(cls, request: Request) -> "_Rule":
-        field = request.field
-        planes = tuple(_breakpoints(n, field, request.interpolation) for n in field.shape)
-        return cls(field, request.interpolation, request.integration, (planes[0], planes[1], planes[2]))
+        planes = tuple(_breakpoints(n, request) for n in request.field.shape)
+        rule = request.field, request.interpolation, request.integration, request.routing
+        return cls(*rule, (planes[0], planes[1], planes[2]))
 
     @property
     def samples_per_ray(self) -> int:
@@ -110,7 +111,35 @@ class _Rule:
         else:
             t, weight = _midpoints(start, stop, length, self.integration.mm)
         points = origin[:, None, :] + t[..., None] * direction[:, None, :]
-        return _accumulate(self.field, points, weight * length, self.interpolation)
+        return self._accumulate(points, weight * length)
+
+    def _accumulate(self, points: Tensor, weight: Tensor) -> Tensor:
+        """Σ over samples of weight · f(point): points [N, S, 3], weight [N, S] → [C, N]."""
+        field = self.field
+        if field.labels is None:
+            return (weight * self._values(points)).sum(dim=2)
+        soft = self.routing == "soft" and self.interpolation == "linear"
+        terms = self._shares(points) if soft else [(_voxel(points, field.shape), self._values(points))]
+        routed = torch.zeros(len(points), field.channels, dtype=torch.float64, device=points.device)
+        for voxel, share in terms:
+            label = _at(field.labels[None], voxel)[0].long()
+            routed = routed.scatter_add(1, label, (weight * share)[0])
+        return routed.T
+
+    def _values(self, points: Tensor) -> Tensor:
+        """The interpolant [C, N, S] at points [N, S, 3]."""
+        values = self.field.values
+        if values is None:
+            return torch.ones(1, *points.shape[:-1], dtype=torch.float64, device=points.device)
+        if self.interpolation == "nearest":
+            return _at(values, _voxel(points, self.field.shape))
+        return _bspline(values, points) if self.interpolation == "cubic" else _trilinear(values, points)
+
+    def _shares(self, points: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        """The voxels [N, S, 3] about points [N, S, 3], each with its share [1, N, S] of the interpolant."""
+        values = self.field.values
+        for voxel, weight in _corners(points, self.field.shape):
+            yield voxel, weight[None] if values is None else weight * _at(values, voxel)
 
     def _exact_nodes(self, origin: Tensor, direction: Tensor, start: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
         """Gauss–Legendre nodes and weights in t, [N, S], on the pieces between the planes that a ray crosses."""
@@ -130,13 +159,14 @@ class _Rule:
         return torch.cat([middle - offset, middle + offset], dim=1), torch.cat([half, half], dim=1)
 
 
-def _breakpoints(n: int, field: Field, interpolation: Interpolation) -> Tensor:
+def _breakpoints(n: int, request: Request) -> Tensor:
     """Planes of one axis, in voxel coordinates, between which the integrand is one polynomial."""
-    centres = torch.arange(n, dtype=torch.float64, device=field.device)
+    centres = torch.arange(n, dtype=torch.float64, device=request.field.device)
     faces = centres[1:] - 0.5
-    if interpolation == "nearest":
+    if request.interpolation == "nearest":
         return faces
-    return torch.cat([centres, faces]) if field.labels is not None else centres
+    hard = request.field.labels is not None and request.routing == "hard"
+    return torch.cat([centres, faces]) if hard else centres
 
 
 def _clip(origin: Tensor, direction: Tensor, limits: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
@@ -163,23 +193,6 @@ def _midpoints(start: Tensor, stop: Tensor, length: Tensor, step_mm: float) -> t
     return start + (k + 0.5) * part, torch.where(k < count, part, 0.0)
 
 
-def _accumulate(field: Field, points: Tensor, weight: Tensor, interpolation: Interpolation) -> Tensor:
-    """Σ over samples of weight · f(point): points [N, S, 3], weight [N, S] → [C, N]."""
-    if field.values is None:
-        terms = weight[None]
-    elif interpolation == "nearest":
-        terms = weight * _at(field.values, _voxel(points, field.shape))
-    elif interpolation == "cubic":
-        terms = weight * _bspline(field.values, points)
-    else:
-        terms = weight * _trilinear(field.values, points)
-    if field.labels is None:
-        return terms.sum(dim=2)
-    label = _at(field.labels[None], _voxel(points, field.shape))[0].long()
-    routed = torch.zeros(len(label), field.channels, dtype=torch.float64, device=label.device)
-    return routed.scatter_add(1, label, terms[0]).T
-
-
 def _voxel(points: Tensor, shape: tuple[int, int, int]) -> Tensor:
     """Indices [N, S, 3] of the voxels that hold the points."""
     last = torch.tensor(shape, device=points.device) - 1
@@ -195,17 +208,25 @@ def _at(grid: Tensor, index: Tensor) -> Tensor:
 
 
 def _trilinear(values: Tensor, points: Tensor) -> Tensor:
-    """Trilinear interpolation [C, N, S] at points [N, S, 3], the outer half voxel clamped to the nearest face."""
-    last = torch.tensor(values.shape[1:], dtype=torch.float64, device=points.device) - 1
+    """Trilinear interpolation [C, N, S] at points [N, S, 3]."""
+    result = torch.zeros((), dtype=torch.float64, device=points.device)
+    for voxel, weight in _corners(points, values.shape[1:]):
+        result = result + weight * _at(values, voxel)
+    return result
+
+
+def _corners(points: Tensor, shape: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The eight voxels [N, S, 3] about points [N, S, 3] with their trilinear weights [N, S].
+
+    In the outer half voxel a point is clamped to the nearest face.
+    """
+    last = torch.tensor(shape, dtype=torch.float64, device=points.device) - 1
     inner = points.clamp(torch.zeros_like(last), last)
     low = torch.minimum(inner.detach().floor(), (last - 1).clamp(min=0))
     fraction = inner - low
-    result = torch.zeros((), dtype=torch.float64, device=points.device)
     for corner in torch.cartesian_prod(*3 * [torch.tensor([0, 1], device=points.device)]):
-        index = torch.minimum(low + corner, last).long()
         weight = torch.where(corner == 1, fraction, 1 - fraction).prod(dim=-1)
-        result = result + weight * _at(values, index)
-    return result
+        yield torch.minimum(low + corner, last).long(), weight
 
 
 def _bspline(coefficients: Tensor, points: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Integration, Interpolation, Step
+from deepdrr.raycast._integration import Integration, Interpolation, Routing, Step
 from deepdrr.raycast._rays import Rays
 
 __all__ = ["Request"]
@@ -22,6 +22,7 @@ class Request:
     rays: Rays
     interpolation: Interpolation
     integration: Integration
+    routing: Routing = "hard"
 
     def __post_init__(self) -> None:
         if self.field.device != self.rays.device:
@@ -32,6 +33,13 @@ class Request:
             raise ValueError(
                 f"interpolation must be 'cubic' for a field of spline coefficients, and for no other, "
                 f"got {self.interpolation!r} and prefiltered={self.field.prefiltered}"
+            )
+        if self.routing == "soft" and self.field.labels is None:
+            raise ValueError("routing must be 'hard' for a field without labels, got 'soft'")
+        if self.routing == "soft" and self.interpolation == "cubic":
+            raise ValueError(
+                "routing must be 'hard' for interpolation 'cubic', got 'soft': a spline's coefficients are shares of "
+                "no voxel"
             )
         finest = self.field.longest_chord_mm / _MOST_SAMPLES
         if isinstance(self.integration, Step) and self.integration.mm < finest:
