@@ -31,7 +31,7 @@ def masked(values: torch.Tensor, labels: torch.Tensor, count: int) -> torch.Tens
 
 def slab() -> Field:
     labels = torch.arange(2).repeat_interleave(torch.tensor(LENGTHS))[:, None, None].expand(10, 3, 3)
-    return replace(unit_field(torch.tensor(VALUES)[labels][None].double()), labels=labels, label_count=2)
+    return replace(unit_field(torch.tensor(VALUES, dtype=torch.float64)[labels][None]), labels=labels, label_count=2)
 
 
 @BACKENDS
@@ -89,10 +89,8 @@ def test_two_slabs(along, height):
     first, second = (n * value for n, value in zip(LENGTHS, VALUES, strict=True))
     crossing = (VALUES[1] - VALUES[0]) / 8
     hard, soft = (project(slab(), bundle, routing=routing).flatten() for routing in ("hard", "soft"))
-    assert_close(
-        hard, torch.tensor([first + crossing, second - crossing]).double(), rtol=1e-7, atol=0
-    )  # 0.2 in float32
-    assert_close(soft, torch.tensor([first, second]).double(), rtol=1e-7, atol=0)
+    assert_close(hard, torch.tensor([first + crossing, second - crossing], dtype=torch.float64))
+    assert_close(soft, torch.tensor([first, second], dtype=torch.float64))
 
 
 @ROUTINGS
@@ -127,7 +125,7 @@ def test_gradients_of_the_reference_are_finite_differences(routing, how, generat
 
 
 def test_the_gradient_of_hard_labels_by_the_rays_has_the_motion_of_their_borders():
-    """A ray that climbs 1 in 3 through a border at y = 3.5: raised by δ, it passes it δ / sin θ of its length earlier."""
+    """A ray that climbs 1 in 3 through a border at y = 3.5: raised by δ, it passes it δ / sin θ mm earlier."""
     labels = (torch.arange(8) > 3).long()[None, :, None].expand(8, 8, 1)
     field = Field(None, torch.eye(4, dtype=torch.float64), labels, 2)
     raised = torch.zeros(3, dtype=torch.float64, requires_grad=True)
