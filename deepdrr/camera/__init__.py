@@ -1,6 +1,22 @@
-"""The one camera of deepdrr: projection of points and rays of pixels, and conversions to and from other conventions."""
+"""The one camera of deepdrr: projection of points and rays of pixels, and conversions to and from other conventions.
+
+`Camera` is the object; `make_k_inv`, `make_rt_inv` and what takes them are the same camera as bare tensors.
+"""
 
 from deepdrr.camera._angles import CArmParameters, carm_parameters, positioner_angles
 from deepdrr.camera._camera import Camera
+from deepdrr.camera._pinhole import invert_rt_inv, make_k_inv, make_rt_inv
+from deepdrr.camera._points import project_points
+from deepdrr.camera._resample import resample
 
-__all__ = ["CArmParameters", "Camera", "carm_parameters", "positioner_angles"]
+__all__ = [
+    "CArmParameters",
+    "Camera",
+    "carm_parameters",
+    "invert_rt_inv",
+    "make_k_inv",
+    "make_rt_inv",
+    "positioner_angles",
+    "project_points",
+    "resample",
+]

@@ -24,22 +24,38 @@ from deepdrr.geometry._points import (
     transform_points,
     vector,
 )
+from deepdrr.geometry._rotations import (
+    Parameterization,
+    quaternion_adjugate_to_quaternion,
+    rotation_to_matrix,
+    single_or_double,
+)
+from deepdrr.geometry._se3 import convert, make_se3, se3_exp_map, se3_log_map, transform_point
 
 __all__ = [
     "RAS_FROM_LPS",
     "ArrayLike",
+    "Parameterization",
     "as_point",
     "beam_angles",
     "carm_angles",
     "carm_direction",
     "check_affine",
     "check_rigid",
+    "convert",
     "invert_rigid",
+    "make_se3",
     "point",
+    "quaternion_adjugate_to_quaternion",
     "rigid",
     "rotation",
     "rotation_about",
+    "rotation_to_matrix",
+    "se3_exp_map",
+    "se3_log_map",
+    "single_or_double",
     "transform_directions",
+    "transform_point",
     "transform_points",
     "translation",
     "vector",
