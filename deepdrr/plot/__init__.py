@@ -1,0 +1,10 @@
+"""Pictures of images for notebooks and reports: grey images with masks, edges of one over another, animations.
+
+They are drawn with matplotlib (the extra `plot`), which is imported by the first call. For the pictures that a viewer
+or a radiologist would see, with a window and a polarity, there is `deepdrr.display`.
+"""
+
+from deepdrr.plot._animate import animate
+from deepdrr.plot._drr import overlay, plot_drr
+
+__all__ = ["animate", "overlay", "plot_drr"]

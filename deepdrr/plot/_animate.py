@@ -1,0 +1,183 @@
+"""`animate`: a batch of images as a moving picture."""
+
+import io
+import os
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import Tensor
+
+from deepdrr._atomic import atomic_path
+from deepdrr._extras import require
+from deepdrr.plot._arrays import Colour, as_batch, as_mask
+from deepdrr.plot._drr import overlay, plot_drr
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["animate"]
+
+_FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP"}  # a PNG with frames is an APNG
+_WIDTH_INCHES, _TEXT_INCHES, _DPI = 3.0, 0.5, 100
+
+
+def animate(
+    moving_img: Tensor,
+    moving_mask: Tensor | None = None,
+    out: str | os.PathLike[str] | None = None,
+    fixed_img: Tensor | None = None,
+    fixed_mask: Tensor | None = None,
+    titles: Sequence[str] | None = None,
+    ticks: bool = True,
+    fps: float = 20,
+    pause: float = 1.0,
+    blur_kernel: int = 3,
+    canny_low: float = 0,
+    canny_high: float = 100,
+    edge_color: Colour = (1.0, 0.0, 0.0),
+    edge_alpha: float = 1.0,
+    edge_detection_size: int = 200,
+    verbose: bool = True,
+    **plot_kwargs: Any,
+) -> Path | None:
+    """Draw a batch of images one after the other; beside a fixed image, with the moving one's edges over it, if given.
+
+    All frames have one grey scale, from the least to the greatest value of the batch, so that the animation does not
+    flicker; the fixed image has its own. Where an image has several channels, their sum is shown, and those after the
+    first as masks, unless a mask is given.
+
+    Args:
+        moving_img: [B, C, H, W], one frame each.
+        moving_mask: [B, C, H, W], as in `plot_drr`.
+        out: file to write, `.gif`, `.webp` or `.png` (animated PNG); None: shown in the notebook.
+        fixed_img: [1, C, H, W]; the frames then have three columns.
+        fixed_mask: [1, C, H, W].
+        titles: one for each frame.
+        ticks: as in `plot_drr`.
+        fps: frames per second; a GIF counts in hundredths of a second.
+        pause: how much longer the last frame stays before the animation starts again, seconds.
+        blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size: as in `overlay`.
+        verbose: show a progress bar.
+        plot_kwargs: for `plot_drr`, e.g. `vmin`.
+
+    Returns:
+        The path of the file; None in a notebook.
+
+    Raises:
+        TypeError: if an image is no tensor.
+        ValueError: for shapes, titles, numbers or a suffix that do not fit.
+        ImportError: if matplotlib is not installed, or for `out=None` outside a notebook.
+        OSError: if the file cannot be written; nothing is then left behind.
+
+    Example:
+        >>> import tempfile, torch
+        >>> path = animate(torch.rand(3, 1, 8, 8), out=tempfile.mkdtemp() + "/noise.gif", fps=10, verbose=False)
+        >>> path.name
+        'noise.gif'
+    """
+    moving, moving_mask = _single_channel(moving_img, moving_mask, "moving")
+    _check_timing(len(moving), titles, fps, pause)
+    kind = _format_of(out)
+    fixed = None
+    if fixed_img is not None:
+        fixed, fixed_mask = _single_channel(fixed_img, fixed_mask, "fixed")
+        if len(fixed) != 1:
+            raise ValueError(f"fixed_img must be one image [1, C, H, W], got shape {tuple(fixed_img.shape)}")
+    grey_scale = {"vmin": float(moving.min()), "vmax": float(moving.max())}
+    edges = (blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size)
+
+    def draw(index: int) -> "Image":
+        at = slice(index, index + 1)
+        title = titles[index] if titles is not None else None
+        mask = None if moving_mask is None else moving_mask[at]
+        options: dict[str, Any] = {"ticks": ticks, **plot_kwargs}
+        figure, axs = _figure(1 if fixed is None else 3, moving.shape[-2] / moving.shape[-1])
+        if fixed is None:
+            plot_drr(moving[at], mask, title and [title], axs=axs, **{**grey_scale, **options})
+        else:
+            plot_drr(fixed, fixed_mask, ["Fixed"], axs=axs[:1], **options)
+            plot_drr(moving[at], mask, [title or "Moving"], axs=axs[1:2], **{**grey_scale, **options})
+            overlay(moving[at], fixed, ["Overlay"], ticks, axs[2:], *edges)
+        return _picture(figure)
+
+    frames = [draw(index) for index in _counted(len(moving), verbose)]
+    return _finish(frames, out, kind, _durations_ms(len(moving), fps, pause))
+
+
+def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor | None]:
+    """The sum over the channels; those after the first become the mask where none is given."""
+    values = as_batch(image, f"{name}_img")
+    if mask is not None:
+        return values.sum(dim=1, keepdim=True), as_mask(mask, values, f"{name}_mask")
+    areas = values > 0 if values.shape[1] > 1 else None
+    return values.sum(dim=1, keepdim=True), areas
+
+
+def _check_timing(count: int, titles: Sequence[str] | None, fps: float, pause: float) -> None:
+    if titles is not None and len(titles) != count:
+        raise ValueError(f"titles must have one entry for each of {count} frames, got {len(titles)}")
+    if not 0.0 < fps <= 100.0:
+        raise ValueError(f"fps must be in (0, 100], got {fps}")
+    if not 0.0 <= pause <= 600.0:
+        raise ValueError(f"pause must be 0 to 600 seconds, got {pause}")
+
+
+def _format_of(out: str | os.PathLike[str] | None) -> str:
+    if out is None:
+        require("IPython.display", "notebook", "an animation without a file, out=None, is shown in a notebook and")
+        return "GIF"
+    suffix = Path(out).suffix.lower()
+    if suffix not in _FORMATS:
+        raise ValueError(f"out must end in {', '.join(_FORMATS)}, got '{out}'")
+    return _FORMATS[suffix]
+
+
+def _durations_ms(count: int, fps: float, pause: float) -> list[int]:
+    """How long each frame stays, in steps of 10 ms; rounded as a sum, so that the whole animation keeps its pace."""
+    ends = [10 * round(100.0 * (index + 1) / fps) for index in range(count)]
+    durations = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    durations[-1] += round(1000.0 * pause)
+    return durations
+
+
+def _figure(columns: int, height_by_width: float) -> tuple[Any, list[Any]]:
+    """A figure of its own, which pyplot does not know and so need not be closed."""
+    size = (_WIDTH_INCHES * columns, _WIDTH_INCHES * min(max(height_by_width, 0.2), 2.0) + _TEXT_INCHES)
+    figure = require("matplotlib.figure", "plot", "drawing").Figure(figsize=size, dpi=_DPI, layout="constrained")
+    require("matplotlib.backends.backend_agg", "plot", "drawing").FigureCanvasAgg(figure)
+    return figure, list(figure.subplots(ncols=columns, squeeze=False)[0])
+
+
+def _picture(figure: Any) -> "Image":
+    from PIL import Image
+
+    figure.canvas.draw()
+    return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+
+
+def _counted(count: int, verbose: bool) -> Iterator[int]:
+    if not verbose:
+        yield from range(count)
+        return
+    from rich.progress import track
+
+    yield from track(range(count), description="frames")
+
+
+def _finish(
+    frames: list["Image"], out: str | os.PathLike[str] | None, kind: str, durations_ms: list[int]
+) -> Path | None:
+    first, *rest = frames
+    options: dict[str, Any] = {"format": kind, "save_all": True, "duration": durations_ms, "loop": 0}
+    if out is not None:
+        with atomic_path(out) as temporary:
+            first.save(temporary, append_images=rest, **options)
+        return Path(out)
+    buffer = io.BytesIO()
+    first.save(buffer, append_images=rest, **options)
+    notebook = require("IPython.display", "notebook", "showing an animation")
+    notebook.display(notebook.HTML(f"<img src='data:image/gif;base64,{b64encode(buffer.getvalue()).decode()}'>"))
+    return None

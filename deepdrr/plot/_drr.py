@@ -1,0 +1,193 @@
+"""`plot_drr` and `overlay`: images as subplots in a row."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from torch import Tensor
+
+from deepdrr._extras import require
+from deepdrr.plot._arrays import Colour, as_batch, as_mask, colours_of, edge_layer, mask_layer
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
+
+__all__ = ["overlay", "plot_drr"]
+
+
+def plot_drr(
+    img: Tensor,
+    mask: Tensor | None = None,
+    title: Sequence[str] | None = None,
+    ticks: bool = True,
+    axs: "Axes | Sequence[Axes] | np.ndarray[Any, Any] | None" = None,
+    cmap: "str | Colormap" = "gray",
+    mask_cmap: "str | Colormap" = "Set2",
+    mask_n_colors: int = 7,
+    interior_alpha: float = 0.3,
+    edge_alpha: float = 1.0,
+    edge_width: int = 1,
+    **imshow_kwargs: Any,
+) -> "list[Axes]":
+    """Draw each image of a batch, with its structures in colour where there are any.
+
+    What is shown is the sum over the channels. If there are several channels, those after the first, which is the
+    background, are drawn over it as masks, wherever they are above zero; or a mask is given for an image of one
+    channel.
+
+    Args:
+        img: [B, C, H, W]. Each image has its own grey scale from its least to its greatest value, unless `vmin` and
+            `vmax` are given.
+        mask: [B, C, H, W], above zero inside; channel 0 is the background and not drawn.
+        title: one for each image, written below it.
+        ticks: numbers of the first and the last row and column, counted from 1.
+        axs: where to draw, one for each image; None: a new figure.
+        cmap: colour map of the image.
+        mask_cmap: colour map of the masks.
+        mask_n_colors: how many colours are taken from it before they repeat.
+        interior_alpha: opacity of a mask, 0 to 1.
+        edge_alpha: opacity of its outline, on top of that.
+        edge_width: of the outline, pixels.
+        imshow_kwargs: for `Axes.imshow` of the image, e.g. `vmin`.
+
+    Returns:
+        The axes, one for each image.
+
+    Raises:
+        TypeError: if an image is no tensor.
+        ValueError: for shapes, titles or axes that do not fit together, or a mask besides several channels.
+        ImportError: if matplotlib is not installed.
+
+    Example:
+        >>> import torch
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> axes = plot_drr(torch.rand(2, 1, 8, 8), title=["AP", "lateral"])
+        >>> [ax.get_xlabel() for ax in axes]
+        ['AP', 'lateral']
+    """
+    values = as_batch(img, "img")
+    if values.shape[1] > 1:
+        if mask is not None:
+            raise ValueError(
+                f"mask must be None where img has several channels, which are the mask, got {values.shape[1]} channels"
+            )
+        areas = (values > 0)[:, 1:]
+    else:
+        areas = values.bool()[:, 1:] if mask is None else as_mask(mask, values, "mask")[:, 1:]
+    axes = _draw(values, title, ticks, axs, {"cmap": cmap, **imshow_kwargs})
+    colours = colours_of(mask_cmap, areas.shape[1], mask_n_colors)
+    if colours:
+        for ax, area in zip(axes, areas, strict=True):
+            ax.imshow(mask_layer(area, colours, interior_alpha, edge_alpha, edge_width))
+    return axes
+
+
+def overlay(
+    moving: Tensor,
+    fixed: Tensor,
+    title: Sequence[str] | None = None,
+    ticks: bool = True,
+    axs: "Axes | Sequence[Axes] | np.ndarray[Any, Any] | None" = None,
+    blur_kernel: int = 3,
+    canny_low: float = 0,
+    canny_high: float = 100,
+    edge_color: Colour = (1.0, 0.0, 0.0),
+    edge_alpha: float = 1.0,
+    edge_detection_size: int = 200,
+) -> "list[Axes]":
+    """Draw the edges of the moving images over the fixed images, to see how well they lie on each other.
+
+    The edges are Canny's, of the sum over the channels.
+
+    Args:
+        moving: [B, C, H, W], finite.
+        fixed: [B, C, H, W]; the channels may be others.
+        title, ticks, axs: as in `plot_drr`.
+        blur_kernel: side of the Gaussian before the edges are looked for, pixels, odd; 1 for none.
+        canny_low, canny_high: gradients (Sobel's, of an image that runs from 0 to 255) from which on an edge goes on,
+            and from which on it starts.
+        edge_color: red, green and blue in [0, 1].
+        edge_alpha: opacity in [0, 1].
+        edge_detection_size: pixels along the longer side while edges are looked for.
+
+    Returns:
+        The axes, one for each image.
+
+    Raises:
+        TypeError: if an image is no tensor.
+        ValueError: for shapes, titles or axes that do not fit together, numbers outside what is stated here, or moving
+            images with NaN or infinite pixels.
+        ImportError: if matplotlib or scikit-image is not installed.
+
+    Example:
+        >>> import torch
+        >>> import matplotlib; matplotlib.use("agg")
+        >>> axes = overlay(torch.eye(16)[None, None], torch.rand(1, 1, 16, 16), title=["start"])
+        >>> len(axes[0].images)
+        2
+    """
+    moving_values, fixed_values = as_batch(moving, "moving"), as_batch(fixed, "fixed")
+    if len(moving_values) != len(fixed_values) or moving_values.shape[-2:] != fixed_values.shape[-2:]:
+        raise ValueError(
+            f"moving and fixed must have as many images and pixels, got shapes {tuple(moving.shape)} and "
+            f"{tuple(fixed.shape)}"
+        )
+    if wrong := int((~moving_values.isfinite()).sum()):
+        raise ValueError(f"moving must be finite to have edges, got {wrong} values that are NaN or infinite")
+    _check_edges(blur_kernel, canny_low, canny_high, edge_alpha, edge_detection_size)
+    axes = _draw(fixed_values, title, ticks, axs, {"cmap": "gray"})
+    for ax, image in zip(axes, moving_values.sum(dim=1), strict=True):
+        layer = edge_layer(
+            image,
+            colour=edge_color,
+            alpha=edge_alpha,
+            blur_kernel=blur_kernel,
+            thresholds=(canny_low, canny_high),
+            detection_size=edge_detection_size,
+        )
+        # Its pixels are others than the image's: laid over the same area, from the outer corner of the first pixel on.
+        ax.imshow(layer, extent=ax.images[0].get_extent(), interpolation="bilinear")
+    return axes
+
+
+def _check_edges(blur_kernel: int, low: float, high: float, alpha: float, size: int) -> None:
+    if blur_kernel < 1 or blur_kernel % 2 == 0:
+        raise ValueError(f"blur_kernel must be odd and positive, got {blur_kernel}")
+    if not 0 <= low <= high:
+        raise ValueError(f"canny_low and canny_high must be 0 ≤ canny_low ≤ canny_high, got {low} and {high}")
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"edge_alpha must be in [0, 1], got {alpha}")
+    if size < 3:
+        raise ValueError(f"edge_detection_size must be at least 3, got {size}")
+
+
+def _draw(
+    values: Tensor, title: Sequence[str] | None, ticks: bool, axs: object, options: dict[str, Any]
+) -> "list[Axes]":
+    """The sum over the channels of each image, with its title and ticks."""
+    count, _, height, width = values.shape
+    if isinstance(title, str):
+        raise TypeError(f"title must be a list with one title for each image, got the text {title!r}")
+    if title is not None and len(title) != count:
+        raise ValueError(f"title must have one entry for each of {count} images, got {len(title)}")
+    axes = _axes(axs, count)
+    for index, (ax, image) in enumerate(zip(axes, values.sum(dim=1).numpy(), strict=True)):
+        ax.imshow(image, **options)
+        ax.xaxis.tick_top()
+        if title is not None:
+            ax.set_xlabel(title[index])
+        ax.set_xticks([0, width - 1] if ticks else [], ["1", str(width)] if ticks else [])
+        ax.set_yticks([0, height - 1] if ticks else [], ["1", str(height)] if ticks else [])
+    return axes
+
+
+def _axes(axs: object, count: int) -> "list[Axes]":
+    if axs is None:
+        pyplot = require("matplotlib.pyplot", "plot", "drawing")
+        _, made = pyplot.subplots(ncols=count, figsize=(max(5.0, 3.0 * count), 5.0), squeeze=False)
+        return list(made[0])
+    given = list(np.ravel(np.asarray(axs, dtype=object)))
+    if len(given) != count:
+        raise ValueError(f"axs must have one axes for each of {count} images, got {len(given)}")
+    return cast("list[Axes]", given)
