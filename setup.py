@@ -70,6 +70,13 @@ class BuildKernels(build_ext):
         self.extensions[:] = [e for e in self.extensions if self._understands(e)]
         super().build_extensions()
 
+    def copy_file(self, infile: str, outfile: str, *args: object, **options: object) -> tuple[str, bool]:  # type: ignore[override]
+        """Copies aside, then renames: whoever imports a module meanwhile gets the old one or the new one, whole."""
+        aside = f"{outfile}.new"
+        _, copied = super().copy_file(infile, aside, *args, **options)
+        Path(aside).replace(outfile)
+        return outfile, copied
+
     def build_extension(self, extension: Extension) -> None:
         """Keeps the object files of one source, compiled with different flags, apart."""
         together = self.build_temp
@@ -123,9 +130,18 @@ def kernels(build: str) -> Extension:
     )
 
 
-# macOS may build for several processors at once (ARCHFLAGS): the baseline is then the only build that suits all.
-x86 = platform.machine().lower() in {"x86_64", "amd64"} and "ARCHFLAGS" not in os.environ
+def wanted_builds() -> list[str]:
+    """All that suit this processor, or those that DEEPDRR_BUILDS names, separated by commas, to save time at work."""
+    # macOS may build for several processors at once (ARCHFLAGS): the baseline is then the only build that suits all.
+    x86 = platform.machine().lower() in {"x86_64", "amd64"} and "ARCHFLAGS" not in os.environ
+    builds = ["baseline", *(BUILDS if x86 else ())]
+    chosen = [name for name in os.environ.get("DEEPDRR_BUILDS", "").split(",") if name]
+    if unknown := sorted({*chosen} - {*builds}):
+        raise SystemExit(f"DEEPDRR_BUILDS must name some of {', '.join(builds)}, got {', '.join(unknown)}")
+    return chosen or builds
+
+
 setup(
     cmdclass={"build_py": BuildWithData, "build_ext": BuildKernels},
-    ext_modules=[kernels(build) for build in ("baseline", *(BUILDS if x86 else ()))],
+    ext_modules=[kernels(build) for build in wanted_builds()],
 )

@@ -23,7 +23,7 @@ def own_cases(scene: Scene) -> list[Callable[[], Case]]:
 
 
 def three_channels(scene: Scene) -> Case:
-    """Three interleaved channels over one; the sum of the three is the one."""
+    """Three channels over one; the sum of the three is the one."""
     one, three, camera = scene.field(), scene.field(3), carm()
     return Case(
         name="3 channels / 1 channel, AP, 2 mm",

@@ -81,8 +81,8 @@ class Scene:
 
 def laid_out(field: Field) -> Field:
     """The field in the layout the package offers for many views, where it offers one."""
-    interleaved = getattr(raycast, "interleaved", None)
-    return field if interleaved is None else interleaved(field)
+    arranged = getattr(raycast, "arranged", None)
+    return field if arranged is None else arranged(field)
 
 
 def load_scene(name: str) -> Scene:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from deepdrr import MobileCArm, Volume
 from deepdrr.materials import attenuation_matrix, decompose
-from deepdrr.raycast import Field, interleaved, project
+from deepdrr.raycast import Field, arranged, project
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import fit_quadrature, photon_moments, spectral_sums, tungsten_spectrum
 
@@ -50,7 +50,7 @@ def projected_field(size: int) -> tuple[Tensor, tuple[float, float]]:
     """[3, size, size] g/cm² of the bundled CT, and the seconds of its projection (the second of two)."""
     ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
     ct.orient_patient(head_first=True, supine=True)
-    field = interleaved(Field(decompose(ct.hu).values, ct.world_from_ijk.inverse()))
+    field = arranged(Field(decompose(ct.hu).values, ct.world_from_ijk.inverse()))
     camera = MobileCArm().camera.resized(size, size)
     project(field, camera)
     spent = best(lambda: project(field, camera), 1)

@@ -10,7 +10,7 @@ from torch import Tensor
 from deepdrr.data import Volume
 from deepdrr.materials import Material
 from deepdrr.projector._materials import MaterialModel
-from deepdrr.raycast import MAX_LABELS, Field, interleaved
+from deepdrr.raycast import MAX_LABELS, Field, arranged
 
 __all__ = ["PreparedVolume", "label_ids"]
 
@@ -24,7 +24,7 @@ class PreparedVolume:
     Attributes:
         volume: the volume it was made from.
         materials: the M basis materials.
-        densities: [M, I, J, K] in g/cm³, interleaved.
+        densities: [M, I, J, K] in g/cm³, arranged for the rays.
         hu: the voxels it was made from, and their version at that time.
         labels: the label map then, and its version.
         contrast: the concentrations then, and their versions.
@@ -43,7 +43,7 @@ class PreparedVolume:
         found = model.densities(volume)
         field = Field(found.values, volume.ijk_from_world)
         if not found.values.requires_grad:  # the copy would cut it off
-            field = interleaved(field)
+            field = arranged(field)
         assert field.values is not None  # it was given
         contrast = tuple(_versioned(concentration) for concentration in model.contrast.values())
         return cls(volume, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels), contrast)

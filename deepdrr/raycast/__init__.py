@@ -1,7 +1,7 @@
 """`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
 
 from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
-from deepdrr.raycast._field import MAX_LABELS, Field, interleaved
+from deepdrr.raycast._field import MAX_LABELS, Field, arranged
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Step
 from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._prefilter import prefilter, spline_coefficients
@@ -21,10 +21,10 @@ __all__ = [
     "Routing",
     "Selection",
     "Step",
+    "arranged",
     "available_memory",
     "backends",
     "check_fits",
-    "interleaved",
     "prefilter",
     "project",
     "select_backend",

@@ -6,19 +6,14 @@ from torch import Tensor
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._cpu import flat_rays, packed, readable
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._layout import memory_order, voxel_stride
+from deepdrr.raycast._layout import memory_order
 from deepdrr.raycast._request import Request
 
-__all__ = ["gradient_by_rays", "gradient_by_values", "value_gradient_store"]
-
-
-def value_gradient_store(like: Tensor, channels: int, shape: tuple[int, int, int]) -> Tensor:
-    """Zeros [I, J, K, pitch], float32: what the kernels add the gradient by the values to."""
-    return torch.zeros(*shape, voxel_stride(channels), dtype=torch.float32, device=like.device)
+__all__ = ["gradient_by_rays", "gradient_by_values"]
 
 
 def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
-    """The gradient by the values [C, I, J, K], of any values, as a view of interleaved float32 channels.
+    """The gradient by the values [C, I, J, K], of any values, float32.
 
     The same bits for any number of threads: the grid is cut into slabs, each is added to by one thread in the order of
     the rays.
@@ -28,13 +23,13 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
         request: the integrals; its field counts by its shape only.
     """
     field = request.field
-    store = value_gradient_store(upstream, field.channels, field.shape)
+    gradient = torch.zeros(field.channels, *field.shape, dtype=torch.float32)
     images = _images(upstream)
     if images.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
         threads = torch.get_num_threads()
-        kernel(store.numpy(), _matrix(request), *_rays(request), _step(request), images.numpy(), threads)
-    return store.movedim(-1, 0)[: field.channels]
+        kernel(gradient.numpy(), _matrix(request), *_rays(request), _step(request), images.numpy(), threads)
+    return gradient
 
 
 def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

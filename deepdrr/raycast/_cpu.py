@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
-from deepdrr.raycast._field import Field, interleaved
+from deepdrr.raycast._field import Field, arranged
 from deepdrr.raycast._integration import Exact
-from deepdrr.raycast._layout import memory_order, readable_in_place, voxel_stride
+from deepdrr.raycast._layout import memory_order, readable_in_place
 from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request
 
@@ -37,20 +37,19 @@ def integrate(request: Request) -> Tensor:
 def readable(field: Field) -> Field:
     """A field that the kernels can read, copied only where they cannot read it where it is."""
     in_place = field.labels is None and field.values is not None and readable_in_place(field.values)
-    return field if in_place else interleaved(field)
+    return field if in_place else arranged(field)
 
 
 def packed(field: Field) -> tuple[object, object]:
-    """The values of a readable field as an array [a, b, c, pitch], without a copy, and abc_from_world [4, 4].
+    """The values of a readable field as an array [C, a, b, c], without a copy, and abc_from_world [4, 4].
 
     The axes a, b, c are I, J, K in their `memory_order`.
     """
     assert field.values is not None
-    values, order, pitch = field.values.detach(), memory_order(field.values), voxel_stride(field.channels)
-    shape = [field.shape[axis] for axis in order]
-    strides = [values.stride(1 + axis) for axis in order]
+    order = memory_order(field.values)
+    values = field.values.detach().permute(0, *(1 + axis for axis in order))
     matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
-    return values.as_strided((*shape, pitch), (*strides, 1)).numpy(), matrix.numpy()
+    return values.numpy(), matrix.numpy()
 
 
 def flat_rays(request: Request) -> list[Tensor]:

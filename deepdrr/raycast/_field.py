@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
-from deepdrr.raycast._layout import arranged, is_arranged, ordered
+from deepdrr.raycast._layout import lies_well, ordered, placed
 
-__all__ = ["MAX_LABELS", "Field", "interleaved"]
+__all__ = ["MAX_LABELS", "Field", "arranged"]
 
 MAX_LABELS = 128
 
@@ -100,13 +100,12 @@ class Field:
         return tuple(t for t in (self.values, self.labels) if t is not None)
 
 
-def interleaved(field: Field) -> Field:
+def arranged(field: Field) -> Field:
     """The same field in the arrangement that the compiled backend reads fastest.
 
-    Values become float32 with the C channels of a voxel side by side (padded to 1, 2 or a multiple of 4) and the axis
-    of the finest spacing fastest in memory; labels become uint8 in the same order. Without it `project` reads one
-    float32 channel slowly where it is, and copies anything else on every call: make the copy once for many views.
-    Nothing is cached behind it; change the values and call again.
+    Values become float32, each channel a grid with the axis of the finest spacing fastest in memory; labels become
+    uint8 in the same order. Without it `project` reads float32 slowly where it is, and copies anything else on every
+    call: make the copy once for many views. Nothing is cached behind it; change the values and call again.
 
     Args:
         field: any field whose values require no gradient.
@@ -118,14 +117,14 @@ def interleaved(field: Field) -> Field:
         ValueError: if the values require a gradient, which would not reach them through a copy.
     """
     if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
-        raise ValueError("field.values must not require a gradient to be interleaved: the copy would cut it off")
+        raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
     spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
     labels = None if field.labels is None else ordered(field.labels, torch.uint8, spacing)
     values = field.values
     if values is not None and labels is not None:
         values = ordered(values, torch.float32, spacing)
-    elif values is not None and not is_arranged(values, spacing):
-        values = arranged(values, spacing)
+    elif values is not None and not lies_well(values, spacing):
+        values = placed(values, spacing)
     if values is field.values and labels is field.labels:
         return field
     return replace(field, values=values, labels=labels)

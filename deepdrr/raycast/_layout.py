@@ -1,10 +1,10 @@
 """How the voxels of a field lie in memory for the compiled kernels, and the tensors that lie so.
 
-The kernels read a grid [a, b, c] whose axes are i, j and k in any order, c being the fastest: the channels of a voxel
-side by side (padded to 1, 2 or a multiple of 4), the voxels of a row (along c) side by side, rows and planes at any
-distance. What costs time is the number of cache lines that neighbouring rays touch. It is least where a line covers few
-millimetres: so the axis of the finest spacing is the fastest. Rows of a power of two would all fall into the same few
-places of the cache: so rows and planes are padded to an odd number of lines.
+The kernels read channels of a grid [a, b, c] whose axes are i, j and k in any order, c being the fastest: the voxels of
+a row (along c) side by side, rows, planes and channels at any distance. What costs time is the number of cache lines
+that neighbouring rays touch. It is least where a line covers few millimetres: so the axis of the finest spacing is the
+fastest. Rows of a power of two would all fall into the same few places of the cache: so rows and planes are padded to an
+odd number of lines.
 """
 
 import mmap
@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["arranged", "is_arranged", "memory_order", "ordered", "readable_in_place", "voxel_stride"]
+__all__ = ["lies_well", "memory_order", "ordered", "placed", "readable_in_place"]
 
 _LINE_BYTES = 64
 # Rows shorter than this are left unpadded: the padding would be a large part of them.
@@ -23,11 +23,6 @@ _SHORTEST_PADDED_ROW = 8 * _LINE_BYTES
 _SHORTEST_ROW = 16
 # Below this size a huge page would be mostly empty.
 _SMALLEST_ON_HUGE_PAGES = 2**24
-
-
-def voxel_stride(channels: int) -> int:
-    """Numbers from one voxel to the next: 1, 2 or a multiple of 4."""
-    return channels if channels <= 2 else -(-channels // 4) * 4
 
 
 def memory_order(values: Tensor) -> tuple[int, int, int]:
@@ -39,28 +34,24 @@ def memory_order(values: Tensor) -> tuple[int, int, int]:
 
 def readable_in_place(values: Tensor) -> bool:
     """Whether the kernels can read values [C, I, J, K] where they are."""
-    pitch = voxel_stride(len(values))
     shape, strides = values.shape[1:], values.stride()[1:]
     order = memory_order(values)
     # The stride of an axis of length 1 is never used, so torch may report anything for it.
     used = [(shape[axis], strides[axis]) for axis in order if shape[axis] > 1]
-    dense = shape[order[2]] == 1 or strides[order[2]] == pitch
+    dense = shape[order[2]] == 1 or strides[order[2]] == 1
     apart = all(slow >= n * fast for (_, slow), (n, fast) in pairwise(used))
-    whole = all(stride % pitch == 0 for _, stride in used)
-    packed = len(values) == 1 or values.stride(0) == 1
-    last = values.storage_offset() + sum((n - 1) * stride for n, stride in used) + pitch
-    fits = values.untyped_storage().nbytes() >= values.element_size() * last
-    return values.dtype == torch.float32 and dense and apart and whole and packed and fits
+    forward = len(values) == 1 or values.stride(0) > 0
+    return values.dtype == torch.float32 and dense and apart and forward
 
 
-def is_arranged(values: Tensor, spacing: Sequence[float]) -> bool:
-    """Whether values [C, I, J, K] lie as `arranged` would lay them."""
+def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:
+    """Whether values [C, I, J, K] lie as `placed` would lay them."""
     wanted = _strides(values.shape, spacing)
     same = all(n == 1 or a == b for n, a, b in zip(values.shape, values.stride(), wanted, strict=True))
     return same and readable_in_place(values)
 
 
-def arranged(values: Tensor, spacing: Sequence[float]) -> Tensor:
+def placed(values: Tensor, spacing: Sequence[float]) -> Tensor:
     """A copy of values [C, I, J, K] as float32 in the arrangement that the kernels read fastest, without a gradient.
 
     Args:
@@ -68,9 +59,7 @@ def arranged(values: Tensor, spacing: Sequence[float]) -> Tensor:
         spacing: distances between voxels along I, J and K, mm.
     """
     strides = _strides(values.shape, spacing)
-    numbers = max(n * stride for n, stride in zip(values.shape[1:], strides[1:], strict=True))
-    placed = _zeros(max(numbers, voxel_stride(len(values)))).as_strided(values.shape, strides)
-    return placed.copy_(values.detach())
+    return _zeros(len(values) * strides[0]).as_strided(values.shape, strides).copy_(values.detach())
 
 
 def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tensor:
@@ -85,12 +74,12 @@ def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tenso
 
 def _strides(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int, int]:
     """Distances in memory of the channels and of the voxels along I, J and K."""
-    channels, *grid = shape
-    _, middle, fast = order = _best_order(grid, spacing)
-    stride = dict.fromkeys(range(3), voxel_stride(channels))
-    stride[middle] = _padded(grid[fast] * stride[fast], stride[fast])
-    stride[order[0]] = _padded(grid[middle] * stride[middle], stride[fast])
-    return 1, stride[0], stride[1], stride[2]
+    _, *grid = shape
+    slow, middle, fast = _best_order(grid, spacing)
+    stride = dict.fromkeys(range(3), 1)
+    stride[middle] = _padded(grid[fast])
+    stride[slow] = _padded(grid[middle] * stride[middle])
+    return _padded(grid[slow] * stride[slow]), stride[0], stride[1], stride[2]
 
 
 def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
@@ -99,10 +88,10 @@ def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, in
     return slow_first[0], slow_first[1], slow_first[2]
 
 
-def _padded(numbers: int, pitch: int) -> int:
-    """Length of a row or plane of float32: an odd number of cache lines, if it is long and lines hold whole voxels."""
+def _padded(numbers: int) -> int:
+    """Length of a row, a plane or a channel of float32: an odd number of cache lines, if it is long."""
     per_line = _LINE_BYTES // 4
-    if numbers * 4 < _SHORTEST_PADDED_ROW or per_line % pitch:
+    if numbers * 4 < _SHORTEST_PADDED_ROW:
         return numbers
     return per_line * (-(-numbers // per_line) | 1)
 

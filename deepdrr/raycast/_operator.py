@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from deepdrr.raycast._adjoint import gradient_by_rays, gradient_by_values, value_gradient_store
+from deepdrr.raycast._adjoint import gradient_by_rays, gradient_by_values
 from deepdrr.raycast._cpu import integrate
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Step
@@ -78,8 +78,7 @@ def _empty_integrals(values: Tensor, matrix: Tensor, source: Tensor, *_: Any) ->
 
 
 def _empty_by_values(upstream: Tensor, shape: list[int], *_: Any) -> Tensor:
-    channels = upstream.shape[-3]
-    return value_gradient_store(upstream, channels, (shape[0], shape[1], shape[2])).movedim(-1, 0)[:channels]
+    return upstream.new_empty((upstream.shape[-3], *shape), dtype=torch.float32)
 
 
 def _empty_by_rays(upstream: Tensor, values: Tensor, matrix: Tensor, *how: Any) -> tuple[Tensor, ...]:

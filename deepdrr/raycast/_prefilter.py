@@ -21,7 +21,7 @@ def spline_coefficients(field: Field) -> Field:
     """The same field by its cubic B-spline coefficients, for ``project(..., interpolation="cubic")``.
 
     `project` makes them on every call otherwise: make them once for many views. Nothing is cached behind it; change the
-    values and call again. `interleaved` of the result saves a further copy per call.
+    values and call again. `arranged` of the result saves a further copy per call.
 
     Args:
         field: any field with values.

@@ -33,7 +33,7 @@ def project(
     and to the rays' own start and stop; a source or a detector inside the volume integrates what lies between them.
 
     Args:
-        field: values on a grid, a label map, or both; `interleaved(field)` saves a copy per call.
+        field: values on a grid, a label map, or both; `arranged(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
         interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, with `Step`
             only; `spline_coefficients(field)` saves its making per call).

@@ -31,13 +31,11 @@ inline void weigh_slopes(const Nodes<1>& nodes, BSplineWeights& out) {
     }
 }
 
-// WIDTH channels of each of 64 voxels; `next` floats apart along i, j and k.
-template <int WIDTH>
+// 64 voxels of one channel; `next` floats apart along i and j.
 struct Taps {
     const float* first;
     std::int64_t next_i, next_j;
-    int next_k;
-    float block[64 * WIDTH];
+    float block[64];
 
     const float* row(int a, int b) const { return first + a * next_i + b * next_j; }
 };
@@ -59,27 +57,19 @@ DEEPDRR_FN std::int64_t first_tap(const Nodes<1>& nodes, const Grid& grid, int l
     return (std::int64_t)nodes.voxel[l] - grid.plane - grid.row - 1;
 }
 
-template <int WIDTH>
-void find_taps(const float* data, int pitch, const Grid& grid, const Nodes<1>& nodes, int l, Taps<WIDTH>& taps) {
+inline void find_taps(const float* channel, const Grid& grid, const Nodes<1>& nodes, int l, Taps& taps) {
     if (in_the_interior(nodes, grid, l)) {
-        taps.first = data + first_tap(nodes, grid, l) * pitch;
-        taps.next_i = (std::int64_t)grid.plane * pitch, taps.next_j = (std::int64_t)grid.row * pitch;
-        taps.next_k = WIDTH < 4 ? WIDTH : pitch;
+        taps.first = channel + first_tap(nodes, grid, l);
+        taps.next_i = grid.plane, taps.next_j = grid.row;
         return;
     }
     for (int tap = 0; tap < 64; ++tap)
-        std::memcpy(taps.block + tap * WIDTH, data + tap_voxel(nodes, grid, l, tap >> 4, tap >> 2 & 3, tap & 3) * pitch,
-                    WIDTH * sizeof(float));
-    taps.first = taps.block, taps.next_i = 16 * WIDTH, taps.next_j = 4 * WIDTH, taps.next_k = WIDTH;
+        taps.block[tap] = channel[tap_voxel(nodes, grid, l, tap >> 4, tap >> 2 & 3, tap & 3)];
+    taps.first = taps.block, taps.next_i = 16, taps.next_j = 4;
 }
 
-template <int WIDTH>
-DEEPDRR_FN void load_row(const Taps<WIDTH>& taps, int a, int b, float (&row)[4 * WIDTH]) {
-    const float* from = taps.row(a, b);
-    if (WIDTH < 4)
-        std::memcpy(row, from, sizeof row);
-    else
-        for (int c = 0; c < 4; ++c) std::memcpy(row + c * WIDTH, from + c * taps.next_k, WIDTH * sizeof(float));
+DEEPDRR_FN void load_row(const Taps& taps, int a, int b, float (&row)[4]) {
+    std::memcpy(row, taps.row(a, b), sizeof row);
 }
 
 }  // namespace deepdrr

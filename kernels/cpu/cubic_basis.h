@@ -3,22 +3,22 @@
 
 #include "bases.h"
 #include "bspline_taps.h"
-#include "line_integrals.h"
 #include "nodes.h"
+#include "values.h"
 
 namespace deepdrr {
 
 struct Cubic {
-    template <int WIDTH, class Packet>
+    template <class Packet>
     static void slopes(const Values& values, const float* weights, const Packet& nodes, Slopes* out) {
         BSplineWeights w, d;
         weigh(nodes, w), weigh_slopes(nodes, d);
-        Taps<WIDTH> taps;
+        Taps taps;
         for (int l = 0; l < LANES; ++l) {
             float f[4] = {}, fx[4] = {}, fy[4] = {};
-            for (int first = 0; first < values.pitch; first += WIDTH) {
-                find_taps<WIDTH>(values.data + first, values.pitch, values.grid, nodes, l, taps);
-                add_rows<WIDTH>(taps, weights + l * values.pitch + first, w, d, l, f, fx, fy);
+            for (int c = 0; c < values.channels; ++c) {
+                find_taps(values.channel(c), values.grid, nodes, l, taps);
+                add_rows(taps, weights[c * LANES + l], w, d, l, f, fx, fy);
             }
             float sum[4] = {};
             for (int k = 0; k < 4; ++k) {
@@ -29,8 +29,9 @@ struct Cubic {
         }
     }
 
-    template <int WIDTH, class Packet>
-    static void spread(const Packet& nodes, const float* weights, int pitch, const Grid& grid, float* gradient) {
+    template <class Packet>
+    static void spread(const Packet& nodes, const float* weights, const Gradient& gradient) {
+        const Grid& grid = gradient.grid;
         BSplineWeights w;
         weigh(nodes, w);
         for (int l = 0; l < LANES; ++l) {
@@ -42,8 +43,9 @@ struct Cubic {
                 const std::int64_t row = first_tap(nodes, grid, l) + grid.voxel(a, b, 0);
                 for (int k = 0; k < 4; ++k) {
                     const std::int64_t voxel = inside ? row + k : tap_voxel(nodes, grid, l, a, b, k);
-                    float* cell = gradient + voxel * pitch;
-                    for (int c = 0; c < pitch; ++c) cell[c] += wab * w.w[2][k][l] * weights[l * pitch + c];
+                    for (int c = 0; c < gradient.channels; ++c)
+                        gradient.data[c * gradient.channel_stride + voxel] +=
+                            wab * w.w[2][k][l] * weights[c * LANES + l];
                 }
             }
         }
@@ -51,17 +53,15 @@ struct Cubic {
 
    private:
     // Sums over i and j: the field, its derivatives by x and by y, for the four k.
-    template <int WIDTH>
-    static void add_rows(const Taps<WIDTH>& taps, const float* weights, const BSplineWeights& w,
-                         const BSplineWeights& d, int l, float* f, float* fx, float* fy) {
+    static void add_rows(const Taps& taps, float weight, const BSplineWeights& w, const BSplineWeights& d, int l,
+                         float* f, float* fx, float* fy) {
         for (int a = 0; a < 4; ++a) {
             float g[4] = {}, gy[4] = {};
             for (int b = 0; b < 4; ++b) {
-                float row[4 * WIDTH], field[4] = {};
+                float row[4];
                 load_row(taps, a, b, row);
-                for (int k = 0; k < 4; ++k)
-                    for (int c = 0; c < WIDTH; ++c) field[k] += weights[c] * row[k * WIDTH + c];
-                for (int k = 0; k < 4; ++k) g[k] += w.w[1][b][l] * field[k], gy[k] += d.w[1][b][l] * field[k];
+                const float wb = weight * w.w[1][b][l], db = weight * d.w[1][b][l];
+                for (int k = 0; k < 4; ++k) g[k] += wb * row[k], gy[k] += db * row[k];
             }
             for (int k = 0; k < 4; ++k) {
                 f[k] += w.w[0][a][l] * g[k], fx[k] += d.w[0][a][l] * g[k], fy[k] += w.w[0][a][l] * gy[k];

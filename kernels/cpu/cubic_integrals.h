@@ -2,52 +2,50 @@
 #pragma once
 
 #include "bspline_taps.h"
-#include "line_integrals.h"
+#include "parallel.h"
+#include "values.h"
 
 namespace deepdrr {
 
-// The spline at a node of lane l, WIDTH channels of it.
-template <int WIDTH>
-DEEPDRR_FN void spline_value(const Taps<WIDTH>& taps, const BSplineWeights& weights, int l, float (&value)[WIDTH]) {
-    float sum[4 * WIDTH] = {};
+// The spline at a node of lane l.
+DEEPDRR_FN float spline_value(const Taps& taps, const BSplineWeights& weights, int l) {
+    float sum[4] = {};
     for (int a = 0; a < 4; ++a)
         for (int b = 0; b < 4; ++b) {
-            float row[4 * WIDTH];
+            float row[4];
             load_row(taps, a, b, row);
             const float w = weights.w[0][a][l] * weights.w[1][b][l];
-            for (int c = 0; c < 4 * WIDTH; ++c) sum[c] += w * row[c];
+            for (int k = 0; k < 4; ++k) sum[k] += w * row[k];
         }
-    for (int c = 0; c < WIDTH; ++c) value[c] = 0.0f;
-    for (int k = 0; k < 4; ++k)
-        for (int c = 0; c < WIDTH; ++c) value[c] += weights.w[2][k][l] * sum[k * WIDTH + c];
+    float value = 0.0f;
+    for (int k = 0; k < 4; ++k) value += weights.w[2][k][l] * sum[k];
+    return value;
 }
 
-template <int WIDTH>
-void integrate_cubic_tile(const Chord* chords, const Values& values, int channel, double step,
-                          float (&total)[LANES][WIDTH]) {
+// Adds to `total` the integrals of `count` channels from `first`.
+inline void integrate_cubic_tile(const Chord* chords, const Values& values, int first, int count, double step,
+                                 float (*total)[LANES]) {
     StepNodes march(chords, values.grid, CellRange::whole(values.grid), step);
     Nodes<1> nodes;
     BSplineWeights weights;
-    Taps<WIDTH> taps;
+    Taps taps;
     for (bool more = true; more;) {
-        float sum[LANES][WIDTH] = {};
+        float sum[CHANNELS][LANES] = {};
         for (int n = 0; n < SEGMENT && (more = march.next(nodes)); ++n) {
             weigh(nodes, weights);
-            for (int l = 0; l < LANES; ++l) {
-                float value[WIDTH];
-                find_taps<WIDTH>(values.data + channel, values.pitch, values.grid, nodes, l, taps);
-                spline_value<WIDTH>(taps, weights, l, value);
-                for (int c = 0; c < WIDTH; ++c) sum[l][c] += nodes.weight[0][l] * value[c];
-            }
+            for (int c = 0; c < count; ++c)
+                for (int l = 0; l < LANES; ++l) {
+                    find_taps(values.channel(first + c), values.grid, nodes, l, taps);
+                    sum[c][l] += nodes.weight[0][l] * spline_value(taps, weights, l);
+                }
         }
-        for (int l = 0; l < LANES; ++l)
-            for (int c = 0; c < WIDTH; ++c) total[l][c] += sum[l][c];
+        for (int c = 0; c < count; ++c)
+            for (int l = 0; l < LANES; ++l) total[c][l] += sum[c][l];
     }
 }
 
-template <int WIDTH>
-void project_cubic_width(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
-                         const Image& image, int threads) {
+inline void project_cubic(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                          const Image& image, int threads) {
     const Tiling tiling(rays);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
     parallel_for(tasks, threads, [&](std::int64_t task) {
@@ -56,24 +54,15 @@ void project_cubic_width(const Values& values, const Affine& ijk_from_world, con
             const Tile tile = tiling.tile(index);
             Chord chords[LANES];
             tile_chords(rays, tile, ijk_from_world, values.grid, chords);
-            for (int channel = 0; channel < values.channels; channel += WIDTH) {
-                float total[LANES][WIDTH] = {};
-                integrate_cubic_tile<WIDTH>(chords, values, channel, step, total);
-                for (int c = 0; c < WIDTH && channel + c < values.channels; ++c)
-                    write_tile(image, tile, channel + c, [&](int lane) { return total[lane][c]; });
+            for (int first = 0; first < values.channels; first += CHANNELS) {
+                const int count = lesser(values.channels - first, CHANNELS);
+                float total[CHANNELS][LANES] = {};
+                integrate_cubic_tile(chords, values, first, count, step, total);
+                for (int c = 0; c < count; ++c)
+                    write_tile(image, tile, first + c, [&](int lane) { return total[c][lane]; });
             }
         }
     });
-}
-
-inline void project_cubic(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
-                          const Image& image, int threads) {
-    if (values.pitch == 1)
-        project_cubic_width<1>(values, ijk_from_world, rays, step, image, threads);
-    else if (values.pitch == 2)
-        project_cubic_width<2>(values, ijk_from_world, rays, step, image, threads);
-    else
-        project_cubic_width<4>(values, ijk_from_world, rays, step, image, threads);
 }
 
 }  // namespace deepdrr

@@ -1,8 +1,6 @@
 // What an adjoint has to know of linear interpolation, see bases.h.
 #pragma once
 
-#include <cstring>
-
 #include "bases.h"
 #include "deepdrr/trilinear_adjoint.h"
 #include "line_integrals.h"
@@ -10,34 +8,32 @@
 
 namespace deepdrr {
 
-// The field of a lane: all channels, weighted by its upstream gradient, at the corners of a cell.
-template <int WIDTH>
-DEEPDRR_FN void weighted_corners(const Values& values, const float* weights, int voxel, const std::int64_t* offset,
-                                 float* corners, int stride) {
-    const float* cell = values.data + (std::int64_t)voxel * values.pitch;
+// The field of lane l: all channels, weighted by its upstream gradient, at the corners of a cell.
+DEEPDRR_FN void weighted_corners(const Values& values, const float* weights, int l, int voxel,
+                                 const std::int64_t* offset, float* corners, int stride) {
     for (int corner = 0; corner < 8; ++corner) {
         float sum = 0.0f;
-        for (int first = 0; first < values.pitch; first += WIDTH) {
-            float channel[WIDTH];
-            std::memcpy(channel, cell + offset[corner] + first, sizeof channel);
-            for (int c = 0; c < WIDTH; ++c) sum += weights[first + c] * channel[c];
-        }
+        for (int c = 0; c < values.channels; ++c)
+            sum += weights[c * LANES + l] * values.channel(c)[voxel + offset[corner]];
         corners[corner * stride] = sum;
     }
 }
 
-// The same for one channel, two corners at a time, all lanes together. The grid has more than one voxel along k.
+// The same two corners at a time, all lanes together. The grid has more than one voxel along k.
 DEEPDRR_FN void weighted_pairs(const Values& values, const float* weights, const int* voxel, const std::int64_t* offset,
                                float (*corners)[LANES]) {
-    for (int corner = 0; corner < 8; corner += 2) {
-        Pairs pairs;
-        fetch_pairs(values.data + offset[corner], voxel, pairs);
-        DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l) {
-            corners[corner][l] = weights[l] * pairs.low[l];
-            corners[corner + 1][l] = weights[l] * pairs.high[l];
+    for (int c = 0; c < values.channels; ++c)
+        for (int corner = 0; corner < 8; corner += 2) {
+            Pairs pairs;
+            fetch_pairs(values.channel(c) + offset[corner], voxel, pairs);
+            const float* weight = weights + c * LANES;
+            DEEPDRR_LANES
+            for (int l = 0; l < LANES; ++l) {
+                const float low = weight[l] * pairs.low[l], high = weight[l] * pairs.high[l];
+                corners[corner][l] = c == 0 ? low : corners[corner][l] + low;
+                corners[corner + 1][l] = c == 0 ? high : corners[corner + 1][l] + high;
+            }
         }
-    }
 }
 
 template <class Packet>
@@ -55,17 +51,16 @@ DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
 }
 
 struct Linear {
-    template <int WIDTH, class Packet>
+    template <class Packet>
     static void slopes(const Values& values, const float* weights, const Packet& nodes, Slopes* out) {
         std::int64_t offset[8];
-        corner_offsets(values.grid, values.pitch, offset);
+        corner_offsets(values.grid, offset);
         alignas(64) float corners[8][LANES];
-        if (WIDTH == 1 && values.grid.n[2] > 1)
+        if (values.grid.n[2] > 1)
             weighted_pairs(values, weights, nodes.voxel, offset, corners);
         else
             for (int l = 0; l < LANES; ++l)
-                weighted_corners<WIDTH>(values, weights + l * values.pitch, nodes.voxel[l], offset, &corners[0][l],
-                                        LANES);
+                weighted_corners(values, weights, l, nodes.voxel[l], offset, &corners[0][l], LANES);
         for (int n = 0; n < Packet::count; ++n) {
             DEEPDRR_LANES
             for (int l = 0; l < LANES; ++l) {
@@ -78,22 +73,18 @@ struct Linear {
     }
 
     // A lane without weight may name a voxel that another thread writes to: it is passed over.
-    template <int WIDTH, class Packet>
-    static void spread(const Packet& nodes, const float* weights, int pitch, const Grid& grid, float* gradient) {
+    template <class Packet>
+    static void spread(const Packet& nodes, const float* weights, const Gradient& gradient) {
         std::int64_t offset[8];
-        corner_offsets(grid, pitch, offset);
+        corner_offsets(gradient.grid, offset);
         alignas(64) float weight[8][LANES];
         total_weights(nodes, weight);
         for (int l = 0; l < LANES; ++l) {
             if (nodes.weight[0][l] == 0.0f) continue;
-            for (int first = 0; first < pitch; first += WIDTH) {
-                float* cell = gradient + (std::int64_t)nodes.voxel[l] * pitch + first;
-                for (int corner = 0; corner < 8; ++corner) {
-                    float voxel[WIDTH];
-                    std::memcpy(voxel, cell + offset[corner], sizeof voxel);
-                    for (int c = 0; c < WIDTH; ++c) voxel[c] += weight[corner][l] * weights[l * pitch + first + c];
-                    std::memcpy(cell + offset[corner], voxel, sizeof voxel);
-                }
+            for (int c = 0; c < gradient.channels; ++c) {
+                float* cell = gradient.data + c * gradient.channel_stride + nodes.voxel[l];
+                for (int corner = 0; corner < 8; ++corner)
+                    cell[offset[corner]] += weight[corner][l] * weights[c * LANES + l];
             }
         }
     }

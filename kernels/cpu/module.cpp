@@ -45,20 +45,32 @@ Strided strided(const Doubles& array, const py::ssize_t* shape, int components) 
     return {array.data(), step(0), step(1), step(2)};
 }
 
-// An array [I, J, K] or [I, J, K, pitch] whose rows (along K) are dense; rows and planes may be padded.
+// Distance from one element to the next along an axis; 0 for an axis of one.
+template <class T, int flags>
+std::int64_t stride(const py::array_t<T, flags>& array, py::ssize_t axis) {
+    if (array.shape(axis) == 1) return 0;
+    require(array.strides(axis) > 0, "the grid must not run backwards");
+    require(array.strides(axis) % (py::ssize_t)sizeof(T) == 0, "padding must be whole voxels");
+    return array.strides(axis) / (py::ssize_t)sizeof(T);
+}
+
+// The last three axes [I, J, K] of an array whose rows (along K) are dense; rows and planes may be padded.
 template <class T, int flags>
 Grid grid(const py::array_t<T, flags>& array) {
-    const py::ssize_t pitch = array.ndim() == 4 ? array.shape(3) : 1, voxel = pitch * (py::ssize_t)sizeof(T);
-    require(array.ndim() == 3 || array.shape(3) == 1 || array.strides(3) == sizeof(T), "channels must be packed");
-    require(array.shape(2) == 1 || array.strides(2) == voxel, "the last axis of the grid must be dense");
-    const auto step = [&](int a) {
-        require(array.shape(a) == 1 || array.strides(a) > 0, "the grid must not run backwards");
-        require(array.shape(a) == 1 || array.strides(a) % voxel == 0, "padding must be whole voxels");
-        return array.shape(a) == 1 ? py::ssize_t{0} : array.strides(a) / voxel;
-    };
-    const double reach = (double)array.shape(0) * (double)step(0) + (double)array.shape(1) * (double)step(1);
-    require(reach + (double)array.shape(2) < 2147483648.0, "the grid must have fewer than 2^31 voxels");
-    return {{(int)array.shape(0), (int)array.shape(1), (int)array.shape(2)}, (int)step(0), (int)step(1)};
+    const py::ssize_t i = array.ndim() - 3, j = i + 1, k = i + 2;
+    require(stride(array, k) <= 1, "the last axis of the grid must be dense");
+    const double reach =
+        (double)array.shape(i) * (double)stride(array, i) + (double)array.shape(j) * (double)stride(array, j);
+    require(reach + (double)array.shape(k) < 2147483648.0, "the grid must have fewer than 2^31 voxels");
+    return {{(int)array.shape(i), (int)array.shape(j), (int)array.shape(k)},
+            (int)stride(array, i),
+            (int)stride(array, j)};
+}
+
+Values channels_of(const Floats& array, const Image& image) {
+    require(array.ndim() == 4, "values must be [C, I, J, K]");
+    require(image.channels == array.shape(0), "images must have as many channels as values");
+    return {array.data(), grid(array), stride(array, 0), (int)array.shape(0)};
 }
 
 struct Call {
@@ -79,12 +91,8 @@ template <class Project>
 void run_projection(const Project& run, const Floats& values, const Packed<double>& ijk_from_world,
                     const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
                     double step, Packed<float>& out, int threads) {
-    require(values.ndim() == 4, "values must be [I, J, K, pitch]");
     const Call call(source, target, start, stop, out);
-    const int pitch = (int)values.shape(3), channels = (int)call.image.channels;
-    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
-    require(channels <= pitch, "out must not have more channels than values");
-    const Values field{values.data(), grid(values), pitch, channels};
+    const Values field = channels_of(values, call.image);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
     run(field, matrix, call.rays, step, call.image, threads);
@@ -136,16 +144,12 @@ void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const D
              const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
              Packed<double> by_source, Packed<double> by_target, Packed<double> by_start, Packed<double> by_stop,
              Packed<double> by_placement, int threads) {
-    require(values.ndim() == 4, "values must be [I, J, K, pitch]");
     const Call call(source, target, start, stop, upstream);
-    const int pitch = (int)values.shape(3);
-    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
-    require(call.image.channels <= pitch, "upstream must not have more channels than values");
+    const Values field = channels_of(values, call.image);
     require(by_source.size() > 0 && by_target.size() > 0, "there must be gradients by source and target");
     require(by_placement.size() == 12, "by_placement must be [3, 4]");
     const RayGradients out{per_ray(by_source, call.rays, 3), per_ray(by_target, call.rays, 3),
                            per_ray(by_start, call.rays, 1), per_ray(by_stop, call.rays, 1)};
-    const Values field{values.data(), grid(values), pitch, (int)call.image.channels};
     const RayJob job{field, affine(ijk_from_world), call.rays, step, call.image, out};
     double* placement = by_placement.mutable_data();
     const py::gil_scoped_release unlocked;
@@ -154,16 +158,13 @@ void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const D
 }
 
 template <class Marching, class Basis>
-void by_values(Packed<float> gradient, const Packed<double>& ijk_from_world, const Doubles& source,
+void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doubles& source,
                const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
                int threads) {
-    require(gradient.ndim() == 4, "gradient must be [I, J, K, pitch]");
     const Call call(source, target, start, stop, upstream);
-    const int pitch = (int)gradient.shape(3);
-    require(pitch == 1 || pitch == 2 || pitch % 4 == 0, "pitch must be 1, 2 or a multiple of 4");
-    require(call.image.channels <= pitch, "upstream must not have more channels than gradient");
-    const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, grid(gradient), pitch,
-                      gradient.mutable_data()};
+    const Values field = channels_of(gradient, call.image);
+    const Gradient into{gradient.mutable_data(), field.grid, field.channel_stride, field.channels};
+    const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
     adjoint_by_values<Marching, Basis>(job, threads);
 }

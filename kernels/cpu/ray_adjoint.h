@@ -23,14 +23,13 @@ struct RayGradients {
     }
 };
 
-// The upstream gradient of a tile, pitch numbers per lane, 0 in the padding.
-inline void read_tile(const Image& upstream, const Tile& tile, int pitch, float* weights) {
+// The upstream gradient of a tile [C, LANES], 0 for lanes outside the image.
+inline void read_tile(const Image& upstream, const Tile& tile, float* weights) {
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t row = tile.row + lane / TILE, column = tile.column + lane % TILE;
         const bool inside = row < upstream.height && column < upstream.width;
-        for (std::int64_t c = 0; c < pitch; ++c)
-            weights[lane * pitch + c] =
-                inside && c < upstream.channels ? upstream.at(tile.view, c, row, column) : 0.0f;
+        for (std::int64_t c = 0; c < upstream.channels; ++c)
+            weights[c * LANES + lane] = inside ? upstream.at(tile.view, c, row, column) : 0.0f;
     }
 }
 
@@ -75,7 +74,7 @@ inline void add_segment(const TileSums& segment, RaySums* total) {
     }
 }
 
-template <int WIDTH, class Marching, class Basis>
+template <class Marching, class Basis>
 void march_adjoint(const Chord* chords, const Values& values, const float* weights, double step, RaySums* total) {
     Marching march(chords, values.grid, CellRange::whole(values.grid), step);
     typename Marching::Packet nodes;
@@ -83,18 +82,17 @@ void march_adjoint(const Chord* chords, const Values& values, const float* weigh
     for (bool more = true; more;) {
         TileSums segment = {};
         for (int n = 0; n < SEGMENT && (more = march.next(nodes)); ++n) {
-            Basis::template slopes<WIDTH>(values, weights, nodes, slopes);
+            Basis::slopes(values, weights, nodes, slopes);
             collect(nodes, slopes, segment);
         }
         add_segment(segment, total);
     }
 }
 
-// The weighted field at one point, given in voxel coordinates; linear.
-template <int WIDTH>
-double field_at(const Values& values, const float* weights, const double* point) {
+// The weighted field of lane l at one point, given in voxel coordinates; linear.
+inline double field_at(const Values& values, const float* weights, int l, const double* point) {
     std::int64_t offset[8];
-    corner_offsets(values.grid, values.pitch, offset);
+    corner_offsets(values.grid, offset);
     int low[3];
     float part[3], corners[8];
     for (int a = 0; a < 3; ++a) {
@@ -103,21 +101,19 @@ double field_at(const Values& values, const float* weights, const double* point)
         part[a] = (float)(inner - low[a]);
     }
     const int voxel = values.grid.voxel(low[0], low[1], low[2]);
-    weighted_corners<WIDTH>(values, weights, voxel, offset, corners, 1);
+    weighted_corners(values, weights, l, voxel, offset, corners, 1);
     return trilinear_slope(corners, part[0], part[1], part[2]).value;
 }
 
-template <int WIDTH>
-RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values& values, const float* weights,
-                   PieceNodes*) {
+inline RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values& values, const float* weights,
+                          int l, PieceNodes*) {
     double last[3];
     for (int a = 0; a < 3; ++a) last[a] = ray.chord.entry[a] + ray.chord.length * ray.chord.slope[a];
-    return exact_gradient(ray, sums, field_at<WIDTH>(values, weights, ray.chord.entry),
-                          field_at<WIDTH>(values, weights, last));
+    return exact_gradient(ray, sums, field_at(values, weights, l, ray.chord.entry),
+                          field_at(values, weights, l, last));
 }
 
-template <int WIDTH>
-RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values&, const float*, StepNodes*) {
+inline RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values&, const float*, int, StepNodes*) {
     return step_gradient(ray, sums);
 }
 
@@ -130,25 +126,24 @@ struct RayJob {
     RayGradients out;
 };
 
-// One tile; adds to `placement` [3, 4] the derivative by ijk_from_world. `weights` is room for [LANES, pitch].
-template <int WIDTH, class Marching, class Basis>
+// One tile; adds to `placement` [3, 4] the derivative by ijk_from_world. `weights` is room for [C, LANES].
+template <class Marching, class Basis>
 void adjoint_tile(const RayJob& job, const Tile& tile, float* weights, double (*placement)[4]) {
     TracedChord traced[LANES];
     Chord chords[LANES];
     RaySums sums[LANES] = {};
     trace_tile(job.rays, tile, job.ijk_from_world, job.values.grid, traced);
-    read_tile(job.upstream, tile, job.values.pitch, weights);
+    read_tile(job.upstream, tile, weights);
     for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
-    march_adjoint<WIDTH, Marching, Basis>(chords, job.values, weights, job.step, sums);
+    march_adjoint<Marching, Basis>(chords, job.values, weights, job.step, sums);
     for (int l = 0; l < LANES; ++l) {
         const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
         if (row >= job.rays.height || column >= job.rays.width) continue;
         WorldGradient world = {};
         if (chords[l].length > 0.0)
-            world = to_world(
-                finish<WIDTH>(traced[l], sums[l], job.values, weights + l * job.values.pitch, (Marching*)nullptr),
-                job.ijk_from_world, job.rays.source.at(tile.view, row, column),
-                job.rays.target.at(tile.view, row, column), traced[l].length_mm);
+            world = to_world(finish(traced[l], sums[l], job.values, weights, l, (Marching*)nullptr),
+                             job.ijk_from_world, job.rays.source.at(tile.view, row, column),
+                             job.rays.target.at(tile.view, row, column), traced[l].length_mm);
         job.out.write((tile.view * job.rays.height + row) * job.rays.width + column, world);
         for (int a = 0; a < 3; ++a)
             for (int x = 0; x < 4; ++x) placement[a][x] += world.ijk_from_world[a][x];
@@ -160,29 +155,22 @@ struct Placement {
 };
 
 // Returns the derivative by ijk_from_world: sums per task, added in the order of the tasks.
-template <int WIDTH, class Marching, class Basis>
-Placement adjoint_by_rays_width(const RayJob& job, int threads) {
+template <class Marching, class Basis>
+Placement adjoint_by_rays(const RayJob& job, int threads) {
     const Tiling tiling(job.rays);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
     std::vector<Placement> partial((std::size_t)tasks, Placement{});
     parallel_for(tasks, threads, [&](std::int64_t task) {
-        std::vector<float> weights((std::size_t)LANES * job.values.pitch);
+        std::vector<float> weights((std::size_t)LANES * job.values.channels);
         const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
         for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index)
-            adjoint_tile<WIDTH, Marching, Basis>(job, tiling.tile(index), weights.data(), partial[(std::size_t)task].m);
+            adjoint_tile<Marching, Basis>(job, tiling.tile(index), weights.data(), partial[(std::size_t)task].m);
     });
     Placement total{};
     for (const Placement& part : partial)
         for (int a = 0; a < 3; ++a)
             for (int x = 0; x < 4; ++x) total.m[a][x] += part.m[a][x];
     return total;
-}
-
-template <class Marching, class Basis>
-Placement adjoint_by_rays(const RayJob& job, int threads) {
-    if (job.values.pitch == 1) return adjoint_by_rays_width<1, Marching, Basis>(job, threads);
-    if (job.values.pitch == 2) return adjoint_by_rays_width<2, Marching, Basis>(job, threads);
-    return adjoint_by_rays_width<4, Marching, Basis>(job, threads);
 }
 
 }  // namespace deepdrr

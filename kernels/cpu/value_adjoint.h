@@ -88,9 +88,7 @@ struct Adjoint {
     Rays rays;
     Image upstream;
     double step;
-    Grid grid;
-    int pitch;
-    float* DEEPDRR_RESTRICT gradient;  // [I, J, K, pitch], zero at first
+    Gradient gradient;
 };
 
 // How far each tile reaches along the slabs' axis, so that a slab looks at few tiles twice.
@@ -101,50 +99,39 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
         const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
         for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index) {
             Chord chords[LANES];
-            tile_chords(job.rays, tiling.tile(index), job.ijk_from_world, job.grid, chords);
+            tile_chords(job.rays, tiling.tile(index), job.ijk_from_world, job.gradient.grid, chords);
             extents[(std::size_t)index] = extent(chords, axis);
         }
     });
     return extents;
 }
 
-template <int WIDTH, class Marching, class Basis>
+template <class Marching, class Basis>
 void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
     const Tiling tiling(job.rays);
-    std::vector<float> weights((std::size_t)LANES * job.pitch);
+    std::vector<float> weights((std::size_t)LANES * job.gradient.channels);
     const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
         if (extent.high < low || extent.low > high) continue;
         const Tile tile = tiling.tile(index);
         Chord chords[LANES];
-        tile_chords(job.rays, tile, job.ijk_from_world, job.grid, chords);
-        read_tile(job.upstream, tile, job.pitch, weights.data());
+        tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);
+        read_tile(job.upstream, tile, weights.data());
         Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
         typename Marching::Packet nodes;
-        while (march.next(nodes))
-            Basis::template spread<WIDTH>(nodes, weights.data(), job.pitch, job.grid, job.gradient);
+        while (march.next(nodes)) Basis::spread(nodes, weights.data(), job.gradient);
     }
-}
-
-template <int WIDTH, class Marching, class Basis>
-void adjoint_by_values_width(const Adjoint& job, int threads) {
-    const Slabs slabs(job.grid);
-    const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
-    for (int parity = 0; parity < 2; ++parity)
-        parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
-            spread_slab<WIDTH, Marching, Basis>(job, slabs, 2 * (int)task + parity, extents);
-        });
 }
 
 template <class Marching, class Basis>
 void adjoint_by_values(const Adjoint& job, int threads) {
-    if (job.pitch == 1)
-        adjoint_by_values_width<1, Marching, Basis>(job, threads);
-    else if (job.pitch == 2)
-        adjoint_by_values_width<2, Marching, Basis>(job, threads);
-    else
-        adjoint_by_values_width<4, Marching, Basis>(job, threads);
+    const Slabs slabs(job.gradient.grid);
+    const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
+    for (int parity = 0; parity < 2; ++parity)
+        parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
+            spread_slab<Marching, Basis>(job, slabs, 2 * (int)task + parity, extents);
+        });
 }
 
 }  // namespace deepdrr

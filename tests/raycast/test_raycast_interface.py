@@ -11,10 +11,10 @@ from deepdrr.raycast import (
     Rays,
     Request,
     Step,
+    arranged,
     available_memory,
     backends,
     check_fits,
-    interleaved,
     project,
     select_backend,
 )
@@ -147,7 +147,7 @@ def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():
         assert select_backend(request(field)).backend.name == "cpu"
         assert project(field, RAY).item() == pytest.approx(3.0)
     with pytest.raises(ValueError, match="must not require a gradient"):
-        interleaved(field)
+        arranged(field)
 
 
 def test_a_missing_module_is_a_reason_not_a_crash(monkeypatch):

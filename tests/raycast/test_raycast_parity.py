@@ -16,7 +16,8 @@ from torch.testing import assert_close
 from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import invert_rigid, rigid, rotation
-from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _cpu, interleaved, project
+from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _cpu, arranged, project
+from deepdrr.raycast._layout import readable_in_place
 
 ANGLE = st.floats(-180, 180)
 SIDE = st.one_of(st.just(1), st.integers(2, 40))
@@ -155,12 +156,12 @@ def test_batches_and_broadcast_rays_equal_one_view_at_a_time(backend, generator)
     assert project(field, empty, backend=backend).shape == (0, 2, 6, 7)
 
 
-def test_an_interleaved_field_means_the_same(generator):
+def test_an_arranged_field_means_the_same(generator):
     for channels in (1, 2, 3, 5):
         for spacing in ((1.5, 0.8, 2.5), (0.5, 0.8, 2.5), (3.0, 2.0, 1.0)):
             field = Field(noise((channels, 40, 30, 20), generator), grid((40, 30, 20), spacing, 40))
-            ready = interleaved(field)
-            assert interleaved(ready) is ready
+            ready = arranged(field)
+            assert arranged(ready) is ready
             assert torch.equal(ready.values, field.values)
             # The eight corners of a cell are added in the order in which they lie in memory.
             result, expected = project(ready, carm(6, 7, 20)), project(field, carm(6, 7, 20))
@@ -168,11 +169,12 @@ def test_an_interleaved_field_means_the_same(generator):
 
 
 def test_voxels_are_read_where_they_are_in_any_order_and_with_any_padding(generator):
-    """One float32 channel with dense rows needs no copy; whatever lies between its rows does not count."""
+    """Float32 with dense rows needs no copy; whatever lies between rows, planes and channels does not count."""
     affine, camera = grid((20, 16, 12), (1.5, 0.8, 2.5), 40), carm(6, 7, 20)
     for order in permutations(range(3)):
-        values = torch.full((25, 25, 25), torch.nan).permute(order)[:20, :16, :12]
-        values.copy_(noise((20, 16, 12), generator))
-        expected = project(Field(values[None].contiguous(), affine), camera, backend="reference")
-        result = project(Field(values[None], affine), camera, backend="cpu")
+        values = torch.full((7, 25, 25, 25), torch.nan)[::3].permute(0, *(1 + a for a in order))[:, :20, :16, :12]
+        values.copy_(noise((3, 20, 16, 12), generator))
+        assert readable_in_place(values)
+        expected = project(Field(values.contiguous(), affine), camera, backend="reference")
+        result = project(Field(values, affine), camera, backend="cpu")
         assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))  # float32, as above

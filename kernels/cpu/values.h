@@ -1,0 +1,22 @@
+// The values on a grid: each channel is a grid of its own, all of one shape and padding.
+#pragma once
+
+#include <cstdint>
+
+#include "deepdrr/chord.h"
+
+namespace deepdrr {
+
+// How many channels march together: a cell's index and weights are formed once for all of them.
+constexpr int CHANNELS = 4;
+
+struct Values {
+    const float* DEEPDRR_RESTRICT data;  // [C, I, J, K]
+    Grid grid;
+    std::int64_t channel_stride;
+    int channels;
+
+    const float* channel(int c) const { return data + c * channel_stride; }
+};
+
+}  // namespace deepdrr
