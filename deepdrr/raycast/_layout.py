@@ -3,8 +3,8 @@
 The kernels read channels of a grid [a, b, c] whose axes are i, j and k in any order, c being the fastest: the voxels of
 a row (along c) side by side, rows, planes and channels at any distance. What costs time is the number of cache lines
 that neighbouring rays touch. It is least where a line covers few millimetres: so the axis of the finest spacing is the
-fastest. Rows of a power of two would all fall into the same few places of the cache: so rows and planes are padded to an
-odd number of lines.
+fastest. Rows of a power of two would all fall into the same few places of the cache: so rows and planes are padded to
+an odd number of lines.
 """
 
 import mmap
