@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr.camera import project_points
 from deepdrr.geometry import invert_rigid, transform_points
 from deepdrr.metrics._checks import check_positive
 from deepdrr.metrics._geodesic import check_poses
@@ -72,21 +73,15 @@ def landmark_reprojection_error(points_world: Tensor, pixels: Tensor, k_inv: Ten
     check_poses(rt_inv, "rt_inv")
     _check_points(points_world, "points_world", 3)
     _check_points(pixels, "pixels", 2)
-    if k_inv.dim() < 2 or k_inv.shape[-2:] != (3, 3):
-        raise ValueError(f"k_inv must be [B, 3, 3], got shape {tuple(k_inv.shape)}")
     if points_world.shape[-2] != pixels.shape[-2]:
         raise ValueError(
             f"points_world and pixels must be as many, got {points_world.shape[-2]} and {pixels.shape[-2]}"
         )
     is_seen = torch.isfinite(pixels).all(dim=-1)
-    points_camera = transform_points(invert_rigid(rt_inv), points_world)
-    depth = points_camera[..., 2]
-    if bool((is_seen & (depth <= 0)).any()):
-        raise ValueError(
-            f"points_world must be in front of the source where they are seen, got a depth of {float(depth.min()):g} mm"
-        )
-    homogeneous = points_camera @ torch.linalg.inv(k_inv).to(points_camera.dtype).transpose(-1, -2)
-    projected = homogeneous[..., :2] / torch.where(depth > 0, depth, 1.0)[..., None]
+    projected, in_front = project_points(points_world, k_inv, rt_inv)
+    if bool((is_seen & ~in_front).any()):
+        behind = (is_seen & ~in_front).nonzero()[0].tolist()
+        raise ValueError(f"points_world must be in front of the source where they are seen, landmark {behind} is not")
     offset = torch.where(is_seen[..., None], projected - pixels, 0.0)
     error: Tensor = offset.norm(dim=-1)
     return error

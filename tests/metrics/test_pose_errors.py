@@ -137,9 +137,9 @@ class TestLandmarks:
         points, pixels, k_inv, rt_inv = self.scene(generator)
         with pytest.raises(ValueError, match="points_world and pixels must be as many, got 6 and 5"):
             landmark_reprojection_error(points, pixels[1:], k_inv, rt_inv)
-        with pytest.raises(ValueError, match=r"k_inv must be \[B, 3, 3\], got shape \(1, 4, 4\)"):
+        with pytest.raises(ValueError, match=r"k_inv must .*got shape \(1, 4, 4\)"):
             landmark_reprojection_error(points, pixels, rt_inv, rt_inv)
-        with pytest.raises(ValueError, match="in front of the source where they are seen, got a depth of -"):
+        with pytest.raises(ValueError, match=r"in front of the source where they are seen, landmark \[0, 0\] is not"):
             landmark_reprojection_error(points - 2000 * rt_inv[0, :3, 2], pixels, k_inv, rt_inv)
         with pytest.raises(ValueError, match="at least one landmark that is seen"):
             LandmarkReprojectionLoss(points, torch.full_like(pixels, torch.nan))
