@@ -1,0 +1,1 @@
+"""PTX text → C++: one function per kernel, one call per thread."""
