@@ -1,5 +1,6 @@
 """CT volumes: reading, checking, labels, placement in the room."""
 
+from deepdrr.data._deepfluoro import download_deepfluoro
 from deepdrr.data._describe import axes_code
 from deepdrr.data._labels import LabelMap
 from deepdrr.data._samples import Sample, SamplePaths, fetch_sample, samples
@@ -14,6 +15,7 @@ __all__ = [
     "Source",
     "Volume",
     "axes_code",
+    "download_deepfluoro",
     "fetch_sample",
     "samples",
 ]
