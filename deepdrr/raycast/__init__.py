@@ -2,7 +2,7 @@
 
 from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
 from deepdrr.raycast._field import MAX_LABELS, Field, arranged
-from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Step
+from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._prefilter import prefilter, spline_coefficients
 from deepdrr.raycast._project import project
@@ -19,6 +19,7 @@ __all__ = [
     "Rays",
     "Request",
     "Routing",
+    "Samples",
     "Selection",
     "Step",
     "arranged",

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._cpu import flat_rays, packed, readable
-from deepdrr.raycast._integration import Exact
+from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order
 from deepdrr.raycast._request import Request
 
@@ -28,7 +28,9 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
     if images.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
         threads = torch.get_num_threads()
-        kernel(gradient.numpy(), _matrix(request), *_rays(request), _step(request), images.numpy(), threads)
+        kernel(
+            gradient.numpy(), _matrix(request), *_rays(request), number_of(request.integration), images.numpy(), threads
+        )
     return gradient
 
 
@@ -51,7 +53,7 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
         results = [tensor.numpy() for tensor in (source, target, start, stop, rows)]
         threads = torch.get_num_threads()
-        kernel(*packed(field), *_rays(request), _step(request), images.numpy(), *results, threads)
+        kernel(*packed(field), *_rays(request), number_of(request.integration), images.numpy(), *results, threads)
     placement = torch.zeros(4, 4, dtype=torch.float64)
     if field.values is not None:
         placement[list(memory_order(field.values))] = rows
@@ -65,10 +67,6 @@ def _images(upstream: Tensor) -> Tensor:
 
 def _rule(request: Request) -> str:
     return f"{'exact' if isinstance(request.integration, Exact) else 'step'}_{request.interpolation}"
-
-
-def _step(request: Request) -> float:
-    return 0.0 if isinstance(request.integration, Exact) else request.integration.mm
 
 
 def _matrix(request: Request) -> object:

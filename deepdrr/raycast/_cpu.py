@@ -5,7 +5,7 @@ from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._field import Field, arranged
-from deepdrr.raycast._integration import Exact
+from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
 from deepdrr.raycast._rays import unexpanded
 from deepdrr.raycast._request import Request
@@ -28,9 +28,8 @@ def integrate(request: Request) -> Tensor:
         kernels.exact_labels(labels.numpy(), matrix.numpy(), *rays, values, out.numpy(), threads)
     else:
         rule = "exact" if isinstance(request.integration, Exact) else "step"
-        step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm
         kernel = getattr(kernels, f"{rule}_{request.interpolation}")
-        kernel(*packed(field), *rays, step, out.numpy(), threads)
+        kernel(*packed(field), *rays, number_of(request.integration), out.numpy(), threads)
     return out.reshape(request.output_shape)
 
 

@@ -4,9 +4,22 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Exact", "Integration", "Interpolation", "Routing", "Step"]
+__all__ = [
+    "MOST_SAMPLES",
+    "Exact",
+    "Integration",
+    "Interpolation",
+    "Routing",
+    "Samples",
+    "Step",
+    "from_number",
+    "number_of",
+]
 
 Interpolation = Literal["nearest", "linear", "cubic"]
+
+# Far beyond any use; a float32 counts to 2^24.
+MOST_SAMPLES = 1_000_000
 
 # Which channel a label map sends what to, see `Field`.
 Routing = Literal["hard", "soft"]
@@ -40,4 +53,35 @@ class Step:
             raise ValueError(f"Step.mm must be a positive length in mm, got {self.mm}")
 
 
-Integration = Exact | Step
+@dataclass(frozen=True)
+class Samples:
+    """Midpoint rule with the same number of samples on every ray, evenly spaced over its part inside the volume.
+
+    Attributes:
+        count: number of samples, at most a million.
+    """
+
+    count: int
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int):
+            raise TypeError(f"Samples.count must be an integer, got {self.count!r}")
+        if not 1 <= self.count <= MOST_SAMPLES:
+            raise ValueError(f"Samples.count must be 1 to {MOST_SAMPLES}, got {self.count}")
+
+
+Integration = Exact | Step | Samples
+
+
+def number_of(integration: Integration) -> float:
+    """The one number that tells the kernels the rule: mm of `Step`, minus the count of `Samples`, 0 for `Exact`."""
+    if isinstance(integration, Step):
+        return integration.mm
+    return -float(integration.count) if isinstance(integration, Samples) else 0.0
+
+
+def from_number(number: float) -> Integration:
+    """The rule that `number_of` tells."""
+    if number == 0:
+        return Exact()
+    return Step(number) if number > 0 else Samples(round(-number))

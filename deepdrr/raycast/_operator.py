@@ -18,16 +18,14 @@ from torch.autograd import Function
 from deepdrr.raycast._adjoint import gradient_by_rays, gradient_by_values
 from deepdrr.raycast._cpu import integrate
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Exact, Step
+from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
 __all__ = ["line_integrals"]
 
-# The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; step_mm = 0 integrates exactly.
-_HOW = (
-    "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, str interpolation, float step_mm"
-)
+# The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is a rule's `number_of`.
+_HOW = "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, str interpolation, float step"
 _FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
 
 
@@ -36,8 +34,7 @@ def line_integrals(request: Request) -> Tensor:
     field, rays, shape = request.field, request.rays, request.rays.shape
     limits = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
     ends = (end.expand(*shape, 3) for end in (rays.source, rays.target))
-    step = 0.0 if isinstance(request.integration, Exact) else request.integration.mm
-    how = (field.ijk_from_world, *ends, *limits, request.interpolation, step)
+    how = (field.ijk_from_world, *ends, *limits, request.interpolation, number_of(request.integration))
     compiling = torch.compiler.is_compiling()
     result: Tensor = _line_integrals(field.values, *how) if compiling else _apply(_LineIntegrals, field.values, *how)
     return result
@@ -46,7 +43,7 @@ def line_integrals(request: Request) -> Tensor:
 def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
     source, target, start, stop, interpolation, step = how
     field = Field(values.detach(), matrix.detach(), prefiltered=interpolation == "cubic")
-    return Request(field, Rays(source, target, start, stop), interpolation, Step(step) if step > 0 else Exact())
+    return Request(field, Rays(source, target, start, stop), interpolation, from_number(step))
 
 
 # -- the operators -----------------------------------------------------------------------------------------------------

@@ -35,9 +35,9 @@ def project(
     Args:
         field: values on a grid, a label map, or both; `arranged(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
-        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, with `Step`
-            only; `spline_coefficients(field)` saves its making per call).
-        integration: `Exact()`, or `Step(mm=…)` for midpoint samples.
+        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, not
+            `Exact`; `spline_coefficients(field)` saves its making per call).
+        integration: `Exact()`, or midpoint samples: `Step(mm=…)`, or `Samples(count=…)` on every ray.
         routing: of a field with labels. ``"hard"``: to the label of the nearest voxel. ``"soft"``: each voxel's share
             of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
         backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
@@ -70,7 +70,7 @@ def project(
     if routing not in get_args(Routing):
         raise ValueError(f"routing must be 'hard' or 'soft', got {routing!r}")
     if not isinstance(integration, Integration):
-        raise TypeError(f"integration must be Exact() or Step(mm=…), got {integration!r}")
+        raise TypeError(f"integration must be Exact(), Step(mm=…) or Samples(count=…), got {integration!r}")
     if interpolation == "cubic" and field.values is not None:
         field = spline_coefficients(field)
     request = Request(field, _rays(field, view), interpolation, integration, routing)

@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 
 from deepdrr.geometry import transform_directions, transform_points
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Exact, Interpolation, Routing, Step
+from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._request import Request
 
 __all__ = ["ReferenceBackend"]
@@ -85,7 +85,7 @@ class _Rule:
 
     field: Field
     interpolation: Interpolation
-    integration: Exact | Step
+    integration: Integration
     routing: Routing
     planes: tuple[Tensor, Tensor, Tensor]
 
@@ -100,7 +100,10 @@ class _Rule:
         if isinstance(self.integration, Exact):
             nodes = 2 if self.interpolation == "linear" else 1
             return nodes * (sum(len(p) for p in self.planes) + 1)
-        samples = math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
+        if isinstance(self.integration, Samples):
+            samples = self.integration.count
+        else:
+            samples = math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
         return 8 * samples if self.interpolation == "cubic" else samples  # 64 coefficients in the place of 8
 
     def integrate(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
@@ -109,7 +112,7 @@ class _Rule:
         if isinstance(self.integration, Exact):
             t, weight = self._exact_nodes(origin, direction, start, stop)
         else:
-            t, weight = _midpoints(start, stop, length, self.integration.mm)
+            t, weight = _midpoints(start, stop, length, self.integration)
         points = origin[:, None, :] + t[..., None] * direction[:, None, :]
         return self._accumulate(points, weight * length)
 
@@ -184,10 +187,13 @@ def _clip(origin: Tensor, direction: Tensor, limits: Tensor, shape: tuple[int, i
     return torch.where(hit, start, 0.0), torch.where(hit, stop, 0.0)
 
 
-def _midpoints(start: Tensor, stop: Tensor, length: Tensor, step_mm: float) -> tuple[Tensor, Tensor]:
-    """Midpoints and weights in t, [N, S]: n = ⌈ℓ / step⌉ equal parts of the chord ℓ; weight 0 beyond the n-th."""
-    chord = ((stop - start) * length).detach()
-    count = (chord / step_mm - 1e-6).ceil().clamp(min=1.0)
+def _midpoints(start: Tensor, stop: Tensor, length: Tensor, rule: Step | Samples) -> tuple[Tensor, Tensor]:
+    """Midpoints and weights in t, [N, S], of n equal parts of the chord ℓ; weight 0 beyond the n-th."""
+    if isinstance(rule, Samples):
+        count = torch.full_like(start, rule.count)
+    else:
+        chord = ((stop - start) * length).detach()
+        count = (chord / rule.mm - 1e-6).ceil().clamp(min=1.0)
     k = torch.arange(int(count.max()), dtype=torch.float64, device=start.device)
     part = (stop - start) / count
     return start + (k + 0.5) * part, torch.where(k < count, part, 0.0)

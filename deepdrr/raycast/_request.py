@@ -5,13 +5,10 @@ from dataclasses import dataclass
 import torch
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import Integration, Interpolation, Routing, Step
+from deepdrr.raycast._integration import MOST_SAMPLES, Exact, Integration, Interpolation, Routing, Step
 from deepdrr.raycast._rays import Rays
 
 __all__ = ["Request"]
-
-# Far beyond any use; a float32 counts to 2^24.
-_MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +24,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.field.device != self.rays.device:
             raise ValueError(f"field and rays must be on one device, got {self.field.device} and {self.rays.device}")
-        if self.interpolation == "cubic" and not isinstance(self.integration, Step):
-            raise ValueError(f"integration must be Step(mm=…) for interpolation 'cubic', got {self.integration}")
+        if self.interpolation == "cubic" and isinstance(self.integration, Exact):
+            raise ValueError(f"integration must be Step or Samples for interpolation 'cubic', got {self.integration}")
         if self.field.values is not None and self.field.prefiltered != (self.interpolation == "cubic"):
             raise ValueError(
                 f"interpolation must be 'cubic' for a field of spline coefficients, and for no other, "
@@ -41,10 +38,10 @@ class Request:
                 "routing must be 'hard' for interpolation 'cubic', got 'soft': a spline's coefficients are shares of "
                 "no voxel"
             )
-        finest = self.field.longest_chord_mm / _MOST_SAMPLES
+        finest = self.field.longest_chord_mm / MOST_SAMPLES
         if isinstance(self.integration, Step) and self.integration.mm < finest:
             raise ValueError(
-                f"Step.mm must be at least {finest:.3g} mm for this field ({_MOST_SAMPLES} samples on its longest "
+                f"Step.mm must be at least {finest:.3g} mm for this field ({MOST_SAMPLES} samples on its longest "
                 f"ray), got {self.integration.mm}"
             )
 

@@ -13,15 +13,16 @@ from torch.testing import assert_close
 
 from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Rays, Step, _adjoint, project
+from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _adjoint, project
 
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 RULES = [
     {"interpolation": "linear", "integration": Exact()},
     {"interpolation": "linear", "integration": Step(mm=0.7)},
+    {"interpolation": "linear", "integration": Samples(45)},
     {"interpolation": "cubic", "integration": Step(mm=0.7)},
 ]
-EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["exact-linear", "step-linear", "step-cubic"])
+EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["exact-linear", "step-linear", "samples-linear", "step-cubic"])
 # Float32 sums of a few hundred terms; the product promises 1e-4 of the largest derivative.
 TOLERANCE = 1e-4
 

@@ -8,14 +8,15 @@ from raycast_scenes import box_chord, carm, grid, noise, rays, turned_grid_pose,
 from torch.testing import assert_close
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Rays, Step, project
+from deepdrr.raycast import Exact, Field, Rays, Samples, Step, project
 
 # Relative to the integral. Reference: a few hundred float64 roundings. Compiled: float32 end result and weights.
 TOLERANCE = {"reference": 1e-10, "cpu": 2e-6}
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 INTERPOLATIONS = pytest.mark.parametrize("interpolation", ["nearest", "linear"])
-INTEGRATIONS = pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7)], ids=["exact", "step"])
+RULES = [Exact(), Step(mm=0.7), Samples(9)]
+INTEGRATIONS = pytest.mark.parametrize("integration", RULES, ids=["exact", "step", "samples"])
 
 
 def run(field: Field, view: Camera | Rays, backend: str, **how: object) -> torch.Tensor:
@@ -156,6 +157,20 @@ def test_step_converges_to_exact_with_second_order(backend, generator):
     coarse, fine = (float((run(field, camera, backend, integration=Step(mm)) - exact).std()) for mm in (0.5, 0.25))
     assert coarse < 2e-3 * float(exact.max())
     assert 3.0 < coarse / fine < 5.5  # the midpoint rule halves to a quarter; kinks at cell faces scatter it
+
+
+@BACKENDS
+def test_every_ray_gets_the_same_number_of_samples(backend):
+    """One sample is the middle of the chord, two are its quarters: here a slope, known everywhere."""
+    slope = torch.arange(8.0).expand(1, 8, 8, 8).movedim(-1, 1)  # the value is i
+    bundle = rays(((-30, 3, 4), (40, 3, 4)), ((3, -9, 4), (3, 30, 4)), ((90, 90, 90), (99, 90, 90)))
+    lengths = run(unit_field(torch.ones(1, 8, 8, 8)), bundle, backend, integration=Exact())
+    one, two = (run(unit_field(slope), bundle, backend, integration=Samples(n)) / lengths for n in (1, 2))
+    # The chord along i is from −½ to 7½; where two samples lie at 1½ and 5½ the slope is not clamped.
+    assert_close(one[0, 0, :2].tolist(), [3.5, 3.0], rtol=1e-6, atol=0)
+    assert_close(two[0, 0, :2].tolist(), [3.5, 3.0], rtol=1e-6, atol=0)
+    assert lengths[0, 0, 2] == 0
+    assert one[0, 0, 2].isnan()
 
 
 @BACKENDS

@@ -7,7 +7,7 @@ import torch
 from raycast_scenes import carm, grid
 from torch.autograd import gradcheck, gradgradcheck
 
-from deepdrr.raycast import Exact, Field, Rays, Step, _reference, project
+from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _reference, project
 
 SHAPE = (4, 3, 5)
 VIEW = carm(2, 2, 4, (23, -31, 11))
@@ -19,7 +19,13 @@ def values(generator: torch.Generator) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("interpolation", "integration"),
-    [("linear", Exact()), ("linear", Step(mm=0.6)), ("nearest", Exact()), ("cubic", Step(mm=0.6))],
+    [
+        ("linear", Exact()),
+        ("linear", Step(mm=0.6)),
+        ("linear", Samples(21)),
+        ("nearest", Exact()),
+        ("cubic", Step(mm=0.6)),
+    ],
 )
 def test_gradient_by_values_ray_ends_and_limits(interpolation, integration, generator):
     affine, bundle = grid(SHAPE, (1.5, 0.8, 1.2), 40), Rays.from_camera(VIEW)

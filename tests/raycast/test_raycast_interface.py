@@ -10,6 +10,7 @@ from deepdrr.raycast import (
     Field,
     Rays,
     Request,
+    Samples,
     Step,
     arranged,
     available_memory,
@@ -74,15 +75,23 @@ def test_step_refuses(mm):
 
 
 @pytest.mark.parametrize(
+    ("count", "error"), [(0, ValueError), (-3, ValueError), (2_000_000, ValueError), (2.0, TypeError)]
+)
+def test_samples_refuse(count, error):
+    with pytest.raises(error, match=rf"Samples\.count must be .*got {count}"):
+        Samples(count)
+
+
+@pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
         ({"interpolation": "quintic"}, ValueError, "'nearest', 'linear' or 'cubic', got 'quintic'"),
         (
             {"interpolation": "cubic"},
             ValueError,
-            r"integration must be Step\(mm=…\) for interpolation 'cubic', got Exact",
+            r"integration must be Step or Samples for interpolation 'cubic', got Exact",
         ),
-        ({"integration": "exact"}, TypeError, r"Exact\(\) or Step"),
+        ({"integration": "exact"}, TypeError, r"Exact\(\), Step"),
         ({"integration": Step(mm=1e-9)}, ValueError, r"Step\.mm must be at least"),
         ({"backend": "cuda"}, ValueError, "'auto' or one of cpu, reference, got 'cuda'"),
     ],

@@ -16,7 +16,7 @@ from torch.testing import assert_close
 from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import invert_rigid, rigid, rotation
-from deepdrr.raycast import Exact, Field, Integration, Rays, Step, _cpu, arranged, project
+from deepdrr.raycast import Exact, Field, Integration, Rays, Samples, Step, _cpu, arranged, project
 from deepdrr.raycast._layout import readable_in_place
 
 ANGLE = st.floats(-180, 180)
@@ -31,7 +31,7 @@ SPACING = st.floats(0.2, 5.0)
     turn=ANGLE,
     angles=st.tuples(ANGLE, ANGLE, ANGLE),
     channels=st.integers(1, 5),
-    integration=st.sampled_from([Exact(), Step(mm=0.9)]),
+    integration=st.sampled_from([Exact(), Step(mm=0.9), Samples(37)]),
     seed=st.integers(0, 2**31),
 )
 def test_linear_agrees_with_the_reference(shape, spacing, turn, angles, channels, integration, seed):
@@ -84,7 +84,7 @@ def test_step_nearest_agrees_with_the_reference_but_for_samples_on_voxel_faces(g
 
 @pytest.mark.parametrize("build", usable_builds())
 @pytest.mark.parametrize("interpolation", ["nearest", "linear"])
-@pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7)], ids=["exact", "step"])
+@pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7), Samples(50)], ids=["exact", "step", "samples"])
 def test_every_build_agrees(build, interpolation, integration, generator, monkeypatch):
     # Odd sides: across an even number of voxels the middle one of an odd number of samples lies on a face.
     field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
