@@ -10,7 +10,7 @@ namespace deepdrr {
 
 struct Cubic {
     template <class Packet>
-    static void slopes(const Values& values, const float* weights, const Packet& nodes, Slopes* out) {
+    static void slopes(const Values<float>& values, const float* weights, const Packet& nodes, Slopes* out) {
         BSplineWeights w, d;
         weigh(nodes, w), weigh_slopes(nodes, d);
         Taps taps;

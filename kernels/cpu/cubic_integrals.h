@@ -23,7 +23,7 @@ DEEPDRR_FN float spline_value(const Taps& taps, const BSplineWeights& weights, i
 }
 
 // Adds to `total` the integrals of `count` channels from `first`.
-inline void integrate_cubic_tile(const Chord* chords, const Values& values, int first, int count, double step,
+inline void integrate_cubic_tile(const Chord* chords, const Values<float>& values, int first, int count, double step,
                                  float (*total)[LANES]) {
     StepNodes march(chords, values.grid, CellRange::whole(values.grid), step);
     Nodes<1> nodes;
@@ -44,7 +44,7 @@ inline void integrate_cubic_tile(const Chord* chords, const Values& values, int 
     }
 }
 
-inline void project_cubic(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
+inline void project_cubic(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                           const Image& image, int threads) {
     const Tiling tiling(rays);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
@@ -59,7 +59,8 @@ inline void project_cubic(const Values& values, const Affine& ijk_from_world, co
                 float total[CHANNELS][LANES] = {};
                 integrate_cubic_tile(chords, values, first, count, step, total);
                 for (int c = 0; c < count; ++c)
-                    write_tile(image, tile, first + c, [&](int lane) { return total[c][lane]; });
+                    write_tile(image, tile, first + c,
+                               [&](int lane) { return (float)(values.scale[first + c] * total[c][lane]); });
             }
         }
     });

@@ -1,9 +1,11 @@
 // Pairs of neighbouring voxels for the lanes of a packet: low[l] = base[index[l]], high[l] = base[index[l] + 1].
 //
-// One load fetches both. AVX-512 gathers sixteen such pairs with two instructions; any other x86 loads them one by one,
-// straight into the halves of registers (gathers are no faster on processors of the AVX2 generation).
+// One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two; any other x86
+// loads them one by one, straight into the halves of registers (gathers are no faster on processors of the AVX2
+// generation).
 #pragma once
 
+#include <cstdint>
 #include <cstring>
 
 #include "image.h"
@@ -32,6 +34,12 @@ DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
     _mm512_store_si512(pairs.high, _mm512_permutex2var_epi32(first, odd, second));
 }
 
+DEEPDRR_FN void fetch_pairs(const std::int16_t* base, const int* index, Pairs& pairs) {
+    const __m512i word = _mm512_i32gather_epi32(_mm512_load_si512(index), base, 2);
+    _mm512_store_ps(pairs.low, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(word, 16), 16)));
+    _mm512_store_ps(pairs.high, _mm512_cvtepi32_ps(_mm512_srai_epi32(word, 16)));
+}
+
 #elif defined(__x86_64__) || defined(_M_X64)
 
 DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
@@ -46,13 +54,27 @@ DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
     }
 }
 
+DEEPDRR_FN void fetch_pairs(const std::int16_t* base, const int* index, Pairs& pairs) {
+    const auto word = [&](int l) {
+        std::int32_t pair;
+        std::memcpy(&pair, base + index[l], sizeof pair);
+        return pair;
+    };
+    for (int l = 0; l < LANES; l += 4) {
+        const __m128i words = _mm_setr_epi32(word(l), word(l + 1), word(l + 2), word(l + 3));
+        _mm_store_ps(pairs.low + l, _mm_cvtepi32_ps(_mm_srai_epi32(_mm_slli_epi32(words, 16), 16)));
+        _mm_store_ps(pairs.high + l, _mm_cvtepi32_ps(_mm_srai_epi32(words, 16)));
+    }
+}
+
 #else
 
-DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
+template <class T>
+DEEPDRR_FN void fetch_pairs(const T* base, const int* index, Pairs& pairs) {
     for (int l = 0; l < LANES; ++l) {
-        float pair[2];
+        T pair[2];
         std::memcpy(pair, base + index[l], sizeof pair);
-        pairs.low[l] = pair[0], pairs.high[l] = pair[1];
+        pairs.low[l] = (float)pair[0], pairs.high[l] = (float)pair[1];
     }
 }
 

@@ -18,17 +18,18 @@ namespace deepdrr {
 constexpr int TURN = 8;
 
 // sum[l] += sum over corners of weight * value, for one channel.
-template <class Stencil>
-DEEPDRR_FN void add(const Stencil& stencil, const float* values, const std::int64_t* offset, float* sum) {
+template <class Stencil, class T>
+DEEPDRR_FN void add(const Stencil& stencil, const T* values, const std::int64_t* offset, float* sum) {
     for (int corner = 0; corner < Stencil::corners; ++corner) {
-        const float* at = values + offset[corner];
+        const T* at = values + offset[corner];
         DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l) sum[l] += stencil.weight[corner][l] * at[stencil.voxel[l]];
+        for (int l = 0; l < LANES; ++l) sum[l] += stencil.weight[corner][l] * (float)at[stencil.voxel[l]];
     }
 }
 
 // Two corners at a time. The grid has more than one voxel along k.
-DEEPDRR_FN void add(const Stencil8& stencil, const float* values, const std::int64_t* offset, float* sum) {
+template <class T>
+DEEPDRR_FN void add(const Stencil8& stencil, const T* values, const std::int64_t* offset, float* sum) {
     for (int corner = 0; corner < 8; corner += 2) {
         Pairs pairs;
         fetch_pairs(values + offset[corner], stencil.voxel, pairs);
@@ -40,7 +41,8 @@ DEEPDRR_FN void add(const Stencil8& stencil, const float* values, const std::int
 
 // Brings the voxels of a later stencil into the cache: those of four lanes spread over the tile, which share their lines
 // with the others. It comes a turn ahead, while the other packets of the bundle advance.
-DEEPDRR_FN void prefetch(const int* voxel, const float* values, const std::int64_t* offset) {
+template <class T>
+DEEPDRR_FN void prefetch(const int* voxel, const T* values, const std::int64_t* offset) {
     for (int l = 0; l < LANES; l += TILE + 1)
         for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(values + voxel[l] + offset[corner]);
 }
@@ -56,7 +58,8 @@ struct Traveller {
         : tile(at), march(chords, grid, step) {}
 
     // Up to TURN stencils further, in `count` channels from `first`; false at the end of all its rays.
-    bool advance(const Values& values, int first, int count, const std::int64_t* offset) {
+    template <class T>
+    bool advance(const Values<T>& values, int first, int count, const std::int64_t* offset) {
         bool more = true;
         Stencil stencil;
         alignas(64) float sum[CHANNELS][LANES] = {};
@@ -72,8 +75,8 @@ struct Traveller {
     }
 };
 
-template <class Stencil, template <class> class March>
-void project_bundle(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step,
+template <class Stencil, template <class> class March, class T>
+void project_bundle(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                     const Image& image, const Bundle& bundle) {
     std::int64_t offset[8];
     corner_offsets(values.grid, offset);
@@ -92,21 +95,23 @@ void project_bundle(const Values& values, const Affine& ijk_from_world, const Ra
         }
         for (const auto& traveller : travellers)
             for (int c = 0; c < count; ++c)
-                write_tile(image, traveller.tile, first + c, [&](int lane) { return traveller.total[c][lane]; });
+                write_tile(image, traveller.tile, first + c, [&](int lane) {
+                    return (float)(values.scale[first + c] * traveller.total[c][lane]);
+                });
     }
 }
 
-template <class Stencil, template <class> class March>
-void project_all(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& image,
-                 int threads) {
+template <class Stencil, template <class> class March, class T>
+void project_all(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                 const Image& image, int threads) {
     const Bundling bundling(rays);
     parallel_for(bundling.count, threads, [&](std::int64_t index) {
         project_bundle<Stencil, March>(values, ijk_from_world, rays, step, image, bundling.bundle(index));
     });
 }
 
-template <class Stencil, template <class> class March>
-void project(const Values& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& image,
+template <class Stencil, template <class> class March, class T>
+void project(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& image,
              int threads) {
     if (values.grid.n[2] == 1)
         project_all<typename Stencil::Thin, March>(values, ijk_from_world, rays, step, image, threads);

@@ -9,19 +9,21 @@
 namespace deepdrr {
 
 // The field of lane l: all channels, weighted by its upstream gradient, at the corners of a cell.
-DEEPDRR_FN void weighted_corners(const Values& values, const float* weights, int l, int voxel,
+template <class T>
+DEEPDRR_FN void weighted_corners(const Values<T>& values, const float* weights, int l, int voxel,
                                  const std::int64_t* offset, float* corners, int stride) {
     for (int corner = 0; corner < 8; ++corner) {
         float sum = 0.0f;
         for (int c = 0; c < values.channels; ++c)
-            sum += weights[c * LANES + l] * values.channel(c)[voxel + offset[corner]];
+            sum += weights[c * LANES + l] * (float)values.channel(c)[voxel + offset[corner]];
         corners[corner * stride] = sum;
     }
 }
 
 // The same two corners at a time, all lanes together. The grid has more than one voxel along k.
-DEEPDRR_FN void weighted_pairs(const Values& values, const float* weights, const int* voxel, const std::int64_t* offset,
-                               float (*corners)[LANES]) {
+template <class T>
+DEEPDRR_FN void weighted_pairs(const Values<T>& values, const float* weights, const int* voxel,
+                               const std::int64_t* offset, float (*corners)[LANES]) {
     for (int c = 0; c < values.channels; ++c)
         for (int corner = 0; corner < 8; corner += 2) {
             Pairs pairs;
@@ -51,8 +53,8 @@ DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
 }
 
 struct Linear {
-    template <class Packet>
-    static void slopes(const Values& values, const float* weights, const Packet& nodes, Slopes* out) {
+    template <class T, class Packet>
+    static void slopes(const Values<T>& values, const float* weights, const Packet& nodes, Slopes* out) {
         std::int64_t offset[8];
         corner_offsets(values.grid, offset);
         alignas(64) float corners[8][LANES];

@@ -67,10 +67,17 @@ Grid grid(const py::array_t<T, flags>& array) {
             (int)stride(array, j)};
 }
 
-Values channels_of(const Floats& array, const Image& image) {
+template <class T>
+void require_channels(const py::array_t<T>& array, const Image& image) {
     require(array.ndim() == 4, "values must be [C, I, J, K]");
     require(image.channels == array.shape(0), "images must have as many channels as values");
-    return {array.data(), grid(array), stride(array, 0), (int)array.shape(0)};
+}
+
+template <class T>
+Values<T> scaled(const py::array_t<T>& array, const Packed<double>& scale, const Image& image) {
+    require_channels(array, image);
+    require(scale.size() == array.shape(0), "scale must be [C]");
+    return {array.data(), grid(array), stride(array, 0), (int)array.shape(0), scale.data()};
 }
 
 struct Call {
@@ -87,28 +94,29 @@ struct Call {
     }
 };
 
-template <class Project>
-void run_projection(const Project& run, const Floats& values, const Packed<double>& ijk_from_world,
-                    const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
-                    double step, Packed<float>& out, int threads) {
+template <class T, class Project>
+void run_projection(const Project& run, const py::array_t<T>& values, const Packed<double>& scale,
+                    const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
+                    const Doubles& start, const Doubles& stop, double step, Packed<float>& out, int threads) {
     const Call call(source, target, start, stop, out);
-    const Values field = channels_of(values, call.image);
+    const Values<T> field = scaled(values, scale, call.image);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
     run(field, matrix, call.rays, step, call.image, threads);
 }
 
-template <class Stencil, template <class> class March>
-void line_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
-                    const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
-                    int threads) {
-    run_projection(project<Stencil, March>, values, ijk_from_world, source, target, start, stop, step, out, threads);
+template <class Stencil, template <class> class March, class T>
+void line_integrals(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+                    const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                    double step, Packed<float> out, int threads) {
+    run_projection(project<Stencil, March, T>, values, scale, ijk_from_world, source, target, start, stop, step, out,
+                   threads);
 }
 
-void cubic_integrals(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
-                     const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> out,
-                     int threads) {
-    run_projection(project_cubic, values, ijk_from_world, source, target, start, stop, step, out, threads);
+void cubic_integrals(const Floats& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+                     const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                     double step, Packed<float> out, int threads) {
+    run_projection(project_cubic, values, scale, ijk_from_world, source, target, start, stop, step, out, threads);
 }
 
 void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk_from_world, const Doubles& source,
@@ -139,18 +147,18 @@ double* per_ray(Packed<double>& array, const Rays& rays, int components) {
     return array.mutable_data();
 }
 
-template <class Marching, class Basis>
-void by_rays(const Floats& values, const Packed<double>& ijk_from_world, const Doubles& source,
-             const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
-             Packed<double> by_source, Packed<double> by_target, Packed<double> by_start, Packed<double> by_stop,
-             Packed<double> by_placement, int threads) {
+template <class Marching, class Basis, class T>
+void by_rays(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+             const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+             Packed<float> upstream, Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
+             Packed<double> by_stop, Packed<double> by_placement, int threads) {
     const Call call(source, target, start, stop, upstream);
-    const Values field = channels_of(values, call.image);
+    const Values<T> field = scaled(values, scale, call.image);
     require(by_source.size() > 0 && by_target.size() > 0, "there must be gradients by source and target");
     require(by_placement.size() == 12, "by_placement must be [3, 4]");
     const RayGradients out{per_ray(by_source, call.rays, 3), per_ray(by_target, call.rays, 3),
                            per_ray(by_start, call.rays, 1), per_ray(by_stop, call.rays, 1)};
-    const RayJob job{field, affine(ijk_from_world), call.rays, step, call.image, out};
+    const RayJob<T> job{field, affine(ijk_from_world), call.rays, step, call.image, out};
     double* placement = by_placement.mutable_data();
     const py::gil_scoped_release unlocked;
     const Placement total = adjoint_by_rays<Marching, Basis>(job, threads);
@@ -162,8 +170,8 @@ void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doub
                const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
                int threads) {
     const Call call(source, target, start, stop, upstream);
-    const Values field = channels_of(gradient, call.image);
-    const Gradient into{gradient.mutable_data(), field.grid, field.channel_stride, field.channels};
+    require_channels(gradient, call.image);
+    const Gradient into{gradient.mutable_data(), grid(gradient), stride(gradient, 0), (int)gradient.shape(0)};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
     adjoint_by_values<Marching, Basis>(job, threads);
@@ -171,11 +179,27 @@ void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doub
 
 template <class Function>
 void define_by_rays(py::module_& module, const char* name, Function function) {
-    module.def(name, function, py::arg("values").noconvert(), py::arg("ijk_from_world").noconvert(),
+    module.def(name, function, py::arg("values").noconvert(), py::arg("scale").noconvert(),
+               py::arg("ijk_from_world").noconvert(),
                py::arg("source").noconvert(), py::arg("target").noconvert(), py::arg("start").noconvert(),
                py::arg("stop").noconvert(), py::arg("step"), py::arg("upstream").noconvert(),
                py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
                py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
+}
+
+template <class Function>
+void define_forward(py::module_& module, const char* name, Function function) {
+    module.def(name, function, py::arg("values").noconvert(), py::arg("scale").noconvert(),
+               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
+               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("step"), py::arg("out").noconvert(),
+               py::arg("threads"));
+}
+
+// Both kinds of storage under one name.
+template <class Stencil, template <class> class March>
+void define_both(py::module_& module, const char* name) {
+    define_forward(module, name, &line_integrals<Stencil, March, float>);
+    define_forward(module, name, &line_integrals<Stencil, March, std::int16_t>);
 }
 
 template <class Function>
@@ -189,16 +213,18 @@ void define(py::module_& module, const char* name, Function function, const char
 
 PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     module.doc() = "Compiled line integrals; see deepdrr.raycast.project.";
-    define(module, "exact_nearest", &line_integrals<Stencil1, CellWalk>, "values", "step");
-    define(module, "exact_linear", &line_integrals<Stencil8, CellWalk>, "values", "step");
-    define(module, "step_nearest", &line_integrals<Stencil1, StepMarch>, "values", "step");
-    define(module, "step_linear", &line_integrals<Stencil8, StepMarch>, "values", "step");
-    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear>);
-    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear>);
+    define_both<Stencil1, CellWalk>(module, "exact_nearest");
+    define_both<Stencil8, CellWalk>(module, "exact_linear");
+    define_both<Stencil1, StepMarch>(module, "step_nearest");
+    define_both<Stencil8, StepMarch>(module, "step_linear");
+    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear, float>);
+    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear, std::int16_t>);
+    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear, float>);
+    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear, std::int16_t>);
     define(module, "exact_linear_by_values", &by_values<PieceNodes, Linear>, "gradient", "step");
     define(module, "step_linear_by_values", &by_values<StepNodes, Linear>, "gradient", "step");
-    define(module, "step_cubic", &cubic_integrals, "values", "step");
-    define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic>);
+    define_forward(module, "step_cubic", &cubic_integrals);
+    define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic, float>);
     define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
     define(module, "exact_labels", &label_lengths, "labels", "values");
 }

@@ -23,13 +23,13 @@ struct RayGradients {
     }
 };
 
-// The upstream gradient of a tile [C, LANES], 0 for lanes outside the image.
-inline void read_tile(const Image& upstream, const Tile& tile, float* weights) {
+// The upstream gradient of a tile [C, LANES], times scale [C]; 0 for lanes outside the image.
+inline void read_tile(const Image& upstream, const Tile& tile, const double* scale, float* weights) {
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t row = tile.row + lane / TILE, column = tile.column + lane % TILE;
         const bool inside = row < upstream.height && column < upstream.width;
         for (std::int64_t c = 0; c < upstream.channels; ++c)
-            weights[c * LANES + lane] = inside ? upstream.at(tile.view, c, row, column) : 0.0f;
+            weights[c * LANES + lane] = inside ? (float)(scale[c] * upstream.at(tile.view, c, row, column)) : 0.0f;
     }
 }
 
@@ -74,8 +74,8 @@ inline void add_segment(const TileSums& segment, RaySums* total) {
     }
 }
 
-template <class Marching, class Basis>
-void march_adjoint(const Chord* chords, const Values& values, const float* weights, double step, RaySums* total) {
+template <class Marching, class Basis, class T>
+void march_adjoint(const Chord* chords, const Values<T>& values, const float* weights, double step, RaySums* total) {
     Marching march(chords, values.grid, CellRange::whole(values.grid), step);
     typename Marching::Packet nodes;
     Slopes slopes[Marching::Packet::count];
@@ -90,7 +90,8 @@ void march_adjoint(const Chord* chords, const Values& values, const float* weigh
 }
 
 // The weighted field of lane l at one point, given in voxel coordinates; linear.
-inline double field_at(const Values& values, const float* weights, int l, const double* point) {
+template <class T>
+double field_at(const Values<T>& values, const float* weights, int l, const double* point) {
     std::int64_t offset[8];
     corner_offsets(values.grid, offset);
     int low[3];
@@ -105,20 +106,23 @@ inline double field_at(const Values& values, const float* weights, int l, const 
     return trilinear_slope(corners, part[0], part[1], part[2]).value;
 }
 
-inline RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values& values, const float* weights,
-                          int l, PieceNodes*) {
+template <class T>
+RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values<T>& values, const float* weights, int l,
+                   PieceNodes*) {
     double last[3];
     for (int a = 0; a < 3; ++a) last[a] = ray.chord.entry[a] + ray.chord.length * ray.chord.slope[a];
     return exact_gradient(ray, sums, field_at(values, weights, l, ray.chord.entry),
                           field_at(values, weights, l, last));
 }
 
-inline RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values&, const float*, int, StepNodes*) {
+template <class T>
+RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values<T>&, const float*, int, StepNodes*) {
     return step_gradient(ray, sums);
 }
 
+template <class T>
 struct RayJob {
-    Values values;
+    Values<T> values;
     Affine ijk_from_world;
     Rays rays;
     double step;
@@ -127,13 +131,13 @@ struct RayJob {
 };
 
 // One tile; adds to `placement` [3, 4] the derivative by ijk_from_world. `weights` is room for [C, LANES].
-template <class Marching, class Basis>
-void adjoint_tile(const RayJob& job, const Tile& tile, float* weights, double (*placement)[4]) {
+template <class Marching, class Basis, class T>
+void adjoint_tile(const RayJob<T>& job, const Tile& tile, float* weights, double (*placement)[4]) {
     TracedChord traced[LANES];
     Chord chords[LANES];
     RaySums sums[LANES] = {};
     trace_tile(job.rays, tile, job.ijk_from_world, job.values.grid, traced);
-    read_tile(job.upstream, tile, weights);
+    read_tile(job.upstream, tile, job.values.scale, weights);
     for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
     march_adjoint<Marching, Basis>(chords, job.values, weights, job.step, sums);
     for (int l = 0; l < LANES; ++l) {
@@ -155,8 +159,8 @@ struct Placement {
 };
 
 // Returns the derivative by ijk_from_world: sums per task, added in the order of the tasks.
-template <class Marching, class Basis>
-Placement adjoint_by_rays(const RayJob& job, int threads) {
+template <class Marching, class Basis, class T>
+Placement adjoint_by_rays(const RayJob<T>& job, int threads) {
     const Tiling tiling(job.rays);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
     std::vector<Placement> partial((std::size_t)tasks, Placement{});

@@ -110,6 +110,7 @@ template <class Marching, class Basis>
 void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
     const Tiling tiling(job.rays);
     std::vector<float> weights((std::size_t)LANES * job.gradient.channels);
+    const std::vector<double> ones((std::size_t)job.gradient.channels, 1.0);
     const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
@@ -117,7 +118,7 @@ void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::ve
         const Tile tile = tiling.tile(index);
         Chord chords[LANES];
         tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);
-        read_tile(job.upstream, tile, weights.data());
+        read_tile(job.upstream, tile, ones.data(), weights.data());
         Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
         typename Marching::Packet nodes;
         while (march.next(nodes)) Basis::spread(nodes, weights.data(), job.gradient);

@@ -10,13 +10,16 @@ namespace deepdrr {
 // How many channels march together: a cell's index and weights are formed once for all of them.
 constexpr int CHANNELS = 4;
 
+// T is float or std::int16_t; the field is scale[c] * value.
+template <class T>
 struct Values {
-    const float* DEEPDRR_RESTRICT data;  // [C, I, J, K]
+    const T* DEEPDRR_RESTRICT data;  // [C, I, J, K]
     Grid grid;
     std::int64_t channel_stride;
     int channels;
+    const double* scale;  // [C]
 
-    const float* channel(int c) const { return data + c * channel_stride; }
+    const T* channel(int c) const { return data + c * channel_stride; }
 };
 
 }  // namespace deepdrr
