@@ -1,7 +1,8 @@
 """`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
 
+from deepdrr.raycast._arranged import Storage, arranged
 from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
-from deepdrr.raycast._field import MAX_LABELS, Field, arranged
+from deepdrr.raycast._field import MAX_LABELS, Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._prefilter import prefilter, spline_coefficients
@@ -22,6 +23,7 @@ __all__ = [
     "Samples",
     "Selection",
     "Step",
+    "Storage",
     "arranged",
     "available_memory",
     "backends",

@@ -43,7 +43,7 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor
         upstream: [..., C, H, W].
         request: the integrals.
     """
-    field, rays = readable(request.field), request.rays
+    field, rays = readable(request), request.rays
     source, target = (torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2))
     start, stop = (
         torch.zeros(rays.shape if limit is not None else (0,), dtype=torch.float64) for limit in (rays.start, rays.stop)

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
-from deepdrr.raycast._field import Field, arranged
+from deepdrr.raycast._arranged import arranged
+from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
 from deepdrr.raycast._rays import unexpanded
@@ -15,7 +16,7 @@ __all__ = ["flat_rays", "integrate", "packed", "readable"]
 
 def integrate(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request, float32, without gradients."""
-    field, shape = readable(request.field), request.rays.shape
+    field, shape = readable(request), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() == 0:
         return out.reshape(request.output_shape)
@@ -33,14 +34,17 @@ def integrate(request: Request) -> Tensor:
     return out.reshape(request.output_shape)
 
 
-def readable(field: Field) -> Field:
+def readable(request: Request) -> Field:
     """A field that the kernels can read, copied only where they cannot read it where it is."""
+    field = request.field
     in_place = field.labels is None and field.values is not None and readable_in_place(field.values)
+    if in_place and field.values is not None and request.interpolation == "cubic":
+        in_place = field.values.dtype == torch.float32
     return field if in_place else arranged(field)
 
 
-def packed(field: Field) -> tuple[object, object]:
-    """The values of a readable field as an array [C, a, b, c], without a copy, and abc_from_world [4, 4].
+def packed(field: Field) -> tuple[object, object, object]:
+    """The values of a readable field [C, a, b, c], without a copy, their scale [C] and abc_from_world [4, 4].
 
     The axes a, b, c are I, J, K in their `memory_order`.
     """
@@ -48,7 +52,8 @@ def packed(field: Field) -> tuple[object, object]:
     order = memory_order(field.values)
     values = field.values.detach().permute(0, *(1 + axis for axis in order))
     matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
-    return values.numpy(), matrix.numpy()
+    scale = torch.ones(field.channels, dtype=torch.float64) if field.scale is None else field.scale.double()
+    return values.numpy(), scale.numpy(), matrix.numpy()
 
 
 def flat_rays(request: Request) -> list[Tensor]:

@@ -1,14 +1,13 @@
 """`Field`: what is integrated along the rays."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
-from deepdrr.raycast._layout import lies_well, ordered, placed
 
-__all__ = ["MAX_LABELS", "Field", "arranged"]
+__all__ = ["MAX_LABELS", "Field"]
 
 MAX_LABELS = 128
 
@@ -38,6 +37,7 @@ class Field:
         labels: integers [I, J, K] in 0 … label_count − 1, or None.
         label_count: number of labels, at most 128; given with `labels`, and only then.
         prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
+        scale: [C] by which int16 `values` are multiplied, see `arranged`; None for 1.
 
     Example:
         >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -50,6 +50,7 @@ class Field:
     labels: Tensor | None = None
     label_count: int | None = None
     prefiltered: bool = False
+    scale: Tensor | None = None
 
     def __post_init__(self) -> None:
         check_affine(self.ijk_from_world.detach(), "ijk_from_world")
@@ -59,6 +60,8 @@ class Field:
             raise ValueError("a Field needs values, labels or both, got neither")
         if self.values is not None and self.labels is not None:
             _check_pair(self.values, self.labels)
+        if self.scale is not None:
+            _check_scale(self.scale, self.values)
 
     @property
     def channels(self) -> int:
@@ -100,36 +103,6 @@ class Field:
         return tuple(t for t in (self.values, self.labels) if t is not None)
 
 
-def arranged(field: Field) -> Field:
-    """The same field in the arrangement that the compiled backend reads fastest.
-
-    Values become float32, each channel a grid with the axis of the finest spacing fastest in memory; labels become
-    uint8 in the same order. Without it `project` reads float32 slowly where it is, and copies anything else on every
-    call: make the copy once for many views. Nothing is cached behind it; change the values and call again.
-
-    Args:
-        field: any field whose values require no gradient.
-
-    Returns:
-        A field of the same meaning; `field` itself where it already has that layout.
-
-    Raises:
-        ValueError: if the values require a gradient, which would not reach them through a copy.
-    """
-    if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
-        raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
-    spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
-    labels = None if field.labels is None else ordered(field.labels, torch.uint8, spacing)
-    values = field.values
-    if values is not None and labels is not None:
-        values = ordered(values, torch.float32, spacing)
-    elif values is not None and not lies_well(values, spacing):
-        values = placed(values, spacing)
-    if values is field.values and labels is field.labels:
-        return field
-    return replace(field, values=values, labels=labels)
-
-
 def _check_values(values: Tensor | None) -> None:
     if values is None:
         return
@@ -162,3 +135,14 @@ def _check_pair(values: Tensor, labels: Tensor) -> None:
         )
     if values.device != labels.device:
         raise ValueError(f"values and labels must be on one device, got {values.device} and {labels.device}")
+
+
+def _check_scale(scale: Tensor, values: Tensor | None) -> None:
+    if values is None or values.dtype != torch.int16:
+        raise ValueError(f"scale is for values of int16, got {None if values is None else values.dtype}")
+    if scale.shape != values.shape[:1]:
+        raise ValueError(f"scale must be [C] for {len(values)} channels, got shape {tuple(scale.shape)}")
+    if not scale.is_floating_point() or scale.requires_grad:
+        raise TypeError(f"scale must be floating point without a gradient, got {scale.dtype}")
+    if not bool((scale.isfinite() & (scale > 0)).all()):
+        raise ValueError(f"scale must be positive numbers, got {scale.tolist()}")

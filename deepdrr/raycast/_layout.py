@@ -14,7 +14,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["lies_well", "memory_order", "ordered", "placed", "readable_in_place"]
+__all__ = ["empty_placed", "lies_well", "memory_order", "ordered", "placed", "readable_in_place"]
 
 _LINE_BYTES = 64
 # Rows shorter than this are left unpadded: the padding would be a large part of them.
@@ -41,25 +41,31 @@ def readable_in_place(values: Tensor) -> bool:
     dense = shape[order[2]] == 1 or strides[order[2]] == 1
     apart = all(slow >= n * fast for (_, slow), (n, fast) in pairwise(used))
     forward = len(values) == 1 or values.stride(0) > 0
-    return values.dtype == torch.float32 and dense and apart and forward
+    return values.dtype in (torch.float32, torch.int16) and dense and apart and forward
 
 
 def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:
     """Whether values [C, I, J, K] lie as `placed` would lay them."""
-    wanted = _strides(values.shape, spacing)
+    wanted = _strides(values.shape, spacing, values.element_size())
     same = all(n == 1 or a == b for n, a, b in zip(values.shape, values.stride(), wanted, strict=True))
     return same and readable_in_place(values)
 
 
-def placed(values: Tensor, spacing: Sequence[float]) -> Tensor:
-    """A copy of values [C, I, J, K] as float32 in the arrangement that the kernels read fastest, without a gradient.
+def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tensor:
+    """A copy of values [C, I, J, K] in the arrangement that the kernels read fastest, without a gradient.
 
     Args:
         values: any real dtype and strides.
         spacing: distances between voxels along I, J and K, mm.
+        dtype: float32 or int16.
     """
-    strides = _strides(values.shape, spacing)
-    return _zeros(len(values) * strides[0]).as_strided(values.shape, strides).copy_(values.detach())
+    return empty_placed(values.shape, spacing, dtype).copy_(values.detach())
+
+
+def empty_placed(shape: Sequence[int], spacing: Sequence[float], dtype: torch.dtype) -> Tensor:
+    """Zeros [C, I, J, K] in the arrangement that the kernels read fastest."""
+    strides = _strides(shape, spacing, dtype.itemsize)
+    return _zeros(shape[0] * strides[0], dtype).as_strided(shape, strides)
 
 
 def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tensor:
@@ -72,14 +78,14 @@ def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tenso
     return dense.contiguous().permute([order.index(axis) for axis in range(grid.dim())])
 
 
-def _strides(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int, int]:
-    """Distances in memory of the channels and of the voxels along I, J and K."""
+def _strides(shape: Sequence[int], spacing: Sequence[float], size: int) -> tuple[int, int, int, int]:
+    """Distances in memory of the channels and of the voxels along I, J and K, for numbers of `size` bytes."""
     _, *grid = shape
     slow, middle, fast = _best_order(grid, spacing)
     stride = dict.fromkeys(range(3), 1)
-    stride[middle] = _padded(grid[fast])
-    stride[slow] = _padded(grid[middle] * stride[middle])
-    return _padded(grid[slow] * stride[slow]), stride[0], stride[1], stride[2]
+    stride[middle] = _padded(grid[fast], size)
+    stride[slow] = _padded(grid[middle] * stride[middle], size)
+    return _padded(grid[slow] * stride[slow], size), stride[0], stride[1], stride[2]
 
 
 def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
@@ -88,18 +94,18 @@ def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, in
     return slow_first[0], slow_first[1], slow_first[2]
 
 
-def _padded(numbers: int) -> int:
-    """Length of a row, a plane or a channel of float32: an odd number of cache lines, if it is long."""
-    per_line = _LINE_BYTES // 4
-    if numbers * 4 < _SHORTEST_PADDED_ROW:
+def _padded(numbers: int, size: int) -> int:
+    """Length of a row, a plane or a channel: an odd number of cache lines, if it is long."""
+    per_line = _LINE_BYTES // size
+    if numbers * size < _SHORTEST_PADDED_ROW:
         return numbers
     return per_line * (-(-numbers // per_line) | 1)
 
 
-def _zeros(numbers: int) -> Tensor:
-    """Float32 zeros; large ones on huge pages where the system has them, as rays jump from page to page."""
-    if 4 * numbers < _SMALLEST_ON_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.zeros(numbers)
-    memory = mmap.mmap(-1, 4 * numbers, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+def _zeros(numbers: int, dtype: torch.dtype) -> Tensor:
+    """Zeros; large ones on huge pages where the system has them, as rays jump from page to page."""
+    if dtype.itemsize * numbers < _SMALLEST_ON_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.zeros(numbers, dtype=dtype)
+    memory = mmap.mmap(-1, dtype.itemsize * numbers, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(mmap.MADV_HUGEPAGE)
-    return torch.frombuffer(memory, dtype=torch.float32)
+    return torch.frombuffer(memory, dtype=dtype)

@@ -25,7 +25,10 @@ from deepdrr.raycast._request import Request
 __all__ = ["line_integrals"]
 
 # The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is a rule's `number_of`.
-_HOW = "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, str interpolation, float step"
+_HOW = (
+    "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, Tensor? scale, "
+    "str interpolation, float step"
+)
 _FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
 
 
@@ -34,15 +37,15 @@ def line_integrals(request: Request) -> Tensor:
     field, rays, shape = request.field, request.rays, request.rays.shape
     limits = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
     ends = (end.expand(*shape, 3) for end in (rays.source, rays.target))
-    how = (field.ijk_from_world, *ends, *limits, request.interpolation, number_of(request.integration))
+    how = (field.ijk_from_world, *ends, *limits, field.scale, request.interpolation, number_of(request.integration))
     compiling = torch.compiler.is_compiling()
     result: Tensor = _line_integrals(field.values, *how) if compiling else _apply(_LineIntegrals, field.values, *how)
     return result
 
 
 def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
-    source, target, start, stop, interpolation, step = how
-    field = Field(values.detach(), matrix.detach(), prefiltered=interpolation == "cubic")
+    source, target, start, stop, scale, interpolation, step = how
+    field = Field(values.detach(), matrix.detach(), prefiltered=interpolation == "cubic", scale=scale)
     return Request(field, Rays(source, target, start, stop), interpolation, from_number(step))
 
 
@@ -61,7 +64,8 @@ def _line_integrals(values: Tensor, *how: Any) -> Tensor:
 @_operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {_HOW}) -> Tensor")
 def _by_values(upstream: Tensor, shape: list[int], *how: Any) -> Tensor:
     anything = torch.zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
-    return gradient_by_values(upstream, _request(anything, *how))
+    matrix, source, target, start, stop, _scale, *rule = how
+    return gradient_by_values(upstream, _request(anything, matrix, source, target, start, stop, None, *rule))
 
 
 @_operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {_HOW}) -> {_FIVE}")
@@ -102,7 +106,7 @@ def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     tensors = ctx.saved_tensors
     values, wanted = tensors[0], ctx.needs_input_grad
     how = (*tensors[1:], *ctx.rule)
-    gradients: list[Tensor | None] = [None] * 8
+    gradients: list[Tensor | None] = [None] * 9
     if wanted[0]:
         gradients[0] = _apply(_ByValues, upstream, list(values.shape[1:]), *how)
     if any(wanted[1:6]):
@@ -133,7 +137,7 @@ def _push_forward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient by the values is linear in the upstream gradient: its adjoint is the integral again."""
     if any(ctx.needs_input_grad[2:]):
         _refuse(ctx)
-    return _apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 8
+    return _apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 9
 
 
 class _LineIntegrals(Function):

@@ -34,7 +34,10 @@ def spline_coefficients(field: Field) -> Field:
     """
     if field.values is None:
         raise ValueError("a field without values has no spline coefficients: give it values")
-    return field if field.prefiltered else replace(field, values=prefilter(field.values), prefiltered=True)
+    if field.prefiltered:
+        return field
+    values = field.values if field.scale is None else field.values * field.scale[:, None, None, None]
+    return replace(field, values=prefilter(values.to(field.dtype)), prefiltered=True, scale=None)
 
 
 def prefilter(values: Tensor) -> Tensor:

@@ -49,8 +49,10 @@ class ReferenceBackend:
         ]
         if not chunks:
             return torch.zeros(request.output_shape, dtype=field.dtype, device=field.device)
-        integrals = torch.cat(chunks, dim=1).to(field.dtype)
-        return integrals.reshape(field.channels, *shape).movedim(0, -3)
+        integrals = torch.cat(chunks, dim=1)
+        if field.scale is not None:
+            integrals = integrals * field.scale.double()[:, None]
+        return integrals.to(field.dtype).reshape(field.channels, *shape).movedim(0, -3)
 
 
 def _run(integrate: Callable[..., Tensor], needs_grad: bool, *rays: Tensor) -> Tensor:

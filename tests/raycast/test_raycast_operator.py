@@ -23,7 +23,7 @@ def shifted(offset: Tensor) -> Rays:
 def test_the_operators_are_registered_as_torch_wants_them(step_mm, generator):
     values, limit = noise((3, *SHAPE), generator), torch.full((3, 4), 0.52, dtype=torch.float64)
     upstream = noise((3, 3, 4), generator)
-    how = (AFFINE, VIEW.source, VIEW.target, None, limit, "linear", step_mm)
+    how = (AFFINE, VIEW.source, VIEW.target, None, limit, None, "linear", step_mm)
     inputs = tuple(t.clone().requires_grad_() for t in (values, AFFINE, VIEW.source, VIEW.target))
     torch.library.opcheck(_operator._line_integrals, (*inputs, *how[3:]))
     torch.library.opcheck(_operator._by_values, (upstream, list(SHAPE), *how))

@@ -1,0 +1,100 @@
+"""`arranged`: a field laid out for the compiled backend."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from deepdrr.raycast._field import Field
+from deepdrr.raycast._layout import empty_placed, lies_well, ordered, placed
+
+__all__ = ["Storage", "arranged"]
+
+Storage = Literal["float32", "int16"]
+Spacing = Sequence[float]
+
+_MOST = 32767
+
+
+def arranged(field: Field, storage: Storage = "float32") -> Field:
+    """The same field in the arrangement that the compiled backend reads fastest.
+
+    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 in the same
+    order. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every call:
+    make the copy once for many views. Nothing is cached behind it; change the values and call again.
+
+    As int16 the values take half the memory and, as reading is what takes the time, less time. A channel of whole
+    numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of max |v| / 32767, its `scale`:
+    a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves nearest and linear interpolation
+    and the gradients by the rays; the rest of `project` makes a float32 copy of it on every call.
+
+    Args:
+        field: any field whose values require no gradient. int16 needs values, no labels and no spline coefficients.
+        storage: ``"float32"`` or ``"int16"``.
+
+    Returns:
+        A field of the same meaning; `field` itself where it already has that layout.
+
+    Raises:
+        ValueError: if the values require a gradient, which would not reach them through a copy; if int16 cannot hold
+            the field.
+
+    Example:
+        >>> hu = torch.tensor([-1000.0, 0.0, 350.0, 3071.0]).reshape(1, 1, 1, 4)
+        >>> field = arranged(Field(hu, torch.eye(4, dtype=torch.float64)), "int16")
+        >>> field.values.flatten().tolist(), field.scale.tolist()
+        ([-1000, 0, 350, 3071], [1.0])
+    """
+    if storage not in get_args(Storage):
+        raise ValueError(f"storage must be 'float32' or 'int16', got {storage!r}")
+    if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
+        raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
+    if storage == "int16" and (field.values is None or field.labels is not None or field.prefiltered):
+        what = "spline coefficients" if field.prefiltered else "labels"
+        raise ValueError(f"storage must be 'float32' for a field with {what}, got 'int16'")
+    spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
+    labels = None if field.labels is None else ordered(field.labels, torch.uint8, spacing)
+    values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
+    if values is field.values and labels is field.labels:
+        return field
+    return replace(field, values=values, labels=labels, scale=scale)
+
+
+def _floats(field: Field, spacing: Spacing) -> Tensor | None:
+    values = field.values
+    if values is None:
+        return None
+    if field.labels is not None:
+        floats = ordered(values, torch.float32, spacing)
+    elif values.dtype == torch.float32 and lies_well(values, spacing):
+        floats = values
+    else:
+        floats = placed(values, spacing, torch.float32)
+    if field.scale is not None:  # then this is a copy
+        floats *= field.scale.to(floats)[:, None, None, None]
+    return floats
+
+
+def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
+    values = field.values
+    assert values is not None  # it was checked
+    if values.dtype == torch.int16:
+        return values if lies_well(values, spacing) else placed(values, spacing, torch.int16), field.scale
+    steps = [_step(channel) for channel in values.detach()]
+    integers = empty_placed(values.shape, spacing, torch.int16)
+    for channel, into, step in zip(values.detach(), integers, steps, strict=True):
+        for plane, plane_into in zip(channel, into, strict=True):  # one by one: no second copy of the volume
+            plane_into.copy_((plane.double() / step).round_())
+    return integers, torch.tensor(steps, dtype=torch.float64, device=field.device)
+
+
+def _step(channel: Tensor) -> float:
+    """What one unit of int16 stands for in a channel [I, J, K]."""
+    low, high = (float(end) for end in torch.aminmax(channel))
+    most = max(-low, high)
+    if not most < torch.inf:
+        raise ValueError(f"field.values must be finite to be stored as int16, got {low} to {high}")
+    whole = not channel.is_floating_point() or bool((channel == channel.round()).all())
+    return 1.0 if most == 0 or (whole and most <= _MOST) else most / _MOST
