@@ -1,10 +1,11 @@
-"""The full sum over a spectrum against its quadrature: time, nodes and error at several voltages.
+"""The sum over a spectrum: by torch, by the compiled kernel, and by a few energies; time, nodes and error.
 
-    python benchmarks/spectral_quadrature.py --out out/spectral_quadrature.csv
+    python benchmarks/spectral_quadrature.py --project --out out/spectral_quadrature.csv
 
-Both are the same operator, `spectral_sums`, on the same area densities of a pelvis-like field of three materials;
-times are the best of `--repeat` runs, wall time and, because other programs may run, processor time of all
-threads. `--project` also times the projection of the bundled CT onto the same detector, from which the field then is.
+All are the same operator on the same area densities of three materials. Times are the best of `--repeat` rounds, in
+each of which every way had its turn; wall time and, because other programs may run, processor time of all threads.
+`--project` also times the projection of the bundled CT's three materials onto the same detector, whose area densities
+the sums then take; without it they come from a smooth body.
 """
 
 import argparse
@@ -22,20 +23,22 @@ from deepdrr.materials import attenuation_matrix, decompose
 from deepdrr.raycast import Field, arranged, project
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import fit_quadrature, photon_moments, spectral_sums, tungsten_spectrum
+from deepdrr.spectrum._sums_by_torch import sums_by_torch
 
 MATERIALS = ("adipose 3", "soft tissue", "cortical bone")
 HIGHEST_G_CM2 = (40.0, 40.0, 15.0)
 _LIT = 1e-10
 
 
-def best(run: Callable[[], object], repeat: int) -> tuple[float, float]:
-    """Wall and processor seconds of the fastest run."""
-    times = []
+def best(runs: dict[str, Callable[[], object]], repeat: int) -> dict[str, tuple[float, float]]:
+    """Wall and processor seconds of the fastest run of each, in turns."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(repeat):
-        wall, processor = time.perf_counter(), time.process_time()
-        run()
-        times.append((time.perf_counter() - wall, time.process_time() - processor))
-    return min(t[0] for t in times), min(t[1] for t in times)
+        for name, run in runs.items():
+            wall, processor = time.perf_counter(), time.process_time()
+            run()
+            times[name].append((time.perf_counter() - wall, time.process_time() - processor))
+    return {name: (min(t[0] for t in of), min(t[1] for t in of)) for name, of in times.items()}
 
 
 def smooth_field(size: int) -> Tensor:
@@ -46,45 +49,49 @@ def smooth_field(size: int) -> Tensor:
     return torch.stack(shares)
 
 
-def projected_field(size: int) -> tuple[Tensor, tuple[float, float]]:
-    """[3, size, size] g/cm² of the bundled CT, and the seconds of its projection (the second of two)."""
+def projected_field(size: int) -> tuple[Tensor, Callable[[], object]]:
+    """[3, size, size] g/cm² of the bundled CT, and its projection, to be timed."""
     ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
     ct.orient_patient(head_first=True, supine=True)
     field = arranged(Field(decompose(ct.hu).values, ct.world_from_ijk.inverse()))
     camera = MobileCArm().camera.resized(size, size)
-    project(field, camera)
-    spent = best(lambda: project(field, camera), 1)
-    return project(field, camera) * 0.1, spent
+    return project(field, camera) * 0.1, lambda: project(field, camera)
 
 
-def measure(kvp: float, areas: Tensor, repeat: int) -> dict[str, float | int]:
+def measure(kvp: float, areas: Tensor, repeat: int, projection: Callable[[], object] | None) -> dict[str, float | int]:
     """One row of the table."""
     beam = tungsten_spectrum(kvp)
     begun = time.perf_counter()
     few = fit_quadrature(beam, MATERIALS, HIGHEST_G_CM2)
     fit_s = time.perf_counter() - begun
     lit = beam.photons / beam.photons.sum() > _LIT
-    every = attenuation_matrix(MATERIALS, beam.energies_kev[lit]), photon_moments(beam)[:, lit]
-    mu, weights = (t.float() for t in every)
-    node_mu, node_weights = few.mu.float(), few.weights.float()
-    full = best(lambda: spectral_sums(areas, mu, weights), repeat)
-    quick = best(lambda: spectral_sums(areas, node_mu, node_weights), repeat)
-    strip = areas[:, ::16].double()
-    exact = spectral_sums(strip, *every)
-    error = float((spectral_sums(strip, few.mu, few.weights) / exact - 1).abs().max())
-    return {
-        "kvp": kvp,
-        "bins": int(lit.sum()),
-        "nodes": len(few),
-        "fit_s": fit_s,
-        "stated_error": few.max_relative_error,
-        "error_here": error,
-        "full_wall_s": full[0],
-        "quadrature_wall_s": quick[0],
-        "full_processor_s": full[1],
-        "quadrature_processor_s": quick[1],
-        "ratio_processor": full[1] / quick[1],
+    mu, weights = attenuation_matrix(MATERIALS, beam.energies_kev[lit]), photon_moments(beam)[:, lit]
+    flat = areas.flatten(1)[None]
+    runs: dict[str, Callable[[], object]] = {
+        "torch_full": lambda: sums_by_torch(flat, mu, weights),
+        "torch_quadrature": lambda: sums_by_torch(flat, few.mu, few.weights),
+        "full": lambda: spectral_sums(areas, mu, weights),
+        "quadrature": lambda: spectral_sums(areas, few.mu, few.weights),
     }
+    if projection is not None:
+        runs["projection"] = projection
+    spent = best(runs, repeat)
+    strip = areas[:, ::16]
+    exact = spectral_sums(strip.double(), mu, weights)
+    errors = {
+        "full_error": spectral_sums(strip, mu, weights) / exact - 1,
+        "quadrature_error": spectral_sums(strip, few.mu, few.weights) / exact - 1,
+    }
+    row: dict[str, float | int] = {"kvp": kvp, "bins": int(lit.sum()), "nodes": len(few), "fit_s": fit_s}
+    row["stated_error"] = few.max_relative_error
+    row |= {name: float(error.abs().max()) for name, error in errors.items()}
+    row |= {f"{name}_wall_s": wall for name, (wall, _) in spent.items()}
+    row |= {f"{name}_processor_s": processor for name, (_, processor) in spent.items()}
+    quick = spent["quadrature"][1]
+    row["torch_full_by_full"] = spent["torch_full"][1] / spent["full"][1]
+    row["torch_full_by_quadrature"] = spent["torch_full"][1] / quick
+    row["full_by_quadrature"] = spent["full"][1] / quick
+    return row
 
 
 def main() -> None:
@@ -97,16 +104,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=None)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    areas = smooth_field(given.size)
-    if given.project:
-        areas, (wall, processor) = projected_field(given.size)
-        print(f"projection of 3 materials at {given.size}²: {wall:.3f} s, processor {processor:.3f} s")
-    rows = [measure(kvp, areas, given.repeat) for kvp in (60.0, 80.0, 100.0, 120.0)]
+    areas, projection = projected_field(given.size) if given.project else (smooth_field(given.size), None)
     machine = {"processor": platform.processor() or platform.machine(), "threads": given.threads, "size": given.size}
     machine["torch"] = torch.__version__
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
-    for row in rows:
-        print("  ".join(f"{key} {value:.3g}" for key, value in row.items()))
+    rows = []
+    for kvp in (60.0, 80.0, 100.0, 120.0):
+        rows.append(measure(kvp, areas, given.repeat, projection))
+        print("  ".join(f"{key} {value:.3g}" for key, value in rows[-1].items()), flush=True)
     if given.out:
         given.out.parent.mkdir(parents=True, exist_ok=True)
         with given.out.open("w", newline="", encoding="utf-8") as file:

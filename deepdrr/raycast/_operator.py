@@ -8,13 +8,13 @@ but `torch.func` cannot differentiate what is registered there: it, and eager mo
 the same formulas.
 """
 
-from collections.abc import Callable
 from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from deepdrr._operators import apply, one_by_one, operator
 from deepdrr.raycast._adjoint import gradient_by_rays, gradient_by_values
 from deepdrr.raycast._cpu import integrate
 from deepdrr.raycast._field import Field
@@ -39,7 +39,7 @@ def line_integrals(request: Request) -> Tensor:
     ends = (end.expand(*shape, 3) for end in (rays.source, rays.target))
     how = (field.ijk_from_world, *ends, *limits, field.scale, request.interpolation, number_of(request.integration))
     compiling = torch.compiler.is_compiling()
-    result: Tensor = _line_integrals(field.values, *how) if compiling else _apply(_LineIntegrals, field.values, *how)
+    result: Tensor = _line_integrals(field.values, *how) if compiling else apply(_LineIntegrals, field.values, *how)
     return result
 
 
@@ -52,23 +52,19 @@ def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
 # -- the operators -----------------------------------------------------------------------------------------------------
 
 
-def _operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
-    return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
-
-
-@_operator("line_integrals", f"(Tensor values, {_HOW}) -> Tensor")
+@operator("line_integrals", f"(Tensor values, {_HOW}) -> Tensor")
 def _line_integrals(values: Tensor, *how: Any) -> Tensor:
     return integrate(_request(values, *how))
 
 
-@_operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {_HOW}) -> Tensor")
+@operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {_HOW}) -> Tensor")
 def _by_values(upstream: Tensor, shape: list[int], *how: Any) -> Tensor:
     anything = torch.zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
     matrix, source, target, start, stop, _scale, *rule = how
     return gradient_by_values(upstream, _request(anything, matrix, source, target, start, stop, None, *rule))
 
 
-@_operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {_HOW}) -> {_FIVE}")
+@operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {_HOW}) -> {_FIVE}")
 def _by_rays(upstream: Tensor, values: Tensor, *how: Any) -> tuple[Tensor, ...]:
     return gradient_by_rays(upstream, _request(values, *how))
 
@@ -92,10 +88,6 @@ def _empty_by_rays(upstream: Tensor, values: Tensor, matrix: Tensor, *how: Any) 
 # -- their derivatives -------------------------------------------------------------------------------------------------
 
 
-def _apply(function: Any, *arguments: Any) -> Any:
-    return function.apply(*arguments)
-
-
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
     *tensors, interpolation, step = inputs
     ctx.save_for_backward(*tensors)
@@ -108,9 +100,9 @@ def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     how = (*tensors[1:], *ctx.rule)
     gradients: list[Tensor | None] = [None] * 9
     if wanted[0]:
-        gradients[0] = _apply(_ByValues, upstream, list(values.shape[1:]), *how)
+        gradients[0] = apply(_ByValues, upstream, list(values.shape[1:]), *how)
     if any(wanted[1:6]):
-        source, target, start, stop, matrix = _apply(_ByRays, upstream, values, *how)
+        source, target, start, stop, matrix = apply(_ByRays, upstream, values, *how)
         gradients[1:6] = matrix, source, target, start, stop
     used = (g if w and g is not None else None for g, w in zip(gradients, wanted, strict=False))
     return tuple(None if g is None else g.to(t.dtype) for g, t in zip(used, (*tensors, None, None), strict=True))
@@ -137,7 +129,7 @@ def _push_forward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient by the values is linear in the upstream gradient: its adjoint is the integral again."""
     if any(ctx.needs_input_grad[2:]):
         _refuse(ctx)
-    return _apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 9
+    return apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 9
 
 
 class _LineIntegrals(Function):
@@ -168,22 +160,5 @@ _line_integrals.register_autograd(_pull_back, setup_context=_save)
 _by_values.register_autograd(_push_forward, setup_context=_save_rays)
 _by_rays.register_autograd(_refuse)
 
-
-# -- vmap, one after the other -----------------------------------------------------------------------------------------
-
-
-def _one_by_one(operator: Any) -> Callable[..., tuple[Any, Any]]:
-    def batched(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
-        results = [
-            operator(*(a if d is None else a.select(d, i) for a, d in zip(arguments, in_dims, strict=True)))
-            for i in range(info.batch_size)
-        ]
-        if isinstance(results[0], Tensor):
-            return torch.stack(results), 0
-        return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
-
-    return batched
-
-
 for _op in (_line_integrals, _by_values, _by_rays):
-    _op.register_vmap(_one_by_one(_op))
+    _op.register_vmap(one_by_one(_op))

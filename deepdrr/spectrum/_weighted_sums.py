@@ -55,8 +55,8 @@ def weighted_sums(
     else:
         few = _quadrature(area_densities.detach(), spectrum, found, per_photon, tolerance)
         mu, weights = few.mu, few.weights
-    like = {"dtype": area_densities.dtype, "device": area_densities.device}
-    return spectral_sums(area_densities, mu.to(**like), weights.to(**like))  # type: ignore[call-overload]
+    device = area_densities.device
+    return spectral_sums(area_densities, mu.to(device), weights.to(device))
 
 
 def _every_bin(spectrum: Spectrum, materials: tuple[Material, ...], per_photon: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,9 @@
 // module's name in DEEPDRR_MODULE, and links to nothing but Python: any version of torch can sit on the other side.
 // deepdrr/raycast/_cpu.py has checked types, shapes and values; what is checked here guards memory.
 
-#include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 
-#include <stdexcept>
-
+#include "arrays.h"
 #include "cubic_basis.h"
 #include "cubic_integrals.h"
 #include "label_lengths.h"
@@ -18,16 +16,14 @@
 namespace py = pybind11;
 using namespace deepdrr;
 
+namespace deepdrr {
+void define_spectral_sums(py::module_& module);  // spectral_module.cpp
+}
+
 namespace {
 
-template <class T>
-using Packed = py::array_t<T, py::array::c_style>;
 using Doubles = py::array_t<double>;
 using Floats = py::array_t<float>;
-
-void require(bool condition, const char* message) {
-    if (!condition) throw std::invalid_argument(message);
-}
 
 Affine affine(const Packed<double>& matrix) {
     require(matrix.ndim() == 2 && matrix.shape(0) == 4 && matrix.shape(1) == 4, "ijk_from_world must be [4, 4]");
@@ -227,4 +223,5 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic, float>);
     define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
     define(module, "exact_labels", &label_lengths, "labels", "values");
+    define_spectral_sums(module);
 }

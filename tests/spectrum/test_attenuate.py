@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.materials import mass_attenuation
-from deepdrr.spectrum import Spectrum, attenuate, monochromatic, open_beam, spectral_sums, tungsten_spectrum
-from deepdrr.spectrum import _spectral_sums as implementation
+from deepdrr.spectrum import Spectrum, attenuate, monochromatic, open_beam, tungsten_spectrum
 
 
 def direct_sum(beam: Spectrum, thickness_g_cm2: dict[str, float], power: int) -> float:
@@ -48,27 +47,6 @@ def test_open_field_and_fluence() -> None:
         torch.testing.assert_close(getattr(found, name), expected, rtol=1e-8, atol=0)  # bins below 1e-10 left out
     scaled = attenuate(nothing, beam, ["water"], fluence=torch.tensor([[0.5], [2.0]], dtype=torch.float64))
     torch.testing.assert_close(scaled.photons / found.photons, torch.tensor([[0.5], [2.0]]).double().expand(2, 3))
-
-
-def test_pieces_make_no_difference(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> None:
-    areas = torch.rand(2, 1, 9, 11, generator=generator, dtype=torch.float64, requires_grad=True)
-    beam = tungsten_spectrum(70.0)
-
-    def run() -> tuple[Tensor, Tensor]:
-        value = attenuate(areas, beam, ["water"]).energy_kev
-        return value.detach(), torch.autograd.grad(value.square().sum(), areas)[0]
-
-    whole = run()
-    monkeypatch.setattr(implementation, "_CHUNK", 7)
-    for a, b in zip(whole, run(), strict=True):
-        torch.testing.assert_close(a, b)
-
-
-def test_gradients_by_finite_differences(generator: torch.Generator) -> None:
-    def random(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=generator, dtype=torch.float64).requires_grad_()
-
-    assert torch.autograd.gradcheck(spectral_sums, (random(2, 3, 2, 2), random(3, 4), random(2, 4)))
 
 
 def test_gradient_reaches_the_tube_and_the_patient() -> None:

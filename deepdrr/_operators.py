@@ -1,0 +1,34 @@
+"""What operators registered with torch share."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["apply", "one_by_one", "operator"]
+
+
+def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
+    """Registers a function as `torch.ops.deepdrr.<name>`; it writes to none of its arguments."""
+    return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
+
+
+def apply(function: Any, *arguments: Any) -> Any:
+    """`function.apply`, which torch leaves without types."""
+    return function.apply(*arguments)
+
+
+def one_by_one(called: Any) -> Callable[..., tuple[Any, Any]]:
+    """A rule for `vmap`: the operator is called once per element of the mapped axis."""
+
+    def batched(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        results = [
+            called(*(a if d is None else a.select(d, i) for a, d in zip(arguments, in_dims, strict=True)))
+            for i in range(info.batch_size)
+        ]
+        if isinstance(results[0], Tensor):
+            return torch.stack(results), 0
+        return tuple(map(torch.stack, zip(*results, strict=True))), (0,) * len(results[0])
+
+    return batched

@@ -1,0 +1,36 @@
+"""Calls of the compiled spectral sums: float32, on the threads that torch is set to use."""
+
+import torch
+from torch import Tensor
+
+from deepdrr._kernels import load_kernels, reason_not_loaded
+
+__all__ = ["adjoint_by_cpu", "cpu_serves", "sums_by_cpu"]
+
+
+def cpu_serves(areas: Tensor) -> bool:
+    """Whether the compiled kernel can take these area densities."""
+    return areas.dtype == torch.float32 and areas.device.type == "cpu" and reason_not_loaded() is None
+
+
+def sums_by_cpu(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
+    """[B, M, N], [M, E], [K, E] → [B, K, N]."""
+    sums = areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
+    arrays = (t.detach().contiguous().numpy() for t in (areas, mu.double(), weights.double()))
+    load_kernels().spectral_sums(*arrays, sums.numpy(), torch.get_num_threads())
+    return sums
+
+
+def adjoint_by_cpu(
+    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, by_areas: bool, by_mu: bool, by_weights: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Derivatives by areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    tables = mu.detach().double().contiguous(), weights.detach().double().contiguous()
+    found = [
+        t.new_zeros(t.shape if wanted else 0)
+        for t, wanted in zip((areas, *tables), (by_areas, by_mu, by_weights), strict=True)
+    ]
+    pictures = (t.detach().contiguous() for t in (upstream, areas))
+    arrays = [t.numpy() for t in (*pictures, *tables, *found)]
+    load_kernels().spectral_sums_adjoint(*arrays, torch.get_num_threads())
+    return found[0], found[1].to(mu.dtype), found[2].to(weights.dtype)

@@ -1,0 +1,91 @@
+"""The spectral sums in torch: any dtype and device, and the reference of the compiled ones.
+
+The pixels are taken in pieces and the transmissions are computed again on the way back.
+"""
+
+import torch
+from torch import Tensor
+
+__all__ = ["adjoint_by_torch", "second_adjoint", "sums_by_torch"]
+
+_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer pieces, fewer waits where threads compete
+
+
+def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
+    """[B, M, N], [M, E], [K, E] → [B, K, N]."""
+    mu, weights = mu.to(areas.dtype), weights.to(areas.dtype)
+    sums = areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
+    for b, piece in _pieces(areas):
+        sums[b, :, piece] = weights @ _transmission(areas[b, :, piece], mu)
+    return sums
+
+
+def adjoint_by_torch(
+    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, by_areas: bool, by_mu: bool, by_weights: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Derivatives by areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
+    grad_areas = torch.empty_like(areas) if by_areas else areas.new_empty(0)
+    grad_mu = torch.zeros_like(mu) if by_mu else mu.new_empty(0)
+    grad_weights = torch.zeros_like(weights) if by_weights else weights.new_empty(0)
+    for b, piece in _pieces(areas):
+        transmission = _transmission(areas[b, :, piece], mu_here)  # [E, n]
+        pull = upstream[b, :, piece]
+        if by_weights:
+            grad_weights += pull @ transmission.T
+        exponent = transmission.mul_(weights_here.T @ pull).neg_()  # dL/d(Σ a µ), [E, n]
+        if by_mu:
+            grad_mu += areas[b, :, piece] @ exponent.T
+        if by_areas:
+            grad_areas[b, :, piece] = mu_here @ exponent
+    return grad_areas, grad_mu, grad_weights
+
+
+def second_adjoint(
+    by_areas: Tensor | None,
+    by_mu: Tensor | None,
+    by_weights: Tensor | None,
+    upstream: Tensor,
+    areas: Tensor,
+    mu: Tensor,
+    weights: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The adjoint of the adjoint, in plain operations of torch that autograd can follow further.
+
+    With A, M and W the upstream gradients of the three derivatives and g that of the sums, it differentiates
+
+        L = Σ Tₑ (vₑ − uₑ dₑ),  uₑ = Σₖ wₖₑ gₖ,  vₑ = Σₖ Wₖₑ gₖ,  dₑ = Σₘ (Aₘ µₘₑ + aₘ Mₘₑ)
+
+    by g, a, µ and w.
+    """
+    to_areas, to_mu, to_weights = (
+        (torch.zeros_like(of) if pull is None else pull).to(areas.dtype)
+        for pull, of in ((by_areas, areas), (by_mu, mu), (by_weights, weights))
+    )
+    mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
+    transmission = (-(mu_here.T @ areas)).exp()  # [B, E, N], as all below with E
+    u, v = weights_here.T @ upstream, to_weights.T @ upstream
+    d = mu_here.T @ to_areas + to_mu.T @ areas
+    inner, outer = transmission * (v - u * d), transmission * u
+    return (
+        to_weights @ transmission - weights_here @ (transmission * d),
+        -(mu_here @ inner) - to_mu @ outer,
+        -(_over_pixels(areas, inner) + _over_pixels(to_areas, outer)).to(mu.dtype),
+        -_over_pixels(upstream, transmission * d).to(weights.dtype),
+    )
+
+
+def _over_pixels(planes: Tensor, by_energy: Tensor) -> Tensor:
+    """[B, R, N], [B, E, N] → [R, E]."""
+    return torch.einsum("brn,ben->re", planes, by_energy)
+
+
+def _transmission(areas: Tensor, mu: Tensor) -> Tensor:
+    """[M, n], [M, E] → [E, n]."""
+    return torch.mm(mu.T, areas).neg_().exp_()
+
+
+def _pieces(areas: Tensor) -> list[tuple[int, slice]]:
+    """Every picture of the batch in pieces of at most `_CHUNK` pixels."""
+    starts = range(0, areas.shape[2], _CHUNK)
+    return [(b, slice(start, start + _CHUNK)) for b in range(areas.shape[0]) for start in starts]
