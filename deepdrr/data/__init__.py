@@ -1,18 +1,21 @@
-"""CT volumes: reading, checking, labels, placement in the room."""
+"""CT volumes: reading, checking, labels, placement in the room; and `Subject`, a CT as a module of torch."""
 
 from deepdrr.data._deepfluoro import download_deepfluoro
 from deepdrr.data._describe import axes_code
 from deepdrr.data._labels import LabelMap
 from deepdrr.data._samples import Sample, SamplePaths, fetch_sample, samples
 from deepdrr.data._scan import Scan, Source
+from deepdrr.data._subject import Attenuation, Subject
 from deepdrr.data._volume import Volume
 
 __all__ = [
+    "Attenuation",
     "LabelMap",
     "Sample",
     "SamplePaths",
     "Scan",
     "Source",
+    "Subject",
     "Volume",
     "axes_code",
     "download_deepfluoro",

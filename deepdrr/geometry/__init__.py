@@ -26,6 +26,7 @@ from deepdrr.geometry._points import (
 )
 from deepdrr.geometry._rotations import (
     Parameterization,
+    not_halved,
     quaternion_adjugate_to_quaternion,
     rotation_to_matrix,
     single_or_double,
@@ -45,6 +46,7 @@ __all__ = [
     "convert",
     "invert_rigid",
     "make_se3",
+    "not_halved",
     "point",
     "quaternion_adjugate_to_quaternion",
     "rigid",

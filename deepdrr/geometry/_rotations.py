@@ -6,7 +6,13 @@ import roma
 import torch
 from torch import Tensor
 
-__all__ = ["Parameterization", "quaternion_adjugate_to_quaternion", "rotation_to_matrix", "single_or_double"]
+__all__ = [
+    "Parameterization",
+    "not_halved",
+    "quaternion_adjugate_to_quaternion",
+    "rotation_to_matrix",
+    "single_or_double",
+]
 
 
 class Parameterization(StrEnum):
@@ -77,7 +83,8 @@ def rotation_to_matrix(
     kind = _known(parameterization)
     numbers = single_or_double(rotation, "rotation", kind.dim)
     if kind is Parameterization.EULER:
-        result = roma.euler_to_rotmat(_checked(convention), numbers, degrees=degrees)
+        # By angles: of a tensor roma takes exactly torch.Tensor, and no Parameter.
+        result = roma.euler_to_rotmat(_checked(convention), list(numbers.unbind(-1)), degrees=degrees)
     elif convention is not None:
         raise ValueError(f"convention is for Euler angles, got {convention!r} for {str(kind)!r}")
     elif kind is Parameterization.QUATERNION:
@@ -126,6 +133,13 @@ def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:
     if numbers.dim() == 0 or numbers.shape[-1] != components:
         raise ValueError(f"{name} must be [..., {components}], got shape {tuple(numbers.shape)}")
     return numbers if numbers.dtype == torch.float64 else numbers.float()
+
+
+def not_halved(tensor: Tensor | None, exact: Tensor | None) -> Tensor | None:
+    """What a module's geometry becomes: half precision is not taken over, where it moves to is."""
+    if tensor is None or exact is None or tensor.dtype not in (torch.float16, torch.bfloat16):
+        return tensor
+    return exact.to(tensor.device)
 
 
 def _known(parameterization: Parameterization | str) -> Parameterization:

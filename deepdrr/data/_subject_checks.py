@@ -1,0 +1,68 @@
+"""What a subject refuses: images, labels and transforms that are none."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepdrr.geometry import check_affine
+
+__all__ = ["checked_image", "checked_labels", "first_image", "world_transform"]
+
+
+def checked_image(image: Tensor, name: str) -> Tensor:
+    """An image [1, 1, D, H, W] of finite numbers; integers become float32.
+
+    Raises:
+        TypeError: if it is no tensor of real numbers.
+        ValueError: if its shape is another, or a voxel is NaN or infinite.
+    """
+    if not isinstance(image, Tensor) or image.is_complex() or image.dtype == torch.bool:
+        raise TypeError(f"{name} must be a tensor of real numbers, got {getattr(image, 'dtype', type(image))}")
+    if image.dim() != 5 or image.shape[:2] != (1, 1) or 0 in image.shape:
+        raise ValueError(f"{name} must be [1, 1, D, H, W] with no empty axis, got shape {tuple(image.shape)}")
+    numbers = image if image.is_floating_point() else image.float()
+    low, high = torch.aminmax(numbers.detach())
+    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+        raise ValueError(f"{name} must be finite, got values from {float(low)} to {float(high)}")
+    return numbers
+
+
+def checked_labels(label: Tensor, shape: torch.Size) -> Tensor:
+    """Labels as uint8, or int16 where there are more: whole numbers from 0.
+
+    Raises:
+        TypeError: if it is no tensor of real numbers.
+        ValueError: if the shape is not the image's, or a label is negative, no whole number or above 32767.
+    """
+    if not isinstance(label, Tensor) or label.is_complex():
+        raise TypeError(f"label must be a tensor of whole numbers, got {getattr(label, 'dtype', type(label))}")
+    if label.shape != shape:
+        raise ValueError(f"label must have the image's shape {tuple(shape)}, got {tuple(label.shape)}")
+    if label.dtype == torch.uint8:
+        return label
+    low, high = (float(value) for value in torch.aminmax(label.detach()))
+    if not (low >= 0 and high <= 32767):
+        raise ValueError(f"label must hold whole numbers from 0 to 32767, got values from {low:g} to {high:g}")
+    small = label.detach().to(torch.uint8 if high <= 255 else torch.int16)
+    if label.is_floating_point() and not bool((small == label).all()):
+        raise ValueError(f"label must hold whole numbers, got {float(label[small != label][0]):g}")
+    return small
+
+
+def world_transform(matrix: Tensor) -> Tensor:
+    """voxel_to_world as float64 [4, 4] on the CPU: affine and invertible."""
+    if isinstance(matrix, Tensor) and matrix.device.type != "cpu":
+        matrix = matrix.detach().cpu()
+    return check_affine(matrix.detach() if isinstance(matrix, Tensor) else matrix, "voxel_to_world")
+
+
+def first_image(image: Any, name: str) -> tuple[Tensor, Tensor]:
+    """Data [1, 1, D, H, W] and affine [4, 4] of an object like TorchIO's images: `data` [1, I, J, K] and `affine`."""
+    data, affine = getattr(image, "data", None), getattr(image, "affine", None)
+    if data is None or affine is None:
+        raise TypeError(f"{name} must have data [1, I, J, K] and an affine, like TorchIO's images, got {image!r}")
+    voxels = torch.as_tensor(data)
+    if voxels.dim() != 4 or len(voxels) != 1:
+        raise ValueError(f"{name} must have one channel, data [1, I, J, K], got shape {tuple(voxels.shape)}")
+    return voxels.permute(0, 3, 2, 1)[None], torch.as_tensor(affine)

@@ -1,0 +1,132 @@
+"""What a rendering refuses, before any ray is made."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from deepdrr.data import Subject
+
+__all__ = [
+    "check_camera",
+    "check_count",
+    "check_device",
+    "check_points",
+    "checked_k_inv",
+    "checked_sdd",
+    "checked_subjects",
+]
+
+
+def check_count(value: object, name: str, least: int = 1) -> None:
+    """Check a number of pixels or samples."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+
+
+def check_camera(k_inv: Tensor, rt_inv: Tensor) -> None:
+    """Check inverse intrinsics [*B, 3, 3] and a pose [*B, 4, 4]: floating point, finite, affine, invertible.
+
+    Raises:
+        TypeError: if one is no floating-point tensor.
+        ValueError: for another shape or a matrix that is not acceptable.
+    """
+    checked_k_inv(k_inv)
+    pose = _checked_matrix(rt_inv, "rt_inv", 4)[..., :3, :3]
+    linear = pose if pose.device.type == "mps" else pose.double()
+    # Relative to a box of the same edges, as geometry.check_affine has it.
+    flat = torch.linalg.det(linear).abs() <= 1e-6 * linear.norm(dim=-2).prod(dim=-1)
+    if bool(flat.any()):
+        raise ValueError(f"rt_inv must be invertible, got the singular {rt_inv.detach()[flat][0].tolist()}")
+
+
+def checked_k_inv(k_inv: Tensor) -> Tensor:
+    """Inverse intrinsics [*B, 3, 3], as they are.
+
+    Raises:
+        TypeError: if they are no floating-point tensor.
+        ValueError: for another shape, or a matrix that is not finite, singular or ends in another row than 0 0 1.
+    """
+    matrix = _checked_matrix(k_inv, "k_inv", 3)
+    flat = matrix[..., 0, 0] * matrix[..., 1, 1] == matrix[..., 0, 1] * matrix[..., 1, 0]
+    if bool(flat.any()):
+        raise ValueError(f"k_inv must be invertible, got the singular {matrix[flat][0].tolist()}")
+    return k_inv
+
+
+def _checked_matrix(matrix: Tensor, name: str, size: int) -> Tensor:
+    """A matrix [*B, size, size] without its gradient: finite, with the last row of an affine one."""
+    _check_tensor(matrix, name, (size, size))
+    values = matrix.detach()
+    last = values[..., -1, :]
+    wrong = last != last.new_tensor([0.0] * (size - 1) + [1.0])
+    if bool(wrong.any()):
+        raise ValueError(f"{name} must end in the row {'0 ' * (size - 1)}1, got {_first(last, wrong)}")
+    return values
+
+
+def checked_sdd(sdd: Tensor | float, like: Tensor) -> Tensor:
+    """Distances [*B] in mm: positive and finite.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    distance = torch.as_tensor(sdd, dtype=None if isinstance(sdd, Tensor) else like.dtype, device=_device(sdd, like))
+    if not bool((torch.isfinite(distance) & (distance > 0)).all()):
+        raise ValueError(f"sdd must be a positive distance in mm, got {distance.detach().tolist()}")
+    return distance
+
+
+def checked_subjects(subjects: Sequence[Subject], rt_inv: Tensor) -> list[Subject]:
+    """Several subjects, as many as the first axis of rt_inv has poses.
+
+    Raises:
+        TypeError: if there is something else than subjects among them.
+        ValueError: if there are none, or another number of poses.
+    """
+    wrong = [type(one).__name__ for one in subjects if not isinstance(one, Subject)]
+    if wrong:
+        raise TypeError(f"subject must be a Subject or several, got a {wrong[0]}")
+    if not subjects or rt_inv.dim() < 3 or len(rt_inv) != len(subjects):
+        raise ValueError(
+            f"rt_inv must be [N, 4, 4] or [N, P, 4, 4] for N subjects, got shape {tuple(rt_inv.shape)} "
+            f"for {len(subjects)} of them"
+        )
+    return list(subjects)
+
+
+def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> None:
+    """Check explicit ends of rays [*B, H·W, 3], or [*B, 1, 3] where one for all is accepted."""
+    _check_tensor(points, name, (3,))
+    if points.dim() < 2 or points.shape[-2] not in ((pixels, 1) if single else (pixels,)):
+        wanted = f"[B, {pixels}, 3]" + (" or [B, 1, 3]" if single else "")
+        raise ValueError(f"{name} must be {wanted} (one point per pixel, row by row), got shape {tuple(points.shape)}")
+
+
+def check_device(subject: Subject, **tensors: Tensor | None) -> None:
+    """Check that everything is on the subject's device; the message names what is not."""
+    device = subject.image_hu.device
+    elsewhere = {name: str(t.device) for name, t in tensors.items() if t is not None and t.device != device}
+    if elsewhere:
+        raise ValueError(f"{', '.join(elsewhere)} must be on the subject's device {device}, got {elsewhere}")
+
+
+def _check_tensor(tensor: Tensor, name: str, ends: tuple[int, ...]) -> None:
+    if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor, got {getattr(tensor, 'dtype', type(tensor))}")
+    if tuple(tensor.shape[-len(ends) :]) != ends:
+        raise ValueError(f"{name} must be [B, {', '.join(map(str, ends))}], got shape {tuple(tensor.shape)}")
+    if not bool(torch.isfinite(tensor.detach()).all()):
+        raise ValueError(f"{name} must be finite, got {_first(tensor.detach(), ~torch.isfinite(tensor.detach()))}")
+
+
+def _first(values: Tensor, wrong: Tensor) -> list[float]:
+    """The first row that has something wrong in it."""
+    rows: list[float] = values[wrong.any(dim=-1)][0].tolist()
+    return rows
+
+
+def _device(value: object, like: Tensor) -> torch.device:
+    return value.device if isinstance(value, Tensor) else like.device

@@ -1,0 +1,92 @@
+"""The rays of a camera given by `k_inv` and `rt_inv`, in world coordinates."""
+
+import torch
+from torch import Tensor
+
+from deepdrr.drr._checks import check_points
+from deepdrr.raycast import Rays
+
+__all__ = ["camera_rays", "camera_sources", "given_rays", "of_subject", "pixel_targets"]
+
+
+def camera_rays(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, *, orthographic: bool) -> Rays:
+    """The rays from the source to the centres of all pixels [*B, H, W], see `render`.
+
+    World points of pixels are affine in u and in v: so they are sums of a row's and a column's, in double precision.
+    """
+    dtype = _precise(rt_inv.device)
+    pose, distance = rt_inv.to(dtype), sdd.to(dtype)
+    world_from_pixel = _product(pose[..., :3, :3], k_inv.to(dtype)) * distance[..., None, None]
+    across, down, corner = world_from_pixel.unbind(-1)
+    u = torch.arange(width, dtype=dtype, device=rt_inv.device) + 0.5
+    v = torch.arange(height, dtype=dtype, device=rt_inv.device) + 0.5
+    source = pose[..., :3, 3]
+    row = u[:, None] * across[..., None, :]
+    column = v[:, None] * down[..., None, :] + (corner + source)[..., None, :]
+    target = row[..., None, :, :] + column[..., :, None, :]
+    if orthographic:
+        return Rays(target - (pose[..., :3, 2] * distance[..., None])[..., None, None, :], target)
+    return Rays(source[..., None, None, :], target)
+
+
+def given_rays(
+    src: Tensor | None,
+    tgt: Tensor | None,
+    k_inv: Tensor,
+    rt_inv: Tensor,
+    sdd: Tensor,
+    height: int,
+    width: int,
+    *,
+    orthographic: bool,
+) -> Rays:
+    """Rays between points of the camera's frame [*B, H·W, 3] (sources also [*B, 1, 3]) as images [*B, H, W].
+
+    What is None is what the camera says.
+    """
+    target = pixel_targets(k_inv, sdd, height, width) if tgt is None else tgt
+    source = camera_sources(target, sdd, orthographic=orthographic) if src is None else src
+    check_points(source, "src", height * width, single=True)
+    check_points(target, "tgt", height * width, single=False)
+    dtype = _precise(rt_inv.device)
+    pose = rt_inv.to(dtype)
+    ends = []
+    for points in (source, target):
+        world = points.to(dtype) @ pose[..., :3, :3].transpose(-1, -2) + pose[..., None, :3, 3]
+        ends.append(world[..., None, :] if points.shape[-2] != height * width else world.unflatten(-2, (height, width)))
+    return Rays(*ends)
+
+
+def of_subject(rays: Rays, index: int) -> Rays:
+    """Those of one of several subjects: the first axis of the batch is the subjects'."""
+    source, target = (end.expand(*rays.shape[:-2], *end.shape[-3:])[index] for end in (rays.source, rays.target))
+    return Rays(source, target)
+
+
+def pixel_targets(k_inv: Tensor, sdd: Tensor, height: int, width: int) -> Tensor:
+    """Centres of the pixels in the camera's frame [*B, H·W, 3], mm: sdd k_inv (u, v, 1)."""
+    u = torch.arange(width, dtype=k_inv.dtype, device=k_inv.device) + 0.5
+    v = torch.arange(height, dtype=k_inv.dtype, device=k_inv.device) + 0.5
+    across, down, corner = (k_inv * sdd[..., None, None].to(k_inv.dtype)).unbind(-1)
+    row = u[:, None] * across[..., None, :]
+    column = v[:, None] * down[..., None, :] + corner[..., None, :]
+    return (row[..., None, :, :] + column[..., :, None, :]).flatten(-3, -2)
+
+
+def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:
+    """Where the rays to such points start in the camera's frame: its origin [*B, 1, 3], or sdd before each of them."""
+    if not orthographic:
+        return tgt.new_zeros(*tgt.shape[:-2], 1, 3)
+    along = torch.zeros(3, dtype=tgt.dtype, device=tgt.device)
+    along[2] = 1.0
+    return tgt - sdd[..., None, None].to(tgt.dtype) * along
+
+
+def _precise(device: torch.device) -> torch.dtype:
+    """Double precision, where the device has it."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    """Matrix product that autocast leaves in full precision."""
+    return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)

@@ -1,0 +1,100 @@
+"""`render`: radiographs of a subject, for one effective energy, with gradients."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from deepdrr.data import Subject
+from deepdrr.drr._checks import check_camera, check_count, check_device, checked_sdd, checked_subjects
+from deepdrr.drr._integrals import Rule, integrals
+from deepdrr.drr._rays import camera_rays, given_rays, of_subject
+from deepdrr.raycast import Exact, Samples
+
+__all__ = ["render"]
+
+# nanodrr's name of what is ours.
+_BACKENDS = {"torch": "reference"}
+
+
+def render(
+    subject: Subject | Sequence[Subject],
+    k_inv: Tensor,
+    rt_inv: Tensor,
+    sdd: Tensor | float,
+    height: int,
+    width: int,
+    n_samples: int | None = 500,
+    soft_labels: bool = False,
+    orthographic: bool = False,
+    src: Tensor | None = None,
+    tgt: Tensor | None = None,
+    backend: str = "auto",
+) -> Tensor:
+    r"""Line integrals \( \int \mu\,\mathrm{d}\ell \) of a subject's attenuation, one channel per label.
+
+    The attenuation is trilinear between voxel centres, keeps the value of the border in the outer half voxel and is
+    zero beyond. A ray runs from the source to the centre of a pixel; the part of it inside the volume is sampled at
+    the midpoints of `n_samples` equal parts, or integrated exactly.
+
+    Args:
+        subject: the CT; or N of them, of any sizes, with N poses (subject n at pose n, see `rt_inv`).
+        k_inv: inverse intrinsics [*B, 3, 3], see `deepdrr.camera.make_k_inv`.
+        rt_inv: world_from_camera, affine [*B, 4, 4], see `deepdrr.camera.make_rt_inv`. The batches of k_inv, rt_inv,
+            sdd, src and tgt broadcast. With N subjects its first axis is N: [N, 4, 4], or [N, P, 4, 4] for P poses of
+            each.
+        sdd: distance from source to detector, [*B] or a number, mm.
+        height, width: rows and columns of the detector.
+        n_samples: number of samples on each ray, 2 or more; None for the exact integral.
+        soft_labels: where there are several labels: False gives an interpolated value to the label of the nearest
+            voxel; True gives each voxel's share of it to that voxel's label, so that channels fade into each other and
+            have a gradient by the pose at borders too.
+        orthographic: parallel rays along the camera's z in the place of a point source.
+        src: where rays start, in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for what the camera says.
+        tgt: where rays end, likewise, [*B, H·W, 3].
+        backend: ``"auto"``, ``"cpu"`` (compiled) or ``"reference"`` (torch; ``"torch"`` is another name of it).
+
+    Gradients flow to k_inv, rt_inv, sdd, src, tgt, and to the subject's `image_hu`, `mu_water`, `mu_bone`, `hu_bone`
+    and `world_to_voxel`. The layout that the compiled backend reads is made at the first call and again when
+    something it depends on has changed (writes past torch, through NumPy or `.data`, are not noticed). Attenuations of
+    shape [B] give picture b its own; tensors for them do not make that layout anew when they change.
+
+    Returns:
+        [*B, C, H, W], C = `subject.n_classes` (the most of several), in the type that torch promotes the subject's
+        and the pose's to. Inside, positions are float64 and sums float32 or better.
+
+    Raises:
+        ValueError, TypeError: for arguments that are not acceptable, before anything is computed.
+
+    Example:
+        >>> from deepdrr.camera import make_k_inv, make_rt_inv
+        >>> box = Subject(torch.zeros(1, 1, 40, 40, 40), torch.eye(4))  # of water
+        >>> k_inv = make_k_inv(1000.0, 0.1, 0.1, 0.0, 0.0, 1, 1)
+        >>> pose = make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, 600.0, 0.0]]), isocenter=box.isocenter)
+        >>> integral = render(box, k_inv, pose, 1000.0, 1, 1)
+        >>> round(float(integral / box.mu_water), 3)  # mm of water
+        40.0
+    """
+    check_count(height, "height")
+    check_count(width, "width")
+    if n_samples is not None:
+        check_count(n_samples, "n_samples", least=2)
+    check_camera(k_inv, rt_inv)
+    distance = checked_sdd(sdd, rt_inv)
+    subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)
+    for one in subjects:
+        check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=distance, src=src, tgt=tgt)
+    if src is None and tgt is None:
+        rays = camera_rays(k_inv, rt_inv, distance, height, width, orthographic=orthographic)
+    else:
+        rays = given_rays(src, tgt, k_inv, rt_inv, distance, height, width, orthographic=orthographic)
+    rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))
+    if isinstance(subject, Subject):
+        return _as_promoted(integrals(subject, rays, rule), subject, rt_inv)
+    channels = max(one.n_classes for one in subjects)
+    pictures = [integrals(one, of_subject(rays, n), rule, channels) for n, one in enumerate(subjects)]
+    return torch.stack([_as_promoted(p, one, rt_inv) for p, one in zip(pictures, subjects, strict=True)])
+
+
+def _as_promoted(picture: Tensor, subject: Subject, rt_inv: Tensor) -> Tensor:
+    return picture.to(torch.promote_types(subject.image_hu.dtype, rt_inv.dtype))
