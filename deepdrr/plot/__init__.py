@@ -5,6 +5,6 @@ or a radiologist would see, with a window and a polarity, there is `deepdrr.disp
 """
 
 from deepdrr.plot._animate import animate
-from deepdrr.plot._drr import overlay, plot_drr
+from deepdrr.plot._drr import overlay, picture, plot_drr
 
-__all__ = ["animate", "overlay", "plot_drr"]
+__all__ = ["animate", "overlay", "picture", "plot_drr"]

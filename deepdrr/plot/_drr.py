@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from deepdrr._extras import require
-from deepdrr.plot._arrays import Colour, as_batch, as_mask, colours_of, edge_layer, mask_layer
+from deepdrr.plot._arrays import Colour, as_batch, as_mask, colours_of, edge_layer, flattened, mask_layer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
 
-__all__ = ["overlay", "plot_drr"]
+__all__ = ["overlay", "picture", "plot_drr"]
 
 
 def plot_drr(
@@ -81,6 +83,36 @@ def plot_drr(
         for ax, area in zip(axes, areas, strict=True):
             ax.imshow(mask_layer(area, colours, interior_alpha, edge_alpha, edge_width))
     return axes
+
+
+def picture(img: Tensor) -> npt.NDArray[np.uint8]:
+    """One image as `plot_drr` draws it, pixel by pixel and without a figure.
+
+    Args:
+        img: [C, H, W], finite.
+
+    Returns:
+        Red, green and blue [H, W, 3].
+
+    Raises:
+        TypeError, ValueError: as in `plot_drr`, and for NaN or infinite pixels.
+        ImportError: for several channels, if matplotlib is not installed.
+
+    Example:
+        >>> import torch
+        >>> picture(torch.tensor([[[0.0, 0.2, 1.0]]]))[0].tolist()
+        [[0, 0, 0], [51, 51, 51], [255, 255, 255]]
+    """
+    (values,) = as_batch(img[None] if isinstance(img, Tensor) else img, "img")
+    if wrong := int((~values.isfinite()).sum()):
+        raise ValueError(f"img must be finite, got {wrong} values that are NaN or infinite")
+    total = values.sum(dim=0)
+    low, high = total.min(), total.max()
+    grey = ((total - low) / (high - low) if high > low else torch.zeros_like(total)).numpy()
+    classes = values[1:] > 0
+    if not len(classes):
+        return flattened(grey, np.zeros((*grey.shape, 4), dtype=np.float32))
+    return flattened(grey, mask_layer(classes, colours_of("Set2", len(classes), 7), 0.3, 1.0, 1))
 
 
 def overlay(

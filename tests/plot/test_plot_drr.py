@@ -11,7 +11,7 @@ matplotlib = pytest.importorskip("matplotlib", reason="drawing needs the extra d
 
 from matplotlib import pyplot  # noqa: E402
 
-from deepdrr.plot import overlay, plot_drr  # noqa: E402
+from deepdrr.plot import overlay, picture, plot_drr  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -222,3 +222,22 @@ def test_an_image_with_nan_has_no_edges() -> None:
     with pytest.raises(ValueError, match="moving must be finite to have edges, got 1 values"):
         overlay(broken, image)
     overlay(image, broken)  # it is only shown, with a hole
+
+
+def test_a_picture_without_a_figure_is_what_is_drawn() -> None:
+    """Through matplotlib's renderer with one dot a pixel."""
+    image = torch.cat([torch.rand(1, 1, 20, 20), block(20, 20, slice(5, 15), slice(8, 20))], dim=1)
+    figure = matplotlib.figure.Figure(figsize=(1, 1), dpi=20)
+    canvas = matplotlib.backends.backend_agg.FigureCanvasAgg(figure)
+    ax = figure.add_axes((0, 0, 1, 1))
+    plot_drr(image, axs=ax, ticks=False)
+    ax.set_axis_off()
+    canvas.draw()
+    drawn_pixels = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+    np.testing.assert_allclose(
+        picture(image[0]).astype(int), drawn_pixels, atol=4
+    )  # a colour map of 256, two roundings
+    with pytest.raises(ValueError, match="img must be finite, got 1 values"):
+        picture(torch.tensor([[[0.0, torch.nan]]]))
+    with pytest.raises(ValueError, match=r"img must be \[B, C, H, W\]"):
+        picture(image)
