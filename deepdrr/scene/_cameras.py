@@ -1,0 +1,77 @@
+"""Source, beam and detector of a view as meshes in the world."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from deepdrr._extras import require
+from deepdrr.scene._surface import Mesh
+
+__all__ = ["View", "views"]
+
+Points = npt.NDArray[np.float64]
+
+_CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # columns and rows, from the top left on
+
+
+@dataclass(frozen=True)
+class View:
+    """Corners of a view in the world, mm.
+
+    Attributes:
+        sources: [4, 3], where the rays to the corners start: one point, or four for parallel beams.
+        corners: [4, 3], the outer corners of the detector's pixels, from the top left on, clockwise as one looks at
+            the picture.
+    """
+
+    sources: Points
+    corners: Points
+
+    def frustum(self, size: float) -> Mesh:
+        """The first part of the beam, both sides of each face."""
+        ends = self.sources + size * (self.corners - self.sources)
+        sides = [[4, i, (i + 1) % 4, 4 + (i + 1) % 4, 4 + i] for i in range(4)]
+        faces = [[4, 0, 1, 2, 3], [4, 4, 5, 6, 7], *sides]
+        mesh = _pyvista().PolyData(np.concatenate([ends, self.sources]), faces=np.concatenate(faces))
+        return mesh.merge(mesh.flip_faces())
+
+    def central_ray(self) -> Mesh:
+        """From the source to the detector's middle."""
+        return _pyvista().Line(self.sources.mean(axis=0), self.corners.mean(axis=0))
+
+    def detector(self) -> Mesh:
+        """The detector with texture coordinates, to be seen from both sides."""
+        points = np.concatenate([self.corners, self.corners])
+        mesh = _pyvista().PolyData(points, faces=[4, 0, 1, 2, 3, 4, 7, 6, 5, 4])
+        mesh.active_texture_coordinates = np.array([(u, 1.0 - v) for u, v in _CORNERS * 2])  # VTK's v goes upward
+        return mesh
+
+
+def views(
+    k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, *, orthographic: bool = False
+) -> list[View]:
+    """The views of a batch.
+
+    Args:
+        k_inv: [B, 3, 3], `rt_inv`: [B, 4, 4], `sdd`: [B], mm; each may have a batch of one.
+        height, width: rows and columns of the detector.
+        orthographic: parallel beams along the camera's z.
+    """
+    batch = torch.broadcast_shapes(k_inv.shape[:1], rt_inv.shape[:1], sdd.shape)
+    inverse, pose, distance = (t.detach().cpu().double() for t in (k_inv, rt_inv, sdd))
+    pixels = torch.tensor([(width * u, height * v, 1.0) for u, v in _CORNERS], dtype=torch.float64)
+    corners = distance[:, None, None] * (pixels @ inverse.mT)
+    sources = torch.zeros_like(corners)
+    if orthographic:
+        sources = corners - torch.stack([torch.zeros_like(distance)] * 2 + [distance], dim=-1)[:, None]
+    linear, origin = pose[:, :3, :3].mT, pose[:, None, :3, 3]
+    ends = [(camera @ linear + origin).expand(*batch, 4, 3).numpy() for camera in (sources, corners)]
+    return [View(*pair) for pair in zip(*ends, strict=True)]
+
+
+def _pyvista() -> Any:
+    return require("pyvista", "scene", "a scene")
