@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._layout import empty_placed, lies_well, ordered, placed
+from deepdrr.raycast._layout import empty_placed, lie_alike, lies_well, ordered, placed
 
 __all__ = ["Storage", "arranged"]
 
@@ -21,9 +21,9 @@ _MOST = 32767
 def arranged(field: Field, storage: Storage = "float32") -> Field:
     """The same field in the arrangement that the compiled backend reads fastest.
 
-    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 in the same
-    order. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every call:
-    make the copy once for many views. Nothing is cached behind it; change the values and call again.
+    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
+    the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
+    call: make the copy once for many views. Nothing is cached behind it; change the values and call again.
 
     As int16 the values take half the memory and, as reading is what takes the time, less time. A channel of whole
     numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of max |v| / 32767, its `scale`:
@@ -31,7 +31,7 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     and the gradients by the rays; the rest of `project` makes a float32 copy of it on every call.
 
     Args:
-        field: any field whose values require no gradient. int16 needs values, no labels and no spline coefficients.
+        field: any field whose values require no gradient. int16 needs values, and no spline coefficients.
         storage: ``"float32"`` or ``"int16"``.
 
     Returns:
@@ -51,12 +51,12 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
         raise ValueError(f"storage must be 'float32' or 'int16', got {storage!r}")
     if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
         raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
-    if storage == "int16" and (field.values is None or field.labels is not None or field.prefiltered):
-        what = "spline coefficients" if field.prefiltered else "labels"
+    if storage == "int16" and (field.values is None or field.prefiltered):
+        what = "spline coefficients" if field.prefiltered else "no values"
         raise ValueError(f"storage must be 'float32' for a field with {what}, got 'int16'")
     spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
-    labels = None if field.labels is None else ordered(field.labels, torch.uint8, spacing)
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
+    labels = _bytes(field.labels, values, spacing)
     if values is field.values and labels is field.labels:
         return field
     return replace(field, values=values, labels=labels, scale=scale)
@@ -66,15 +66,24 @@ def _floats(field: Field, spacing: Spacing) -> Tensor | None:
     values = field.values
     if values is None:
         return None
-    if field.labels is not None:
-        floats = ordered(values, torch.float32, spacing)
-    elif values.dtype == torch.float32 and lies_well(values, spacing):
+    if values.dtype == torch.float32 and lies_well(values, spacing):
         floats = values
     else:
         floats = placed(values, spacing, torch.float32)
     if field.scale is not None:  # then this is a copy
         floats *= field.scale.to(floats)[:, None, None, None]
     return floats
+
+
+def _bytes(labels: Tensor | None, values: Tensor | None, spacing: Spacing) -> Tensor | None:
+    """The labels as uint8, laid like the values where there are any."""
+    if labels is None or values is None:
+        return labels if labels is None else ordered(labels, torch.uint8, spacing)
+    if labels.dtype == torch.uint8 and lie_alike(labels, values):
+        return labels
+    shape, strides = values.shape[1:], values.stride()[1:]
+    numbers = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    return torch.zeros(numbers, dtype=torch.uint8).as_strided(shape, strides).copy_(labels)
 
 
 def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:

@@ -21,23 +21,16 @@ def integrate(request: Request) -> Tensor:
     if out.numel() == 0:
         return out.reshape(request.output_shape)
     rays = [ends.numpy() for ends in flat_rays(request)]
-    kernels, threads = load_kernels(), torch.get_num_threads()
-    if field.labels is not None:
-        order = memory_order(field.labels)
-        labels, matrix = field.labels.permute(order), field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
-        values = None if field.values is None else field.values[0].permute(order).numpy()
-        kernels.exact_labels(labels.numpy(), matrix.numpy(), *rays, values, out.numpy(), threads)
-    else:
-        rule = "exact" if isinstance(request.integration, Exact) else "step"
-        kernel = getattr(kernels, f"{rule}_{request.interpolation}")
-        kernel(*packed(field), *rays, number_of(request.integration), out.numpy(), threads)
+    rule = "exact" if isinstance(request.integration, Exact) else "step"
+    kernel = getattr(load_kernels(), f"{rule}_{request.interpolation}")
+    kernel(*packed(field), *rays, number_of(request.integration), out.numpy(), torch.get_num_threads())
     return out.reshape(request.output_shape)
 
 
 def readable(request: Request) -> Field:
     """A field that the kernels can read, copied only where they cannot read it where it is."""
     field = request.field
-    in_place = field.labels is None and field.values is not None and readable_in_place(field.values)
+    in_place = field.values is not None and readable_in_place(field.values)
     if in_place and field.values is not None and request.interpolation == "cubic":
         in_place = field.values.dtype == torch.float32
     return field if in_place else arranged(field)

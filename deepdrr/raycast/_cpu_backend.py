@@ -4,10 +4,9 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import reason_not_loaded
-from deepdrr.raycast._cpu import integrate
-from deepdrr.raycast._integration import Exact
 from deepdrr.raycast._operator import line_integrals
 from deepdrr.raycast._request import Request
+from deepdrr.raycast._routed import integrate_routed
 
 __all__ = ["CpuBackend"]
 
@@ -36,7 +35,7 @@ class CpuBackend:
 
     def project(self, request: Request) -> Tensor:
         """Line integrals [..., C, H, W], float32."""
-        return integrate(request) if request.field.labels is not None else line_integrals(request)
+        return integrate_routed(request) if request.field.labels is not None else line_integrals(request)
 
 
 def _reason_against_gradient(request: Request) -> str | None:
@@ -50,12 +49,5 @@ def _reason_against_gradient(request: Request) -> str | None:
 
 
 def _reason_against_labels(request: Request) -> str | None:
-    if request.field.labels is None:
-        return None
-    if request.routing == "soft" and request.interpolation != "nearest":
-        return "it routes labels hard only"
-    if not isinstance(request.integration, Exact):
-        return "it integrates labels exactly only"
-    if request.field.values is not None and request.interpolation != "nearest":
-        return "it routes values by label with nearest interpolation only"
-    return None
+    routed = request.field.labels is not None and request.field.values is not None
+    return "it routes no cubic interpolation by label" if routed and request.interpolation == "cubic" else None

@@ -14,7 +14,16 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-__all__ = ["empty_placed", "lies_well", "memory_order", "ordered", "placed", "readable_in_place"]
+__all__ = [
+    "empty_placed",
+    "lie_alike",
+    "lies_well",
+    "memory_order",
+    "ordered",
+    "placed",
+    "readable_in_place",
+    "rows_are_dense",
+]
 
 _LINE_BYTES = 64
 # Rows shorter than this are left unpadded: the padding would be a large part of them.
@@ -34,14 +43,23 @@ def memory_order(values: Tensor) -> tuple[int, int, int]:
 
 def readable_in_place(values: Tensor) -> bool:
     """Whether the kernels can read values [C, I, J, K] where they are."""
-    shape, strides = values.shape[1:], values.stride()[1:]
-    order = memory_order(values)
+    forward = len(values) == 1 or values.stride(0) > 0
+    return values.dtype in (torch.float32, torch.int16) and rows_are_dense(values[0]) and forward
+
+
+def rows_are_dense(grid: Tensor) -> bool:
+    """Whether the voxels of a grid [I, J, K] lie side by side along one axis, and rows and planes do not overlap."""
+    shape, strides = grid.shape, grid.stride()
+    order = memory_order(grid)
     # The stride of an axis of length 1 is never used, so torch may report anything for it.
     used = [(shape[axis], strides[axis]) for axis in order if shape[axis] > 1]
     dense = shape[order[2]] == 1 or strides[order[2]] == 1
-    apart = all(slow >= n * fast for (_, slow), (n, fast) in pairwise(used))
-    forward = len(values) == 1 or values.stride(0) > 0
-    return values.dtype in (torch.float32, torch.int16) and dense and apart and forward
+    return dense and all(slow >= n * fast for (_, slow), (n, fast) in pairwise(used))
+
+
+def lie_alike(labels: Tensor, values: Tensor) -> bool:
+    """Whether labels [I, J, K] have the strides of values [1, I, J, K]."""
+    return all(n == 1 or a == b for n, a, b in zip(labels.shape, labels.stride(), values.stride()[1:], strict=True))
 
 
 def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:

@@ -111,4 +111,21 @@ void write_tile(const Image& image, const Tile& tile, std::int64_t c, const Resu
     }
 }
 
+// Writes scale * results(packet)[lane] to channel c of a bundle's pixels, the packets being its tiles in the order of
+// `for_each_tile`: row by row, so that cache lines are filled whole.
+template <class Results>
+void write_bundle(const Image& image, const Bundle& bundle, std::int64_t c, double scale, const Results& results) {
+    const std::int64_t down = lesser(image.height, bundle.row + Bundling::side);
+    const std::int64_t across = lesser(image.width, bundle.column + Bundling::side);
+    const std::int64_t tiles = (across - bundle.column + TILE - 1) / TILE;
+    for (std::int64_t row = bundle.row; row < down; ++row)
+        for (std::int64_t column = bundle.column; column < across; column += TILE) {
+            const std::int64_t packet = (row - bundle.row) / TILE * tiles + (column - bundle.column) / TILE;
+            const float* lanes = results((std::size_t)packet) + (row - bundle.row) % TILE * TILE;
+            float* pixels = &image.at(bundle.view, c, row, column);
+            for (std::int64_t x = 0; x < lesser<std::int64_t>(TILE, across - column); ++x)
+                pixels[x] = (float)(scale * lanes[x]);
+        }
+}
+
 }  // namespace deepdrr

@@ -3,6 +3,7 @@
 //
 //   Stencil1: one voxel (nearest).            Stencil8: the eight corners of a cell (linear).
 //   CellWalk<Stencil>: exact integration.     StepMarch<Stencil>: midpoint samples.
+//   NearStencil8: Stencil8 with the nearest of the eight; a CellWalk stops wherever that changes.
 //
 // `announce` says about where the packet will be so many stencils later: the voxels to fetch into the cache by then.
 #pragma once
@@ -16,7 +17,7 @@ namespace deepdrr {
 
 struct Stencil1 {
     using Thin = Stencil1;
-    static constexpr int corners = 1;
+    static constexpr int corners = 1, parts = 1;
     alignas(64) int voxel[LANES];
     alignas(64) float weight[1][LANES];
 };
@@ -25,12 +26,23 @@ struct ThinStencil8;
 
 struct Stencil8 {
     using Thin = ThinStencil8;  // for a grid of one voxel along k, where the corners do not come in pairs
-    static constexpr int corners = 8;
+    static constexpr int corners = 8, parts = 1;
     alignas(64) int voxel[LANES];  // of the lowest corner
     alignas(64) float weight[8][LANES];
 };
 
 struct ThinStencil8 : Stencil8 {};
+
+struct ThinNearStencil8;
+
+struct NearStencil8 : Stencil8 {
+    using Thin = ThinNearStencil8;
+    static constexpr int parts = 2;  // of a cell along each axis, in which the nearest is one
+    alignas(64) int nearest[LANES];
+};
+
+struct ThinNearStencil8 : NearStencil8 {};
+
 
 // Offsets of a stencil's corners from its first; an axis of one voxel has no next corner.
 inline void corner_offsets(const Grid& grid, std::int64_t* offset) {
@@ -56,10 +68,11 @@ class CellWalk {
    public:
     CellWalk(const Chord* chords, const Grid& grid, double /*step*/) : grid_(grid) {
         constexpr bool linear = Stencil::corners == 8;
+        constexpr int parts = Stencil::parts;
         for (int a = 0; a < 3; ++a)
             for (int l = 0; l < LANES; ++l) {
-                const double q = chords[l].entry[a] + (linear ? 0.0 : 0.5);
-                const Axis axis = make_axis(q, chords[l].slope[a], linear ? -1 : 0, grid.n[a] - 1);
+                const double q = parts * chords[l].entry[a] + (linear ? 0.0 : 0.5);
+                const Axis axis = make_axis(q, parts * chords[l].slope[a], linear ? -1 : 0, parts * (grid.n[a] - 1));
                 first_[a][l] = axis.first, walked_[a][l] = 0;
                 entry_[a][l] = axis.entry, slope_[a][l] = axis.slope, inverse_[a][l] = axis.inverse;
             }
@@ -92,8 +105,9 @@ class CellWalk {
             const float x = slope_[0][l], y = slope_[1][l], z = slope_[2][l];
             const float cells = magnitude(x) + magnitude(y) + magnitude(z);  // that the ray crosses per mm
             const float at = lesser(at_[l] + (float)stencils / greater(cells, 1e-6f), length_[l]);
-            voxel[l] = nearby(first_[0][l] + entry_[0][l] + at * x, first_[1][l] + entry_[1][l] + at * y,
-                              first_[2][l] + entry_[2][l] + at * z, grid_);
+            constexpr float size = 1.0f / Stencil::parts;
+            voxel[l] = nearby(size * (first_[0][l] + entry_[0][l] + at * x), size * (first_[1][l] + entry_[1][l] + at * y),
+                              size * (first_[2][l] + entry_[2][l] + at * z), grid_);
         }
     }
 
@@ -118,6 +132,23 @@ class CellWalk {
                           entry_[2][l] + (float)(first_[2][l] - k)};
         const Weights w = gauss_weights(enter, Point{slope_[0][l], slope_[1][l], slope_[2][l]}, at, stop);
         stencil.voxel[l] = grid_.voxel(i, j, k);
+        for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
+    }
+
+    // Half cells: the cell about eight voxels holds two along each axis, and so does the voxel about its centre.
+    DEEPDRR_FN void fill(NearStencil8& stencil, int l, float at, float stop) const {
+        int low[3], near[3];
+        float enter[3];
+        for (int a = 0; a < 3; ++a) {
+            const int half = first_[a][l] + walked_[a][l];
+            low[a] = lowest_corner(half >> 1, grid_.n[a]);
+            near[a] = clamp((half + 1) >> 1, 0, grid_.n[a] - 1);
+            enter[a] = 0.5f * (entry_[a][l] + (float)(first_[a][l] - 2 * low[a]));
+        }
+        const Point slope{0.5f * slope_[0][l], 0.5f * slope_[1][l], 0.5f * slope_[2][l]};
+        const Weights w = gauss_weights(Point{enter[0], enter[1], enter[2]}, slope, at, stop);
+        stencil.voxel[l] = grid_.voxel(low[0], low[1], low[2]);
+        stencil.nearest[l] = grid_.voxel(near[0], near[1], near[2]);
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 
@@ -180,6 +211,16 @@ class StepMarch {
         const Corner i = locate(x, grid_.n[0]), j = locate(y, grid_.n[1]), k = locate(z, grid_.n[2]);
         const Weights w = corner_weights(i.part, j.part, k.part, weight);
         stencil.voxel[l] = grid_.voxel(i.low, j.low, k.low);
+        for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
+    }
+
+    DEEPDRR_FN void fill(NearStencil8& stencil, int l, float x, float y, float z, float weight) const {
+        const Corner i = locate(x, grid_.n[0]), j = locate(y, grid_.n[1]), k = locate(z, grid_.n[2]);
+        const Weights w = corner_weights(i.part, j.part, k.part, weight);
+        const int voxel = grid_.voxel(i.low, j.low, k.low);
+        stencil.voxel[l] = voxel;
+        stencil.nearest[l] = voxel + (i.part >= 0.5f ? grid_.plane : 0) + (j.part >= 0.5f ? grid_.row : 0) +
+                             (k.part >= 0.5f ? 1 : 0);
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 

@@ -7,7 +7,7 @@
 #include "arrays.h"
 #include "cubic_basis.h"
 #include "cubic_integrals.h"
-#include "label_lengths.h"
+#include "label_integrals.h"
 #include "line_integrals.h"
 #include "linear_basis.h"
 #include "ray_adjoint.h"
@@ -24,6 +24,7 @@ namespace {
 
 using Doubles = py::array_t<double>;
 using Floats = py::array_t<float>;
+using Bytes = py::array_t<std::uint8_t>;
 
 Affine affine(const Packed<double>& matrix) {
     require(matrix.ndim() == 2 && matrix.shape(0) == 4 && matrix.shape(1) == 4, "ijk_from_world must be [4, 4]");
@@ -115,25 +116,34 @@ void cubic_integrals(const Floats& values, const Packed<double>& scale, const Pa
     run_projection(project_cubic, values, scale, ijk_from_world, source, target, start, stop, step, out, threads);
 }
 
-void label_lengths(const Packed<std::uint8_t>& labels, const Packed<double>& ijk_from_world, const Doubles& source,
-                   const Doubles& target, const Doubles& start, const Doubles& stop, const py::object& values,
-                   Packed<float> out, int threads) {
+// Labels [I, J, K], and values [1, I, J, K] that lie as they do, or an empty array.
+template <class T>
+LabelledField<T> labelled(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
+                          std::int64_t count) {
     require(labels.ndim() == 3, "labels must be [I, J, K]");
-    const Call call(source, target, start, stop, out);
-    const float* value = nullptr;
-    if (!values.is_none()) {
-        const auto array = py::cast<Packed<float>>(values);
-        require(array.size() == labels.size(), "values must be as many as labels");
-        value = array.data();
+    require(count <= MAX_LABELS, "there are at most 128 labels");
+    require(scale.size() == 1, "scale must be [1]");
+    const Grid g = grid(labels);
+    if (values.size() > 0) {
+        require(values.ndim() == 4 && values.shape(0) == 1, "values must be [1, I, J, K]");
+        const Grid same = grid(values);
+        for (int a = 0; a < 3; ++a) require(same.n[a] == g.n[a], "values must be as many as labels");
+        require(same.plane == g.plane && same.row == g.row, "values and labels must lie alike");
     }
-    require(call.image.channels <= MAX_LABELS, "there are at most 128 labels");
-    const Labels field{labels.data(), value, grid(labels), (int)call.image.channels};
-    std::uint8_t highest = 0;
-    for (py::ssize_t v = 0; v < labels.size(); ++v) highest = greater(highest, field.label[v]);
-    require(highest < field.count, "labels must be less than the number of channels");
+    const int last = g.voxel(g.n[0] - 1, g.n[1] - 1, g.n[2] - 1);
+    return {Values<T>{values.size() > 0 ? values.data() : nullptr, g, 0, 1, scale.data()},
+            Labels{labels.data(), last, (int)count}};
+}
+
+template <class T, class Routing, class Stencil, template <class> class March>
+void label_integrals(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
+                     const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
+                     const Doubles& start, const Doubles& stop, double step, Packed<float> out, int threads) {
+    const Call call(source, target, start, stop, out);
+    const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
-    project_labels(field, matrix, call.rays, call.image, threads);
+    project_labels<Routing, Stencil, March>(field, matrix, call.rays, step, call.image, threads);
 }
 
 // The numbers of an array that is as large as the rays, or null for an empty one.
@@ -205,6 +215,19 @@ void define(py::module_& module, const char* name, Function function, const char
                py::arg("stop").noconvert(), py::arg(parameter), py::arg("out").noconvert(), py::arg("threads"));
 }
 
+// Both kinds of storage under one name.
+template <class Routing, class Stencil, template <class> class March>
+void define_labels(py::module_& module, const char* name) {
+    const auto define = [&](auto function) {
+        module.def(name, function, py::arg("labels").noconvert(), py::arg("values").noconvert(),
+                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(),
+                   py::arg("target").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert(),
+                   py::arg("step"), py::arg("out").noconvert(), py::arg("threads"));
+    };
+    define(&label_integrals<float, Routing, Stencil, March>);
+    define(&label_integrals<std::int16_t, Routing, Stencil, March>);
+}
+
 }  // namespace
 
 PYBIND11_MODULE(DEEPDRR_MODULE, module) {
@@ -222,6 +245,11 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_forward(module, "step_cubic", &cubic_integrals);
     define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic, float>);
     define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
-    define(module, "exact_labels", &label_lengths, "labels", "values");
+    define_labels<Hard, Stencil1, CellWalk>(module, "exact_nearest_hard");
+    define_labels<Hard, Stencil1, StepMarch>(module, "step_nearest_hard");
+    define_labels<Hard, NearStencil8, CellWalk>(module, "exact_linear_hard");
+    define_labels<Hard, NearStencil8, StepMarch>(module, "step_linear_hard");
+    define_labels<Soft, Stencil8, CellWalk>(module, "exact_linear_soft");
+    define_labels<Soft, Stencil8, StepMarch>(module, "step_linear_soft");
     define_spectral_sums(module);
 }

@@ -131,8 +131,8 @@ def test_what_int16_cannot_hold_is_refused(generator):
         arranged(replace(field, values=torch.full_like(field.values, torch.nan)), "int16")
     with pytest.raises(ValueError, match="finite to be stored as int16, got inf to inf"):
         arranged(replace(field, values=torch.full_like(field.values, torch.inf)), "int16")
-    with pytest.raises(ValueError, match="'float32' for a field with labels"):
-        arranged(replace(field, labels=torch.zeros(SHAPE, dtype=torch.uint8), label_count=1), "int16")
+    with pytest.raises(ValueError, match="'float32' for a field with no values"):
+        arranged(Field(None, AFFINE, torch.zeros(SHAPE, dtype=torch.uint8), 1), "int16")
     with pytest.raises(ValueError, match="'float32' for a field with spline coefficients"):
         arranged(spline_coefficients(field), "int16")
     with pytest.raises(ValueError, match="must not require a gradient"):

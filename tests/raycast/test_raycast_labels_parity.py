@@ -1,0 +1,175 @@
+"""Integrals routed by label: the compiled backend against the reference, every build, any number of threads."""
+
+import importlib
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raycast_scenes import carm, grid, noise, rays, unit_field
+from torch.testing import assert_close
+
+from deepdrr._kernels import usable_builds
+from deepdrr.camera import Camera
+from deepdrr.raycast import Field, Step, _routed, arranged, project
+
+OBLIQUE, SIDE, SPACING = st.floats(3, 87), st.one_of(st.just(1), st.integers(2, 16)), st.floats(0.2, 5.0)
+RULES = [
+    {"interpolation": "nearest"},
+    {"interpolation": "linear", "routing": "hard"},
+    {"interpolation": "linear", "routing": "soft"},
+    {"interpolation": "linear", "routing": "soft", "integration": Step(mm=0.7)},
+]
+EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["nearest", "exact-hard", "exact-soft", "step-soft"])
+# Of the brightest pixel's whole integral: float32 weights and sums, the accuracy that the product promises.
+TOLERANCE = 1e-5
+
+
+def labelled(shape, spacing, turn, count, generator, *, values=True) -> Field:
+    voxels = noise((1, *shape), generator) if values else None
+    return Field(voxels, grid(shape, spacing, turn), torch.randint(0, count, shape, generator=generator), count)
+
+
+def assert_parity(field: Field, view: object, **how: object) -> None:
+    reference = project(field, view, backend="reference", **how)
+    compiled = project(field, view, backend="cpu", **how)
+    assert_close(compiled, reference, rtol=0, atol=TOLERANCE * float(reference.sum(-3).max()))
+
+
+@settings(max_examples=50, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(SIDE, SIDE, SIDE),
+    spacing=st.tuples(SPACING, SPACING, SPACING),
+    turn=OBLIQUE,
+    angles=st.tuples(OBLIQUE, OBLIQUE, st.floats(-180, 180)),
+    count=st.sampled_from([1, 2, 7, 128]),
+    how=st.sampled_from(RULES),
+    values=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_every_channel_agrees_with_the_reference(shape, spacing, turn, angles, count, how, values, seed):
+    """A ray in the very plane between two voxels has two right answers: these views avoid the grid's axes."""
+    field = labelled(shape, spacing, turn, count, torch.Generator().manual_seed(seed), values=values)
+    extent = sum(n * s for n, s in zip(shape, spacing, strict=True))
+    assert_parity(field, carm(9, 13, min(extent, 400.0), angles), **how)
+
+
+@EVERY_RULE
+def test_organs_larger_than_a_voxel(how, generator):
+    """Lanes of one packet that stay with a label for long, and leave it one by one."""
+    shape = (18, 16, 20)
+    coarse = torch.randint(0, 6, (4, 4, 4), generator=generator)
+    organs = torch.nn.functional.interpolate(coarse[None, None].float(), shape, mode="nearest")[0, 0].long()
+    field = Field(noise((1, *shape), generator), grid(shape, (1.1, 0.9, 1.3), 33), organs, 6)
+    assert_parity(field, carm(24, 22, 20), **how)
+
+
+def test_hard_steps_agree_but_for_samples_on_voxel_faces(generator):
+    """A sample within rounding of a face may fall to either voxel: one sample of one ray in a thousand."""
+    field, how = labelled((30, 20, 25), (1.1, 1.3, 0.9), 20, 5, generator), {"integration": Step(mm=0.61)}
+    for interpolation in ("nearest", "linear"):
+        reference = project(field, carm(24, 24, 30), backend="reference", interpolation=interpolation, **how)
+        compiled = project(field, carm(24, 24, 30), backend="cpu", interpolation=interpolation, **how)
+        difference = (compiled - reference).abs()
+        assert float(difference.max()) <= 0.61
+        assert float((difference > 1e-4).float().mean()) < 2e-3
+
+
+@EVERY_RULE
+def test_rays_along_axes_missing_and_inside(how, generator):
+    bundle = rays(
+        ((-50, 0.3, 0.2), (60, 0.3, 0.2)),  # along each axis
+        ((1.3, 50, 0.2), (1.3, -60, 0.2)),
+        ((1.3, 0.4, -50), (1.3, 0.4, 60)),
+        ((-50, 3.3, 0.2), (60, 3.3, 0.2)),  # in the outer half voxel
+        ((-50, 9, 0), (60, 9, 0)),  # beside the volume
+        ((-50, 0, 0), (-40, 0, 0)),  # ends before it
+        ((-1.3, 0.3, 0.2), (50, 4, 3)),  # starts inside
+        ((-1.3, 0.3, 0.2), (2.2, -1.1, 0.6)),  # starts and ends inside
+        ((1, 1, 1), (1, 1, 1)),  # has no length
+    )
+    assert_parity(labelled((9, 7, 5), (1.0, 1.0, 1.0), 0, 4, generator), bundle, **how)
+
+
+@EVERY_RULE
+@pytest.mark.parametrize("voxels", [1, 2, 3, 4, 5])
+def test_the_label_map_is_read_no_further_than_it_reaches(voxels, how):
+    """Labels are fetched four bytes at a time; these stand at the very end of their memory, before a foreign one."""
+    memory = torch.full((voxels + 8,), 1, dtype=torch.uint8)
+    memory[:voxels] = 0
+    labels = memory[:voxels].reshape(1, 1, voxels)
+    field = replace(unit_field(torch.ones(1, 1, 1, voxels)), labels=labels, label_count=1)
+    bundle = rays(((0, 0, -9), (0, 0, 9)), ((-0.1, 0.2, -9), (0.2, 0.1, 9)))
+    whole = project(replace(field, labels=None, label_count=None), bundle, backend="reference")
+    assert_close(project(field, bundle, backend="cpu", **how), whole, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("build", usable_builds())
+@EVERY_RULE
+def test_every_build_agrees(build, how, generator, monkeypatch):
+    module = importlib.import_module(f"deepdrr._kernels_{build}")
+    monkeypatch.setattr(_routed, "load_kernels", lambda: module)
+    assert_parity(labelled((21, 17, 13), (1.5, 0.8, 2.5), 40, 9, generator), carm(11, 14, 35), **how)
+
+
+@EVERY_RULE
+def test_any_number_of_threads_gives_the_same_bits(how, generator):
+    field = labelled((20, 16, 12), (1.5, 0.8, 2.5), 40, 9, generator)
+    camera = Camera.stack([carm(47, 51, 35), carm(47, 51, 35, (5, 60, 0))])
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            results.append(project(field, camera, backend="cpu", **how))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
+
+
+@EVERY_RULE
+def test_an_arranged_field_means_the_same(how, generator):
+    for spacing in ((1.5, 0.8, 2.5), (0.5, 0.8, 2.5), (3.0, 2.0, 1.0)):
+        field = labelled((40, 30, 20), spacing, 40, 5, generator)
+        ready = arranged(field)
+        assert arranged(ready) is ready
+        assert ready.labels.dtype == torch.uint8
+        assert torch.equal(ready.labels.long(), field.labels)
+        # The corners of a cell are added in the order in which they lie in memory.
+        result, expected = project(ready, carm(6, 7, 20), **how), project(field, carm(6, 7, 20), **how)
+        assert_close(result, expected, rtol=0, atol=2e-6 * float(expected.sum(0).max()))
+
+
+@EVERY_RULE
+def test_values_stored_as_int16(how, generator):
+    """Whole numbers are stored without loss, others in steps of 1 / 32767 of the largest, off by half of one."""
+    field = labelled((21, 17, 13), (1.5, 0.8, 2.5), 40, 5, generator)
+    hu = replace(field, values=torch.round(4000 * field.values) - 1000)
+    small = arranged(hu, "int16")
+    assert (small.values.dtype, small.labels.dtype) == (torch.int16, torch.uint8)
+    expected = project(arranged(hu), carm(11, 14, 35), backend="cpu", **how)
+    assert torch.equal(project(small, carm(11, 14, 35), backend="cpu", **how), expected)
+    whole = project(field, carm(11, 14, 35), backend="reference", **how)
+    result = project(arranged(field, "int16"), carm(11, 14, 35), backend="cpu", **how)
+    assert_close(result, whole, rtol=0, atol=2e-5 * float(whole.sum(0).max()))
+
+
+def test_cubic_interpolation_by_label_is_the_references(generator):
+    field, how = labelled((5, 6, 7), (1.0, 1.0, 1.0), 20, 3, generator), {"interpolation": "cubic"}
+    assert project(field, carm(3, 3, 9), integration=Step(mm=1.0), **how).shape == (3, 3, 3)
+    with pytest.raises(ValueError, match="backend 'cpu' cannot serve this request: it routes no cubic interpolation"):
+        project(field, carm(3, 3, 9), integration=Step(mm=1.0), backend="cpu", **how)
+
+
+def test_labels_changed_after_they_were_checked_do_no_harm(generator):
+    """A label that has become too large finds no channel."""
+    field = labelled((8, 8, 8), (1.0, 1.0, 1.0), 20, 3, generator)
+    field = replace(field, labels=field.labels.to(torch.uint8))
+    before = project(field, carm(9, 9, 10), backend="cpu")
+    assert field.labels is not None
+    field.labels[field.labels == 2] = 255
+    after = project(field, carm(9, 9, 10), backend="cpu")
+    assert torch.equal(after[:2], before[:2])
+    assert float(after[2].abs().max()) == 0
