@@ -133,7 +133,6 @@ def test_auto_takes_the_compiled_backend_for_plain_float32():
     [
         (Field(ONES.clone().requires_grad_(), EYE, LABELS, 4), "no gradients of integrals routed by label"),
         (unit_field(ONES.double()), "the values are float64"),
-        (Field(ONES, EYE, LABELS, 4), "nearest interpolation only"),
     ],
 )
 def test_auto_turns_to_the_reference_and_says_why(field, message):
