@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera._checks import check_count
-from deepdrr.geometry import convert, single_or_double
+from deepdrr.geometry import convert, full_precision, single_or_double
 
 __all__ = ["invert_rt_inv", "make_k_inv", "make_rt_inv"]
 
@@ -70,6 +70,7 @@ def make_k_inv(
     return torch.stack([first, second, torch.stack([zero, zero, one], dim=-1)], dim=-2)
 
 
+@full_precision
 def make_rt_inv(
     rotation: Tensor, translation: Tensor, orientation: str | None = "AP", isocenter: Tensor | None = None
 ) -> Tensor:
@@ -106,6 +107,7 @@ def make_rt_inv(
     return pose @ turn
 
 
+@full_precision
 def invert_rt_inv(
     extrinsic_inv: Tensor, orientation: str | None = "AP", isocenter: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,12 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera._checks import check_tensor
+from deepdrr.geometry import full_precision
 
 __all__ = ["project_points"]
 
 
+@full_precision
 def project_points(
     points_world: Tensor,
     k_inv: Tensor,

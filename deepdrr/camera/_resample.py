@@ -5,10 +5,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deepdrr.camera._checks import check_count, check_tensor
+from deepdrr.geometry import full_precision
 
 __all__ = ["resample"]
 
 
+@full_precision
 def resample(
     img: Tensor, k_inv_old: Tensor, k_inv_new: Tensor, *, height: int | None = None, width: int | None = None
 ) -> Tensor:

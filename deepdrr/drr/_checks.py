@@ -116,6 +116,8 @@ def check_device(subject: Subject, **tensors: Tensor | None) -> None:
 def _check_tensor(tensor: Tensor, name: str, ends: tuple[int, ...]) -> None:
     if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {getattr(tensor, 'dtype', type(tensor))}")
+    if torch._C._functorch.is_batchedtensor(tensor):
+        raise NotImplementedError(f"render cannot be mapped by vmap: give it the batch itself, {name} [B, …]")
     if tuple(tensor.shape[-len(ends) :]) != ends:
         raise ValueError(f"{name} must be [B, {', '.join(map(str, ends))}], got shape {tuple(tensor.shape)}")
     if not bool(torch.isfinite(tensor.detach()).all()):

@@ -24,13 +24,8 @@ from deepdrr.geometry._points import (
     transform_points,
     vector,
 )
-from deepdrr.geometry._rotations import (
-    Parameterization,
-    not_halved,
-    quaternion_adjugate_to_quaternion,
-    rotation_to_matrix,
-    single_or_double,
-)
+from deepdrr.geometry._precision import full_precision, not_halved, single_or_double
+from deepdrr.geometry._rotations import Parameterization, quaternion_adjugate_to_quaternion, rotation_to_matrix
 from deepdrr.geometry._se3 import convert, make_se3, se3_exp_map, se3_log_map, transform_point
 
 __all__ = [
@@ -44,6 +39,7 @@ __all__ = [
     "check_affine",
     "check_rigid",
     "convert",
+    "full_precision",
     "invert_rigid",
     "make_se3",
     "not_halved",

@@ -6,13 +6,9 @@ import roma
 import torch
 from torch import Tensor
 
-__all__ = [
-    "Parameterization",
-    "not_halved",
-    "quaternion_adjugate_to_quaternion",
-    "rotation_to_matrix",
-    "single_or_double",
-]
+from deepdrr.geometry._precision import full_precision, single_or_double
+
+__all__ = ["Parameterization", "quaternion_adjugate_to_quaternion", "rotation_to_matrix"]
 
 
 class Parameterization(StrEnum):
@@ -57,6 +53,7 @@ _DIM = {
 _CONVENTIONS = "three axes like 'ZXY' (about the turned axes) or 'zxy' (about the fixed ones), no two in a row the same"
 
 
+@full_precision
 def rotation_to_matrix(
     rotation: Tensor, parameterization: Parameterization | str, convention: str | None = None, degrees: bool = False
 ) -> Tensor:
@@ -119,27 +116,6 @@ def quaternion_adjugate_to_quaternion(rotation: Tensor) -> Tensor:
     row = torch.take_along_dim(rows, longest[..., None, None], dim=-2).squeeze(-2)
     quaternion: Tensor = row / row.norm(dim=-1, keepdim=True)
     return quaternion
-
-
-def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:
-    """Check that a tensor is floating point [..., components]; half precision becomes float32.
-
-    Raises:
-        TypeError: if it is no tensor of floating-point numbers.
-        ValueError: if its last axis is of another length.
-    """
-    if not isinstance(numbers, Tensor) or not numbers.is_floating_point():
-        raise TypeError(f"{name} must be a floating-point tensor, got {getattr(numbers, 'dtype', type(numbers))}")
-    if numbers.dim() == 0 or numbers.shape[-1] != components:
-        raise ValueError(f"{name} must be [..., {components}], got shape {tuple(numbers.shape)}")
-    return numbers if numbers.dtype == torch.float64 else numbers.float()
-
-
-def not_halved(tensor: Tensor | None, exact: Tensor | None) -> Tensor | None:
-    """What a module's geometry becomes: half precision is not taken over, where it moves to is."""
-    if tensor is None or exact is None or tensor.dtype not in (torch.float16, torch.bfloat16):
-        return tensor
-    return exact.to(tensor.device)
 
 
 def _known(parameterization: Parameterization | str) -> Parameterization:

@@ -6,7 +6,8 @@ import roma
 import torch
 from torch import Tensor
 
-from deepdrr.geometry._rotations import Parameterization, rotation_to_matrix, single_or_double
+from deepdrr.geometry._precision import full_precision, single_or_double
+from deepdrr.geometry._rotations import Parameterization, rotation_to_matrix
 
 __all__ = ["convert", "make_se3", "se3_exp_map", "se3_log_map", "transform_point"]
 
@@ -16,6 +17,7 @@ _SMALL = 0.25
 _TERMS = 8
 
 
+@full_precision
 def convert(
     rotation: Tensor,
     translation: Tensor,
@@ -97,6 +99,7 @@ def se3_exp_map(log_rotation: Tensor, log_translation: Tensor) -> Tensor:
     return convert(log_rotation, log_translation, Parameterization.SE3_LOG)
 
 
+@full_precision
 def se3_log_map(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """The logarithm of SE(3), the inverse of `se3_exp_map` for angles up to 180°.
 
@@ -113,6 +116,7 @@ def se3_log_map(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return log_rotation, torch.linalg.solve(_coupling(log_rotation), matrix[..., :3, 3:])[..., 0]
 
 
+@full_precision
 def transform_point(xform: Tensor, v: Tensor) -> Tensor:
     """Move points by homogeneous matrices, affine or projective: divided by the last coordinate.
 

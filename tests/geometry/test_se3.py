@@ -146,6 +146,16 @@ class TestPoses:
         pose = convert(torch.zeros(1, 3), torch.zeros(1, 3), "se3_log", isocenter=isocenter)
         assert pose[0, :3, 3].tolist() == [1, 2, 3]
 
+    def test_autocast_leaves_poses_alone(self, generator: torch.Generator) -> None:
+        """In bfloat16 a source 850 mm away would be off by millimetres."""
+        numbers, place = torch.randn(2, 4, 3, generator=generator)
+        expected = convert(numbers, 850 * place, "se3_log")
+        with torch.autocast("cpu", torch.bfloat16):
+            pose = convert(numbers, 850 * place, "se3_log")
+            moved = transform_point(pose, place[:, None])
+        assert_close(pose, expected, rtol=0, atol=0)
+        assert_close(moved, transform_point(expected, place[:, None]), rtol=0, atol=0)
+
     def test_make_se3_broadcasts(self) -> None:
         assert make_se3(torch.eye(3), torch.ones(5, 3)).shape == (5, 4, 4)
 

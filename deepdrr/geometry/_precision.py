@@ -1,0 +1,49 @@
+"""Positions in full precision, whatever a network around them is computed in."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor
+
+__all__ = ["full_precision", "not_halved", "single_or_double"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def full_precision(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that autocast leaves alone: in bfloat16 a source 850 mm away would be off by millimetres."""
+
+    @wraps(function)
+    def precise(*args: P.args, **kwargs: P.kwargs) -> R:
+        tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
+        device = next((tensor.device.type for tensor in tensors), "cpu")
+        if not torch.is_autocast_enabled(device):
+            return function(*args, **kwargs)
+        with torch.autocast(device, enabled=False):
+            return function(*args, **kwargs)
+
+    return precise
+
+
+def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:
+    """Check that a tensor is floating point [..., components]; half precision becomes float32.
+
+    Raises:
+        TypeError: if it is no tensor of floating-point numbers.
+        ValueError: if its last axis is of another length.
+    """
+    if not isinstance(numbers, Tensor) or not numbers.is_floating_point():
+        raise TypeError(f"{name} must be a floating-point tensor, got {getattr(numbers, 'dtype', type(numbers))}")
+    if numbers.dim() == 0 or numbers.shape[-1] != components:
+        raise ValueError(f"{name} must be [..., {components}], got shape {tuple(numbers.shape)}")
+    return numbers if numbers.dtype == torch.float64 else numbers.float()
+
+
+def not_halved(tensor: Tensor | None, exact: Tensor | None) -> Tensor | None:
+    """What a module's geometry becomes: half precision is not taken over, where it moves to is."""
+    if tensor is None or exact is None or tensor.dtype not in (torch.float16, torch.bfloat16):
+        return tensor
+    return exact.to(tensor.device)
