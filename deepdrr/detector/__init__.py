@@ -28,6 +28,7 @@ from deepdrr.detector._pattern import (
     random_pattern,
     with_pattern,
 )
+from deepdrr.detector._pixel import pixel_size_mm
 from deepdrr.detector._readout import Readout, digitised
 from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
 from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
@@ -73,6 +74,7 @@ __all__ = [
     "lubberts_fraction",
     "obliquity_factor",
     "optical_transfer",
+    "pixel_size_mm",
     "quantum_noise",
     "random_pattern",
     "with_pattern",

@@ -1,9 +1,10 @@
 """Digitally reconstructed radiographs with gradients: the function `render`, and `DRR`, a camera as a module.
 
-For one effective energy, along `deepdrr.raycast.project`.
+For one effective energy, along `deepdrr.raycast.project`, or for a spectrum, along the whole chain to the detector.
 """
 
 from deepdrr.drr._drr import DRR
+from deepdrr.drr._polychromatic import Physics
 from deepdrr.drr._render import render
 
-__all__ = ["DRR", "render"]
+__all__ = ["DRR", "Physics", "render"]

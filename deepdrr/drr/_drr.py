@@ -1,7 +1,7 @@
 """`DRR`: a camera that renders subjects."""
 
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from deepdrr.camera import make_k_inv
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_count, checked_k_inv, checked_sdd
+from deepdrr.drr._polychromatic import Physics
 from deepdrr.drr._rays import camera_sources, pixel_targets
 from deepdrr.drr._render import render
 from deepdrr.geometry import not_halved
@@ -81,6 +82,7 @@ class DRR(nn.Module):
         n_samples: int | None = 500,
         soft_labels: bool = False,
         backend: str = "auto",
+        **physics: Unpack[Physics],
     ) -> Tensor:
         """Radiographs [*B, C, H, W] of a subject, or of several, from poses [*B, 4, 4]; see `render`."""
         return render(
@@ -94,6 +96,7 @@ class DRR(nn.Module):
             soft_labels,
             self.orthographic,
             backend=backend,
+            **physics,
         )
 
     @property

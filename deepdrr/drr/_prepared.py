@@ -11,7 +11,7 @@ from deepdrr.data import Subject
 from deepdrr.data.preprocess import hu_basis, mu_weights
 from deepdrr.raycast import MAX_LABELS, Field, arranged
 
-__all__ = ["attenuation_field", "basis_fields"]
+__all__ = ["State", "attenuation_field", "basis_fields", "matrix_of", "placed", "state_of", "version_of", "wants_grad"]
 
 Fields = tuple[Field, ...]
 State = tuple[object, ...]
@@ -35,21 +35,21 @@ def attenuation_field(subject: Subject) -> Field:
     Where a gradient by the voxels or by the attenuation's parameters is wanted, it is made anew, in the graph.
     """
     parameters = (subject.mu_water, subject.mu_bone, subject.hu_bone) if subject.convert_to_mu else ()
-    if _wants_grad(subject.image_hu, *parameters):
-        return _field(_grid(subject.image), _matrix(subject), subject)
+    if wants_grad(subject.image_hu, *parameters):
+        return _field(_grid(subject.image), matrix_of(subject), subject)
     numbers = tuple(float(number) for number in parameters)
     (field,) = _current(_attenuations, subject, numbers, lambda: (_made(subject, _attenuation(*numbers), 1),))
-    return _placed(field, subject)
+    return placed(field, subject)
 
 
 def basis_fields(subject: Subject) -> Fields:
     """The two numbers of a voxel in which attenuation is linear (see `hu_basis`): a field of both; with labels, two."""
-    if not _wants_grad(subject.image_hu):
-        return tuple(_placed(f, subject) for f in _current(_bases, subject, (), lambda: _made_basis(subject)))
+    if not wants_grad(subject.image_hu):
+        return tuple(placed(f, subject) for f in _current(_bases, subject, (), lambda: _made_basis(subject)))
     parts = [_grid(part) for part in hu_basis(subject.image_hu)]
     if subject.n_classes == 1:
-        return (_field(torch.cat(parts), _matrix(subject), subject),)
-    return tuple(_field(part, _matrix(subject), subject) for part in parts)
+        return (_field(torch.cat(parts), matrix_of(subject), subject),)
+    return tuple(_field(part, matrix_of(subject), subject) for part in parts)
 
 
 def _attenuation(*parameters: float) -> Channels:
@@ -72,7 +72,7 @@ def _made_basis(subject: Subject) -> Fields:
 
 def _made(subject: Subject, channels: Channels, count: int) -> Field:
     """A field of what `channels` makes of the voxels, arranged where the compiled backend may read it."""
-    hu, matrix = subject.image_hu.detach(), _matrix(subject).detach()
+    hu, matrix = subject.image_hu.detach(), matrix_of(subject).detach()
     low, high = torch.aminmax(hu)
     if not bool(torch.isfinite(low) & torch.isfinite(high)):
         raise ValueError(f"subject.image_hu must be finite, got values from {float(low)} to {float(high)}")
@@ -89,7 +89,7 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
 def _current(
     made: "WeakKeyDictionary[Subject, _Prepared]", subject: Subject, more: State, make: Callable[[], Fields]
 ) -> Fields:
-    state = (*_state(subject), *more)
+    state = (*state_of(subject), *more)
     known = made.get(subject)
     if known is not None and None not in state and known.state == state:
         return known.fields
@@ -113,25 +113,25 @@ class _Same:
     __hash__ = None  # type: ignore[assignment]
 
 
-def _state(subject: Subject) -> State:
+def state_of(subject: Subject) -> State:
     """What changes when a tensor is replaced, moved or written to; there is a None in it where torch cannot tell."""
     tensors = (subject.image_hu, subject.label_map, subject.world_to_voxel)
-    return (subject.n_classes, *(part for tensor in tensors for part in _version(tensor)))
+    return (subject.n_classes, *(part for tensor in tensors for part in version_of(tensor)))
 
 
-def _version(tensor: Tensor | None) -> State:
+def version_of(tensor: Tensor | None) -> State:
     if tensor is None:
         return ("none",)
     writes = None if tensor.is_inference() else tensor._version
     return _Same(tensor), writes, tensor.data_ptr(), tensor.dtype, tensor.device
 
 
-def _placed(field: Field, subject: Subject) -> Field:
+def placed(field: Field, subject: Subject) -> Field:
     """The field where the subject is, with the gradient by its placement."""
-    return replace(field, ijk_from_world=_matrix(subject)) if _wants_grad(subject.world_to_voxel) else field
+    return replace(field, ijk_from_world=matrix_of(subject)) if wants_grad(subject.world_to_voxel) else field
 
 
-def _matrix(subject: Subject) -> Tensor:
+def matrix_of(subject: Subject) -> Tensor:
     return subject.world_to_voxel.to(torch.float32 if subject.world_to_voxel.device.type == "mps" else torch.float64)
 
 
@@ -154,5 +154,5 @@ def _grid(image: Tensor) -> Tensor:
     return values if values.dtype == torch.float64 else values.float()
 
 
-def _wants_grad(*inputs: object) -> bool:
+def wants_grad(*inputs: object) -> bool:
     return torch.is_grad_enabled() and any(isinstance(i, Tensor) and i.requires_grad for i in inputs)

@@ -1,6 +1,7 @@
-"""`render`: radiographs of a subject, for one effective energy, with gradients."""
+"""`render`: radiographs of a subject, for one effective energy or a spectrum, with gradients."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, TypeVar, Unpack
 
 import torch
 from torch import Tensor
@@ -8,15 +9,29 @@ from torch import Tensor
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_camera, check_count, check_device, checked_sdd, checked_subjects
 from deepdrr.drr._integrals import Rule, integrals
+from deepdrr.drr._polychromatic import Physics, View, polychromatic_chain
 from deepdrr.drr._rays import camera_rays, given_rays, of_subject
+from deepdrr.geometry import full_precision
 from deepdrr.raycast import Exact, Samples
 
 __all__ = ["render"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # nanodrr's name of what is ours.
 _BACKENDS = {"torch": "reference"}
 
 
+def _between_graphs(function: Callable[P, R]) -> Callable[P, R]:
+    """A function that torch.compile does not look into."""
+    why = "render checks values, which a traced graph cannot do: it runs as it is, between graphs"
+    disabled: Callable[P, R] = torch.compiler.disable(function, reason=why)
+    return disabled
+
+
+@_between_graphs
+@full_precision
 def render(
     subject: Subject | Sequence[Subject],
     k_inv: Tensor,
@@ -30,8 +45,12 @@ def render(
     src: Tensor | None = None,
     tgt: Tensor | None = None,
     backend: str = "auto",
+    **physics: Unpack[Physics],
 ) -> Tensor:
     r"""Line integrals \( \int \mu\,\mathrm{d}\ell \) of a subject's attenuation, one channel per label.
+
+    With a spectrum, the mean image of a polychromatic beam instead: what its photons leave in a detector behind the
+    basis materials of the subject's Hounsfield units.
 
     The attenuation is trilinear between voxel centres, keeps the value of the border in the outer half voxel and is
     zero beyond. A ray runs from the source to the centre of a pixel; the part of it inside the volume is sampled at
@@ -53,15 +72,20 @@ def render(
         src: where rays start, in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for what the camera says.
         tgt: where rays end, likewise, [*B, H·W, 3].
         backend: ``"auto"``, ``"cpu"`` (compiled) or ``"reference"`` (torch; ``"torch"`` is another name of it).
+        physics: `spectrum`, and with it `materials`, `exposure` and `detector`, see `Physics`. The subject's
+            `mu_water`, `mu_bone` and `hu_bone` play no part then: `MaterialModel(density_factors=…)` takes theirs.
 
     Gradients flow to k_inv, rt_inv, sdd, src, tgt, and to the subject's `image_hu`, `mu_water`, `mu_bone`, `hu_bone`
     and `world_to_voxel`. The layout that the compiled backend reads is made at the first call and again when
     something it depends on has changed (writes past torch, through NumPy or `.data`, are not noticed). Attenuations of
-    shape [B] give picture b its own; tensors for them do not make that layout anew when they change.
+    shape [B] give picture b its own; tensors for them do not make that layout anew when they change. With a spectrum
+    they flow to its voltage and filters, to `density_factors`, contrast media and the voxels, and not to the pixel size
+    that blurs.
 
     Returns:
-        [*B, C, H, W], C = `subject.n_classes` (the most of several), in the type that torch promotes the subject's
-        and the pose's to. Inside, positions are float64 and sums float32 or better.
+        [*B, C, H, W], C = `subject.n_classes` (the most of several); with a spectrum C is 1, or the number of a photon
+        counter's windows. In the type that torch promotes the subject's and the pose's to. Inside, positions are
+        float64 and sums float32 or better.
 
     Raises:
         ValueError, TypeError: for arguments that are not acceptable, before anything is computed.
@@ -74,6 +98,12 @@ def render(
         >>> integral = render(box, k_inv, pose, 1000.0, 1, 1)
         >>> round(float(integral / box.mu_water), 3)  # mm of water
         40.0
+
+        The share of an 80 kV beam's energy that passes the same box:
+
+        >>> from deepdrr.spectrum import tungsten_spectrum
+        >>> render(box, k_inv, pose, 1000.0, 1, 1, spectrum=tungsten_spectrum(80.0))
+        tensor([[[[0.3981]]]])
     """
     check_count(height, "height")
     check_count(width, "width")
@@ -84,11 +114,15 @@ def render(
     subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)
     for one in subjects:
         check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=distance, src=src, tgt=tgt)
+    chain = polychromatic_chain(physics, labelled=soft_labels, explicit_rays=src is not None or tgt is not None)
     if src is None and tgt is None:
         rays = camera_rays(k_inv, rt_inv, distance, height, width, orthographic=orthographic)
     else:
         rays = given_rays(src, tgt, k_inv, rt_inv, distance, height, width, orthographic=orthographic)
     rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))
+    if chain is not None:
+        view = View(k_inv, distance, height, width, orthographic)
+        return _as_promoted(chain(subject, rays, rule, view), subjects[0], rt_inv)
     if isinstance(subject, Subject):
         return _as_promoted(integrals(subject, rays, rule), subject, rt_inv)
     channels = max(one.n_classes for one in subjects)

@@ -18,6 +18,7 @@ from deepdrr.detector import (
     detect,
     expected_signal,
     fluence_scale,
+    pixel_size_mm,
 )
 from deepdrr.materials import Material, attenuation_matrix
 from deepdrr.projector._prepared import PreparedVolume
@@ -87,7 +88,8 @@ class Frame:
         integrals = project(
             self.prepared.density_field, camera, integration=technique.integration, backend=technique.backend
         )
-        return integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
+        areas = integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
+        return self.prepared.model.scaled(areas, self.materials)
 
     @cached_property
     def line_integrals(self) -> Tensor:
@@ -207,18 +209,8 @@ class Frame:
 
     @property
     def pixel_mm(self) -> tuple[float, float]:
-        """Distance between rows and between columns on the detector, mm.
-
-        Raises:
-            ValueError: if the views of a batch have pixels of different sizes.
-        """
-        rows, columns = (p.detach().double().reshape(-1) for p in self.camera.pixel_spacing_mm)
-        for values in (rows, columns):
-            # Nine digits: views of one detector differ by the rounding of their matrices.
-            if not torch.allclose(values, values[:1], rtol=1e-9, atol=0.0):
-                found = f"{float(values.min()):g} to {float(values.max()):g} mm"
-                raise ValueError(f"carm must have the same pixel size in all views of a batch, got {found}")
-        return round(float(rows[0]), 9), round(float(columns[0]), 9)
+        """Distance between rows and between columns on the detector, mm."""
+        return pixel_size_mm(self.camera)
 
     @cached_property
     def label_path_lengths(self) -> Tensor:

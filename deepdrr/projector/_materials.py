@@ -1,14 +1,24 @@
 """How the voxels of a CT become materials: the choices of `decompose`, kept together."""
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from deepdrr.data import Volume
-from deepdrr.materials import CT_KVP_RANGE, ContrastAgent, Densities, MatchHU, Material, decompose, with_contrast
+from deepdrr.materials import (
+    CT_KVP_RANGE,
+    ContrastAgent,
+    Densities,
+    MatchHU,
+    Material,
+    as_material,
+    decompose,
+    with_contrast,
+)
 
 __all__ = ["MaterialModel"]
 
@@ -26,6 +36,9 @@ class MaterialModel:
         by_label: material of the voxels of a label, at its own density, or `MatchHU(material)` at the density that
             gives the voxel's HU. The way to say what is metal.
         contrast: mg of iodine or of barium sulfate per ml in each voxel [I, J, K], by agent; see `with_contrast`.
+        density_factors: factors on the area density of basis materials, by their names: bone that is a tenth denser is
+            `{"cortical bone": 1.1}`. Numbers, or tensors [*batch] with a value per picture; differentiable, without a
+            gradient by the voxels.
 
     Example:
         >>> MaterialModel(by_label={3: "titanium"}).method
@@ -36,6 +49,7 @@ class MaterialModel:
     ct_kvp: float | None = None
     by_label: Mapping[int, Material | str | MatchHU] = field(default_factory=dict)
     contrast: Mapping[ContrastAgent, Tensor] = field(default_factory=dict, compare=False)
+    density_factors: Mapping[Material | str, float | Tensor] = field(default_factory=dict, compare=False)
 
     def densities(self, volume: Volume) -> Densities:
         """Densities of the basis materials in every voxel of a volume.
@@ -47,17 +61,43 @@ class MaterialModel:
         Warns:
             UserWarning: if a material is given for a label that no voxel has.
         """
+        return self.densities_of(volume.hu, volume.labels, ct_kvp=self._tube_voltage(volume))
+
+    def densities_of(self, hu: Tensor, labels: Tensor | None = None, *, ct_kvp: float | None = None) -> Densities:
+        """As `densities`, of voxels in memory.
+
+        Args:
+            hu: CT numbers, any shape, which labels and contrast share.
+            labels: label of each voxel, or None.
+            ct_kvp: tube voltage of the CT, kV; None for the model's own, or 120 where it has none.
+        """
+        usual = _USUAL_CT_KVP if self.ct_kvp is None else self.ct_kvp
         found = decompose(
-            volume.hu,
+            hu,
             method=self.method,
-            ct_kvp=self._tube_voltage(volume),
-            labels=volume.labels,
+            ct_kvp=usual if ct_kvp is None else ct_kvp,
+            labels=labels,
             label_materials=self.by_label or None,
         )
-        self._warn_of_absent_labels(volume)
+        self._warn_of_absent_labels(labels)
         for agent, mg_per_ml in self.contrast.items():
             found = with_contrast(found, mg_per_ml, agent=agent)
         return found
+
+    def scaled(self, area_densities: Tensor, materials: Sequence[Material]) -> Tensor:
+        """Area densities [*batch, M, H, W] of these materials, times their `density_factors`.
+
+        Raises:
+            ValueError: if a factor is for another material, is negative or not finite, or does not fit the batch.
+        """
+        if not self.density_factors:
+            return area_densities
+        factors = {as_material(name): factor for name, factor in self.density_factors.items()}
+        if other := [m.name for m in factors if m not in materials]:
+            raise ValueError(f"density_factors must be for {', '.join(m.name for m in materials)}, got {other[0]!r}")
+        batch = area_densities.shape[:-3]
+        columns = [_factor(factors.get(m, 1.0), m, area_densities).expand(batch) for m in materials]
+        return area_densities * torch.stack(columns, dim=-1)[..., None, None]
 
     def _tube_voltage(self, volume: Volume) -> float:
         if self.ct_kvp is not None:
@@ -68,11 +108,25 @@ class MaterialModel:
             raise ValueError(f"ct_kvp must be given, {low:g} to {high:g} kV: the header of the CT has {stated:g} kV")
         return stated
 
-    def _warn_of_absent_labels(self, volume: Volume) -> None:
-        absent = [label for label in self.by_label if volume.labels is None or not bool((volume.labels == label).any())]
+    def _warn_of_absent_labels(self, labels: Tensor | None) -> None:
+        absent = [label for label in self.by_label if labels is None or not bool((labels == label).any())]
         if absent:
             warnings.warn(
                 f"by_label has a material for {', '.join(map(str, absent))}, but no voxel of the CT has such a label",
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def _factor(value: float | Tensor, material: Material, like: Tensor) -> Tensor:
+    """A factor as a tensor that broadcasts to the batch of `like`."""
+    factor = torch.as_tensor(value).to(like)
+    if not bool((torch.isfinite(factor.detach()) & (factor.detach() >= 0)).all()):
+        raise ValueError(f"density_factors of {material.name!r} must be finite and not negative, got {value}")
+    batch = like.shape[:-3]
+    if factor.ndim > len(batch) or any(n not in (1, b) for n, b in zip(factor.shape[::-1], batch[::-1], strict=False)):
+        raise ValueError(
+            f"density_factors of {material.name!r} must be a number or fit the batch {tuple(batch)}, "
+            f"got shape {tuple(factor.shape)}"
+        )
+    return factor

@@ -23,6 +23,7 @@ class PreparedVolume:
 
     Attributes:
         volume: the volume it was made from.
+        model: how it was made.
         materials: the M basis materials.
         densities: [M, I, J, K] in g/cm³, arranged for the rays.
         hu: the voxels it was made from, and their version at that time.
@@ -31,6 +32,7 @@ class PreparedVolume:
     """
 
     volume: Volume
+    model: MaterialModel
     materials: tuple[Material, ...]
     densities: Tensor
     hu: tuple[Tensor, int]
@@ -46,7 +48,9 @@ class PreparedVolume:
             field = arranged(field)
         assert field.values is not None  # it was given
         contrast = tuple(_versioned(concentration) for concentration in model.contrast.values())
-        return cls(volume, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels), contrast)
+        return cls(
+            volume, model, found.materials, field.values, _versioned(volume.hu), _versioned(volume.labels), contrast
+        )
 
     @property
     def is_current(self) -> bool:

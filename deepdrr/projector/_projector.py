@@ -195,10 +195,11 @@ class Projector:
         return {name: OUTPUTS[name](frame) for name in outputs}
 
     def _current(self) -> PreparedVolume:
-        if self._prepared is None or not self._prepared.is_current or self._prepared.volume is not self.volume:
-            self._prepared = None  # the old densities go before the new ones come
-            self._prepared = PreparedVolume.of(self.volume, self.materials)
-        return self._prepared
+        kept = self._prepared
+        if kept is None or not kept.is_current or kept.volume is not self.volume or kept.model is not self.materials:
+            self._prepared = kept = None  # the old densities go before the new ones come
+            self._prepared = kept = PreparedVolume.of(self.volume, self.materials)
+        return kept
 
 
 def _as_source(beam: Spectrum | XRaySource | None) -> XRaySource:
