@@ -14,7 +14,7 @@ from deepdrr.data._scan import Scan
 from deepdrr.data._subject_checks import checked_image, checked_labels, first_image, world_transform
 from deepdrr.data._volume import Volume
 from deepdrr.data.preprocess import HU_BONE, MU_BONE, MU_WATER, hu_to_mu
-from deepdrr.geometry import not_halved
+from deepdrr.geometry import ArrayLike, as_point, not_halved
 
 __all__ = ["Attenuation", "Subject"]
 
@@ -85,21 +85,23 @@ class Subject(nn.Module):
         voxel_to_world: Tensor,
         label: Tensor | None = None,
         *,
-        isocenter: Tensor | None = None,
+        isocenter: ArrayLike | None = None,
         max_label: int | None = None,
         **attenuation: Unpack[Attenuation],
     ) -> None:
         _check_names(dict(attenuation))
         super().__init__()
+        if max_label is not None and max_label < 0:
+            raise ValueError(f"max_label must be 0 or more, got {max_label}")
         affine = world_transform(voxel_to_world)
         image = checked_image(image_hu, "image_hu")
         middle = (torch.tensor(image.shape[:1:-1], dtype=torch.float64) - 1) / 2
-        center = affine[:3, :3] @ middle + affine[:3, 3] if isocenter is None else isocenter.detach()
+        center = affine[:3, :3] @ middle + affine[:3, 3] if isocenter is None else as_point(isocenter, "isocenter")
         self.register_buffer("image_hu", image)
         self.register_buffer("label_map", None)
         self.register_buffer("voxel_to_world", affine.float().to(image.device))
         self.register_buffer("world_to_voxel", torch.linalg.inv(affine).float().to(image.device))
-        self.register_buffer("isocenter", center.float().to(image.device))
+        self.register_buffer("isocenter", center.float().to(image.device).clone())
         for name, value in {**_DEFAULTS, **attenuation}.items():
             setattr(self, name, value)
         self._max_label = max_label
