@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from setuptools.errors import CompileError, LinkError
 
 ROOT = Path(__file__).parent
 SHARED_FOLDERS = ("data",)
+
+sys.path.insert(0, str(ROOT / "kernels" / "cuda"))
+import nvcc_build  # noqa: E402
 
 # GCC and Clang. Not -ffast-math: the kernels rely on infinities and on the order of their sums.
 UNIX_FLAGS = ["-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-g0", "-pthread"]
@@ -69,6 +73,20 @@ class BuildKernels(build_ext):
             extension.extra_link_args = [] if msvc else ["-pthread"]
         self.extensions[:] = [e for e in self.extensions if self._understands(e)]
         super().build_extensions()
+        self._build_cuda()
+
+    def _build_cuda(self) -> None:
+        """The kernels for NVIDIA GPUs, where nvcc is: nothing is compiled on the user's machine at run time.
+
+        A build in place is a developer's: it gets PTX alone, which takes seconds, unless architectures are named.
+        """
+        named = nvcc_build.VARIABLE in os.environ
+        architectures = () if self.inplace and not named else nvcc_build.wanted_architectures()
+        package = Path(self.get_ext_fullpath("deepdrr._kernels_baseline")).parent
+        try:
+            nvcc_build.build(package, architectures)
+        except RuntimeError as error:
+            print(f"deepdrr: built without the CUDA kernels ({error}); the CPU's are complete without them")
 
     def copy_file(self, infile: str, outfile: str, *args: object, **options: object) -> tuple[str, bool]:  # type: ignore[override]
         """Copies aside, then renames: whoever imports a module meanwhile gets the old one or the new one, whole."""

@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from deepdrr.raycast._cpu_backend import CpuBackend
+from deepdrr.raycast._cuda_backend import CudaBackend
 from deepdrr.raycast._reference import ReferenceBackend
 from deepdrr.raycast._request import Request
 
@@ -33,7 +34,7 @@ class Selection:
 
 
 # In order of preference: the first that can serve a request is taken; the reference can serve any.
-BACKENDS: tuple[Backend, ...] = (CpuBackend(), ReferenceBackend())
+BACKENDS: tuple[Backend, ...] = (CudaBackend(), CpuBackend(), ReferenceBackend())
 
 
 def backends() -> dict[str, str]:
@@ -70,7 +71,6 @@ def _first_able(request: Request) -> Selection:
     for backend in BACKENDS:
         against = backend.reason_against(request)
         if against is None:
-            fastest = "the fastest here, with gradients" if request.needs_grad else "the fastest here"
-            return Selection(backend, "; ".join(refused) or fastest)
+            return Selection(backend, "; ".join(refused) or "the fastest there is")
         refused.append(f"not {backend.name}: {against}")
     raise RuntimeError("; ".join(refused))

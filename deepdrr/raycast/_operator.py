@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from deepdrr._operators import apply, one_by_one, operator
-from deepdrr.raycast._adjoint import gradient_by_rays, gradient_by_values
-from deepdrr.raycast._cpu import integrate
+from deepdrr.raycast._engines import gradient_by_rays, gradient_by_values, integrate
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
@@ -59,7 +58,7 @@ def _line_integrals(values: Tensor, *how: Any) -> Tensor:
 
 @operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {_HOW}) -> Tensor")
 def _by_values(upstream: Tensor, shape: list[int], *how: Any) -> Tensor:
-    anything = torch.zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
+    anything = upstream.new_zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
     matrix, source, target, start, stop, _scale, *rule = how
     return gradient_by_values(upstream, _request(anything, matrix, source, target, start, stop, None, *rule))
 
@@ -114,7 +113,7 @@ def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 def _refuse(ctx: Any, *upstream: Tensor) -> NoReturn:
     raise NotImplementedError(
-        "backend 'cpu' has first derivatives by the rays only, a second one was asked for: "
+        "the compiled kernels have first derivatives by the rays only, a second one was asked for: "
         'project(..., backend="reference") has derivatives of any order'
     )
 

@@ -139,7 +139,8 @@ def main() -> int:
     install = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel)]
     subprocess.run(install, check=True)
     package = importlib.util.find_spec("pycuda")
-    assert package is not None and package.origin is not None
+    assert package is not None
+    assert package.origin is not None
     build_driver(out, next(Path(package.origin).parent.glob("_driver*.so")))
     return 0
 

@@ -54,17 +54,28 @@ EXPORT void swcuda_inject(const char* function, int nth, int error) {
     if (nth > 0) state().injected[function] = {nth, (CUresult)error};
 }
 
-// Forgets faults and injections, so that the next test starts on a whole device.
+// Forgets faults, injections and queued work, so that the next test starts on a whole device.
 EXPORT void swcuda_recover() {
     std::lock_guard<std::recursive_mutex> lock(state().lock);
     state().injected.clear();
     state().last_fault.clear();
-    for (auto& [_, context] : state().primary) context->sticky = CUDA_SUCCESS;
+    for (auto& [_, context] : state().primary) {
+        context->sticky = CUDA_SUCCESS;
+        for (Stream* stream : context->streams) stream->last = nullptr, stream->waits.clear();
+        context->null.last = nullptr;
+    }
 }
 
 EXPORT u64 swcuda_allocations() {
     std::lock_guard<std::recursive_mutex> lock(state().lock);
     return state().allocations.size();
+}
+
+// Host memory that counts as device memory from now on, as torch's does for PyCUDA: with bytes 0, no longer.
+EXPORT void swcuda_register(u64 address, u64 bytes) {
+    std::lock_guard<std::recursive_mutex> lock(state().lock);
+    state().allocations.erase(address);
+    if (bytes) state().allocations[address] = {bytes, 0, true};
 }
 
 EXPORT u64 swcuda_calls(const char* function) {

@@ -146,7 +146,8 @@ void Worker::run_block(u64 index) {
     first.block[2] = (u32)(index / l.grid[0] / l.grid[1]);
     first.shared = aligned(shared), first.shared_bytes = l.kernel->shared_bytes + l.dynamic_shared;
     first.dynamic_shared = l.kernel->shared_bytes, first.local_bytes = l.kernel->local_bytes;
-    first.parameters = l.parameters.data(), first.host = &HOST, first.owner = this;
+    first.parameters = l.parameters.data(), first.parameter_bytes = l.kernel->parameter_bytes;
+    first.host = &HOST, first.owner = this;
     const bool backwards = index & 1;
     if (l.kernel->meets) return run_fibers(first, backwards);
     for (u32 i = 0; i < l.threads(); ++i) {

@@ -38,7 +38,7 @@ struct Shuffled {
 struct Thread {
     u32 thread[3], block_size[3], block[3], grid_size[3];
     u32 linear;  // within the block
-    u32 shared_bytes, local_bytes, dynamic_shared;
+    u32 shared_bytes, local_bytes, dynamic_shared, parameter_bytes;
     const u8* parameters;
     u8 *shared, *local;
     const Host* host;
@@ -50,13 +50,20 @@ struct Thread {
     u8* in_global(u64 address, u32 bytes) {
 #ifdef CHECKED
         if (address % std::min(bytes, 16u)) host->fault(*this, "misaligned access", address, bytes);
-        const bool window = (address >= (u64)shared && address + bytes <= (u64)shared + shared_bytes) ||
+        const bool window = (address >= (u64)parameters && address + bytes <= (u64)parameters + parameter_bytes) ||
+                            (address >= (u64)shared && address + bytes <= (u64)shared + shared_bytes) ||
                             (address >= (u64)local && address + bytes <= (u64)local + local_bytes);
         if (!window && !host->accessible(*this, address, bytes)) host->fault(*this, "access outside of memory", address, bytes);
 #else
         (void)bytes;
 #endif
         return (u8*)address;
+    }
+
+    const u8* in_parameters(u64 address, u32 bytes) {
+        if (address < (u64)parameters || address + bytes > (u64)parameters + parameter_bytes)
+            host->fault(*this, "access outside of the parameters", address, bytes);
+        return (const u8*)address;
     }
 
     u8* in_shared(u32 offset, u32 bytes) {

@@ -127,9 +127,7 @@ class Operands:
         base, offset = match[1], f"({match[2] or '0'}ll)"
         size = SIZE[kind] * count
         if space == "param":
-            if base not in self.parameters:
-                raise PtxError(f"kernel {self.entry.name}: there is no parameter {base}")
-            return f"(t.parameters + {self.parameters[base].offset} + {offset})"
+            return f"t.in_parameters({self.read(base, 'u64')} + {offset}, {size})"
         if space == "shared":
             return f"t.in_shared((u32)({self.read(base, 'u32')} + {offset}), {size})"
         if space == "local":
@@ -150,6 +148,8 @@ class Operands:
         counter = re.match(r"^%(tid|ntid|ctaid|nctaid)\.([xyz])$", name)
         if counter:
             return f"t.{_COUNTERS[counter[1]]}[{'xyz'.index(counter[2])}]"
+        if name in self.parameters:
+            return f"(u64)(t.parameters + {self.parameters[name].offset})"
         if name in self.shared:
             return f"{self.shared[name]}u"
         if name in self.dynamic_shared:

@@ -1,0 +1,41 @@
+"""Why CUDA cannot be used here: a sentence, never an exception from an import far below."""
+
+import importlib
+from functools import cache
+from pathlib import Path
+
+import torch
+
+__all__ = ["images", "reason_against_cuda", "reason_against_device"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# The best first: machine code for the architectures of the build, then PTX, which the driver compiles for others.
+_IMAGES = ("_kernels_cuda.fatbin", "_kernels_cuda.ptx")
+
+
+def images() -> tuple[Path, ...]:
+    """The files of the compiled kernels, in the order in which to try them; none where the build had no nvcc."""
+    return tuple(path for path in (_PACKAGE / name for name in _IMAGES) if path.exists())
+
+
+@cache
+def reason_against_cuda() -> str | None:
+    """Why no GPU can be used by this installation; None if one could."""
+    if not images():
+        return "this deepdrr was built without nvcc, so it has no CUDA kernels"
+    try:
+        importlib.import_module("pycuda.driver")
+    except ImportError as error:
+        if "libcuda" in str(error):
+            return f"there is no NVIDIA driver ({error})"
+        return "PyCUDA is not installed: pip install 'deepdrr[cuda]'"
+    return None
+
+
+def reason_against_device(device: torch.device) -> str | None:
+    """Why a tensor's device cannot be served; None if it can."""
+    if device.type != "cuda":
+        return f"the field is on {device}"
+    if not torch.cuda.is_available():
+        return "this torch has no CUDA"
+    return reason_against_cuda()

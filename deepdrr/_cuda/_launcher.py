@@ -1,0 +1,118 @@
+"""Launches of the compiled kernels on one device, in torch's primary context.
+
+Autograd runs backward passes in threads of its own, which have no context: every call pushes the device's primary
+context, which is torch's, and pops it again whatever happens. PyCUDA owns nothing but one stream and the module.
+"""
+
+import atexit
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from deepdrr._cuda._availability import images
+from deepdrr._cuda._memory import Memory, TorchMemory
+from deepdrr._extras import require
+
+__all__ = ["Launcher", "launcher"]
+
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events alone, not against the null stream
+
+
+@cache
+def launcher(device: torch.device) -> "Launcher":
+    """The launcher of torch's CUDA device, made when it is first needed."""
+    torch.cuda.init()  # torch makes the primary context, so that both sides share it
+    index = torch.cuda.current_device() if device.index is None else device.index
+    return Launcher(index, TorchMemory(torch.device("cuda", index)))
+
+
+class Launcher:
+    """The kernels of one device.
+
+    Args:
+        index: the device's number.
+        memory: whose tensors the kernels work on.
+
+    Raises:
+        RuntimeError: if none of the compiled images can run on the device.
+    """
+
+    def __init__(self, index: int, memory: Memory) -> None:
+        driver = require("pycuda.driver", "cuda", "running on an NVIDIA GPU")
+        driver.init()
+        self._driver = driver
+        self._memory = memory
+        self._context = driver.Device(index).retain_primary_context()
+        self.name = driver.Device(index).name()
+        self._functions: dict[str, Any] = {}
+        self._module: Any = None
+        self._stream: Any = None
+        atexit.register(self.close)
+        try:
+            with self.current():
+                self._module = self._load()
+                self._stream = driver.Stream(_NON_BLOCKING)
+        except Exception:
+            self.close()
+            raise
+
+    @contextmanager
+    def current(self) -> Iterator[None]:
+        """The device's context is current in this thread, within the block."""
+        self._context.push()
+        try:
+            yield
+        finally:
+            self._driver.Context.pop()
+
+    def launch(
+        self, kernel: str, grid: tuple[int, int, int], threads: int, job: NDArray[np.void], tensors: Sequence[Tensor]
+    ) -> None:
+        """Queues a kernel.
+
+        Args:
+            kernel: its name.
+            grid: blocks along x, y and z; nothing is launched where one is 0.
+            threads: per block.
+            job: the struct that the kernel takes, an array without axes.
+            tensors: all whose memory `job` points to.
+        """
+        if 0 in grid:
+            return
+        with self.current(), self._memory.stream(self._stream, tensors) as stream:
+            self._function(kernel)(job[()], grid=grid, block=(threads, 1, 1), stream=stream)
+
+    def close(self) -> None:
+        """Lets go of everything PyCUDA holds; done at exit.
+
+        PyCUDA leaves a primary context current in the thread that detaches it. torch's own calls set theirs, and at exit
+        nobody else is left to mind.
+        """
+        atexit.unregister(self.close)
+        if self._context is None:
+            return
+        self._context.push()
+        self._functions.clear()
+        self._module = self._stream = None
+        self._context.detach()
+        self._context = None
+
+    def _function(self, name: str) -> Any:
+        if name not in self._functions:
+            self._functions[name] = self._module.get_function(name)
+        return self._functions[name]
+
+    def _load(self) -> Any:
+        refusals = []
+        for path in images():
+            try:
+                return self._driver.module_from_buffer(path.read_bytes() + b"\0")
+            except self._driver.Error as error:
+                refusals.append(f"{path.name}: {error}")
+        raise RuntimeError(f"the CUDA kernels do not run on {self.name} ({'; '.join(refusals) or 'there are none'})")

@@ -1,0 +1,9 @@
+// The one module of all CUDA kernels.
+#include "by_rays.cu"
+#include "by_values.cu"
+#include "project.cu"
+
+// Sizes of the structs that the kernels take, for the test that compares them with Python's.
+extern "C" __global__ void job_bytes(int* out) {
+    out[0] = sizeof(deepdrr::RayJob), out[1] = sizeof(deepdrr::RayAdjointJob), out[2] = sizeof(deepdrr::ValueAdjointJob);
+}

@@ -1,0 +1,140 @@
+// Line integrals: one kernel per interpolation and integration, for 1 channel and for groups of up to 4
+// (cubic: 1, its cell and weights cost little beside 64 voxels).
+//
+// Bytes: a ray of n linear samples reads 8 n voxels, of which neighbours share nearly all: a view touches each voxel of
+// its frustum about once. Operations: about 45 float per linear sample, 60 per cell walked, 220 per cubic sample, 120
+// double per ray. Registers and occupancy: docs/concepts/cuda.md.
+#include "job.cuh"
+#include "march.cuh"
+
+namespace deepdrr {
+
+template <int GROUP, class T>
+__device__ void add_corners(const Volume<T>& volume, int voxel, const Weights& w, int channels, Sums<GROUP>& sums) {
+    for (int c = 0; c < GROUP; ++c) {
+        if (GROUP > 1 && c >= channels) break;
+        float sum = 0.0f;
+        for (int corner = 0; corner < 8; ++corner) sum += w.at[corner] * volume.at(c, voxel + volume.corner(corner));
+        sums.segment[c] += sum;
+    }
+}
+
+template <int GROUP, class T>
+__device__ void step_linear(const RayJob& job) {
+    const Pixel p = my_pixel<GROUP>(job);
+    if (!p.inside) return;
+    const Samples samples(chord_of(job, p), job, p.part);
+    const Volume<T> volume(job, p.first_channel);
+    const Grid& grid = job.grid;
+    Sums<GROUP> sums;
+    for (int k = samples.first; k < samples.last; ++k) {
+        const Corner x = locate(samples.at(0, k), grid.n[0]), y = locate(samples.at(1, k), grid.n[1]);
+        const Corner z = locate(samples.at(2, k), grid.n[2]);
+        const Weights w = corner_weights(x.part, y.part, z.part, samples.weight);
+        add_corners(volume, grid.voxel(x.low, y.low, z.low), w, job.channels - p.first_channel, sums);
+        sums.count();
+    }
+    sums.write(job, p);
+}
+
+template <int GROUP, class T>
+__device__ void step_nearest(const RayJob& job) {
+    const Pixel p = my_pixel<GROUP>(job);
+    if (!p.inside) return;
+    const Samples samples(chord_of(job, p), job, p.part);
+    const Volume<T> volume(job, p.first_channel);
+    Sums<GROUP> sums;
+    for (int k = samples.first; k < samples.last; ++k) {
+        int at[3];
+        for (int a = 0; a < 3; ++a) at[a] = (int)clamp(samples.at(a, k) + 0.5f, 0.0f, (float)(job.grid.n[a] - 1));
+        for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
+            sums.segment[c] += samples.weight * volume.at(c, job.grid.voxel(at[0], at[1], at[2]));
+        sums.count();
+    }
+    sums.write(job, p);
+}
+
+template <int GROUP, class T>
+__device__ void exact_linear(const RayJob& job) {
+    const Pixel p = my_pixel<GROUP>(job);
+    if (!p.inside) return;
+    const Volume<T> volume(job, p.first_channel);
+    const Grid& grid = job.grid;
+    Sums<GROUP> sums;
+    for (Walk walk(chord_of(job, p), grid, true, p.part, job.parts); walk.going();) {
+        const Stride stride = walk.next();
+        const CellOfWalk cell(walk, grid);
+        const Weights w = gauss_weights(Point{cell.enter[0], cell.enter[1], cell.enter[2]},
+                                        Point{walk.axis[0].slope, walk.axis[1].slope, walk.axis[2].slope}, walk.at,
+                                        stride.stop);
+        add_corners(volume, grid.voxel(cell.low[0], cell.low[1], cell.low[2]), w, job.channels - p.first_channel, sums);
+        walk.go(stride);
+        sums.count();
+    }
+    sums.write(job, p);
+}
+
+template <int GROUP, class T>
+__device__ void exact_nearest(const RayJob& job) {
+    const Pixel p = my_pixel<GROUP>(job);
+    if (!p.inside) return;
+    const Volume<T> volume(job, p.first_channel);
+    const Grid& grid = job.grid;
+    Sums<GROUP> sums;
+    for (Walk walk(chord_of(job, p), grid, false, p.part, job.parts); walk.going();) {
+        const Stride stride = walk.next();
+        int at[3];
+        for (int a = 0; a < 3; ++a) at[a] = clamp(walk.axis[a].first + walk.walked[a], 0, grid.n[a] - 1);
+        for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
+            sums.segment[c] += (stride.stop - walk.at) * volume.at(c, grid.voxel(at[0], at[1], at[2]));
+        walk.go(stride);
+        sums.count();
+    }
+    sums.write(job, p);
+}
+
+template <int GROUP, class T>
+__device__ void step_cubic(const RayJob& job) {
+    const Pixel p = my_pixel<GROUP>(job);
+    if (!p.inside) return;
+    const Samples samples(chord_of(job, p), job, p.part);
+    const Volume<T> volume(job, p.first_channel);
+    const Grid& grid = job.grid;
+    Sums<GROUP> sums;
+    for (int k = samples.first; k < samples.last; ++k) {
+        const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
+        const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
+        const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
+        for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c) {
+            float sum = 0.0f;
+#pragma unroll 1
+            for (int a = 0; a < 4; ++a)
+                for (int b = 0; b < 4; ++b) {
+                    float row = 0.0f;
+                    for (int d = 0; d < 4; ++d) row += z.weight[d] * volume.at(c, x.at[a] + y.at[b] + z.at[d]);
+                    sum += x.weight[a] * y.weight[b] * row;
+                }
+            sums.segment[c] += samples.weight * sum;
+        }
+        sums.count();
+    }
+    sums.write(job, p);
+}
+
+}  // namespace deepdrr
+
+#define DEEPDRR_KERNEL(name, GROUP, T, suffix)                                                            \
+    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS) name##_##suffix(deepdrr::RayJob job) { \
+        deepdrr::name<GROUP, T>(job);                                                                     \
+    }
+#define DEEPDRR_KERNELS(name)                 \
+    DEEPDRR_KERNEL(name, 1, float, f32)       \
+    DEEPDRR_KERNEL(name, 4, float, f32_group) \
+    DEEPDRR_KERNEL(name, 1, short, i16)       \
+    DEEPDRR_KERNEL(name, 4, short, i16_group)
+
+DEEPDRR_KERNELS(step_nearest)
+DEEPDRR_KERNELS(step_linear)
+DEEPDRR_KERNELS(exact_nearest)
+DEEPDRR_KERNELS(exact_linear)
+DEEPDRR_KERNEL(step_cubic, 1, float, f32)
