@@ -22,9 +22,9 @@ def apply(function: Any, *arguments: Any) -> Any:
 def one_by_one(called: Any) -> Callable[..., tuple[Any, Any]]:
     """A rule for `vmap`: the operator is called once per element of the mapped axis."""
 
-    def batched(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+    def batched(info: Any, in_dims: tuple[Any, ...], *arguments: Any) -> tuple[Any, Any]:
         results = [
-            called(*(a if d is None else a.select(d, i) for a, d in zip(arguments, in_dims, strict=True)))
+            called(*(a.select(d, i) if isinstance(d, int) else a for a, d in zip(arguments, in_dims, strict=True)))
             for i in range(info.batch_size)
         ]
         if isinstance(results[0], Tensor):

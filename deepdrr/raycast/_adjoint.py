@@ -4,12 +4,13 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
-from deepdrr.raycast._cpu import flat_rays, packed, readable
+from deepdrr.raycast._cpu import flat_ends, packed, readable
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order
+from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
-__all__ = ["gradient_by_rays", "gradient_by_values"]
+__all__ = ["gradient_by_rays", "gradient_by_values", "gradient_from_slopes", "integrate_with_slopes"]
 
 
 def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
@@ -28,13 +29,55 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
     if images.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
         threads = torch.get_num_threads()
-        kernel(
-            gradient.numpy(), _matrix(request), *_rays(request), number_of(request.integration), images.numpy(), threads
-        )
+        matrix, rule = field.ijk_from_world.detach().double().contiguous(), number_of(request.integration)
+        kernel(gradient.numpy(), matrix.numpy(), *_rays(request.rays), rule, images.numpy(), threads)
     return gradient
 
 
-def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def integrate_with_slopes(request: Request) -> tuple[Tensor, Tensor]:
+    """Integrals [..., 1, H, W] of one channel, linear, and the slopes [..., 7 or 9, H, W] that hold their derivatives.
+
+    Slopes are what the kernels sum up along a ray: the integral; the field's derivative by i, j and k; that weighted
+    by the fraction of the chord passed; for `Exact`, the field at the chord's ends.
+    """
+    field, rays = readable(request), request.rays
+    assert field.values is not None
+    sums = 9 if isinstance(request.integration, Exact) else 7
+    out = torch.empty(rays.shape[:-2].numel(), sums, *rays.shape[-2:], dtype=torch.float32)
+    if out.numel() > 0:
+        kernel = getattr(load_kernels(), f"{_rule(request)}_with_slopes")
+        threads = torch.get_num_threads()
+        kernel(*packed(field), *_rays(rays), number_of(request.integration), out.numpy(), threads)
+    order = memory_order(field.values)
+    back = [order.index(axis) for axis in range(3)]
+    slopes = out[:, [0, *(1 + axis for axis in back), *(4 + axis for axis in back), *range(7, sums)]]
+    return out[:, :1].clone().reshape(request.output_shape), slopes.reshape(*rays.shape[:-2], sums, *rays.shape[-2:])
+
+
+ByRays = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+def gradient_from_slopes(
+    upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: Rays
+) -> ByRays:
+    """The gradients of `gradient_by_rays`, from the slopes of `integrate_with_slopes`.
+
+    Args:
+        upstream: [..., 1, H, W].
+        slopes: [..., 7 or 9, H, W].
+        shape: of the grid, I, J, K.
+        ijk_from_world: [4, 4].
+        rays: of the integrals.
+    """
+    results, rows = _ray_gradients(rays)
+    if upstream.numel() > 0:
+        arrays = [tensor.numpy() for tensor in (_images(upstream), *results, rows)]
+        matrix, threads = ijk_from_world.detach().double().contiguous().numpy(), torch.get_num_threads()
+        load_kernels().by_rays_from_slopes(_images(slopes).numpy(), shape, matrix, *_rays(rays), *arrays, threads)
+    return _with_placement(results, rows, (0, 1, 2))
+
+
+def gradient_by_rays(upstream: Tensor, request: Request) -> ByRays:
     """The gradients by source and target [..., H, W, 3], start and stop [..., H, W] and ijk_from_world [4, 4], float64.
 
     Those by limits that the rays do not have are empty.
@@ -43,20 +86,29 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, Tensor
         upstream: [..., C, H, W].
         request: the integrals.
     """
-    field, rays = readable(request), request.rays
-    source, target = (torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2))
-    start, stop = (
-        torch.zeros(rays.shape if limit is not None else (0,), dtype=torch.float64) for limit in (rays.start, rays.stop)
-    )
-    rows, images = torch.zeros(3, 4, dtype=torch.float64), _images(upstream)
-    if images.numel() > 0:
+    field = readable(request)
+    assert field.values is not None
+    results, rows = _ray_gradients(request.rays)
+    if upstream.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
-        results = [tensor.numpy() for tensor in (source, target, start, stop, rows)]
+        arrays = [tensor.numpy() for tensor in (_images(upstream), *results, rows)]
         threads = torch.get_num_threads()
-        kernel(*packed(field), *_rays(request), number_of(request.integration), images.numpy(), *results, threads)
+        kernel(*packed(field), *_rays(request.rays), number_of(request.integration), *arrays, threads)
+    return _with_placement(results, rows, memory_order(field.values))
+
+
+def _ray_gradients(rays: Rays) -> tuple[list[Tensor], Tensor]:
+    """Room for the gradients by source, target, start and stop, and by the rows of ijk_from_world [3, 4]."""
+    ends = [torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2)]
+    shapes = (rays.shape if limit is not None else (0,) for limit in (rays.start, rays.stop))
+    return ends + [torch.zeros(shape, dtype=torch.float64) for shape in shapes], torch.zeros(3, 4, dtype=torch.float64)
+
+
+def _with_placement(results: list[Tensor], rows: Tensor, order: tuple[int, int, int]) -> ByRays:
+    """With the gradient [4, 4] by ijk_from_world, whose rows come in a memory order."""
     placement = torch.zeros(4, 4, dtype=torch.float64)
-    if field.values is not None:
-        placement[list(memory_order(field.values))] = rows
+    placement[list(order)] = rows
+    source, target, start, stop = results
     return source, target, start, stop, placement
 
 
@@ -69,9 +121,5 @@ def _rule(request: Request) -> str:
     return f"{'exact' if isinstance(request.integration, Exact) else 'step'}_{request.interpolation}"
 
 
-def _matrix(request: Request) -> object:
-    return request.field.ijk_from_world.detach().double().contiguous().numpy()
-
-
-def _rays(request: Request) -> list[object]:
-    return [ends.numpy() for ends in flat_rays(request)]
+def _rays(rays: Rays) -> list[object]:
+    return [ends.numpy() for ends in flat_ends(rays)]

@@ -8,10 +8,10 @@ from deepdrr.raycast._arranged import arranged
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
-from deepdrr.raycast._rays import unexpanded
+from deepdrr.raycast._rays import Rays, unexpanded
 from deepdrr.raycast._request import Request
 
-__all__ = ["flat_rays", "integrate", "packed", "readable"]
+__all__ = ["flat_ends", "flat_rays", "integrate", "packed", "readable"]
 
 
 def integrate(request: Request) -> Tensor:
@@ -51,7 +51,11 @@ def packed(field: Field) -> tuple[object, object, object]:
 
 def flat_rays(request: Request) -> list[Tensor]:
     """Source, target [B, H, W, 3], start and stop [B, H, W] in float64, with stride 0 along what they share."""
-    rays = request.rays
+    return flat_ends(request.rays)
+
+
+def flat_ends(rays: Rays) -> list[Tensor]:
+    """The same of rays alone."""
     zero = torch.zeros(1, 1, dtype=torch.float64)
     ends = [_flat(tensor, rays.shape, 3) for tensor in (rays.source, rays.target)]
     limits = (zero if rays.start is None else rays.start, zero + 1 if rays.stop is None else rays.stop)

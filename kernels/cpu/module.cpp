@@ -3,6 +3,10 @@
 // deepdrr/raycast/_cpu.py has checked types, shapes and values; what is checked here guards memory.
 
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <array>
+#include <string>
 
 #include "arrays.h"
 #include "cubic_basis.h"
@@ -10,7 +14,7 @@
 #include "label_integrals.h"
 #include "line_integrals.h"
 #include "linear_basis.h"
-#include "ray_adjoint.h"
+#include "ray_slopes.h"
 #include "value_adjoint.h"
 
 namespace py = pybind11;
@@ -153,21 +157,62 @@ double* per_ray(Packed<double>& array, const Rays& rays, int components) {
     return array.mutable_data();
 }
 
-template <class Marching, class Basis, class T>
+// What the gradients by the rays are written to, as arrays; those by limits that are not wanted are empty.
+struct ByRays {
+    Packed<double> source, target, start, stop, placement;
+
+    RayTask task(const Affine& matrix, const Rays& rays, const Grid& grid) {
+        require(source.size() > 0 && target.size() > 0, "there must be gradients by source and target");
+        require(placement.size() == 12, "by_placement must be [3, 4]");
+        return {matrix, rays, grid, {per_ray(source, rays, 3), per_ray(target, rays, 3), per_ray(start, rays, 1),
+                                     per_ray(stop, rays, 1)}};
+    }
+};
+
+template <class T>
+using Gradients = Placement (*)(const RayTask&, const Values<T>&, double, const Image&, int);
+
+template <class T, Gradients<T> gradients>
 void by_rays(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
              const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
              Packed<float> upstream, Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
              Packed<double> by_stop, Packed<double> by_placement, int threads) {
     const Call call(source, target, start, stop, upstream);
     const Values<T> field = scaled(values, scale, call.image);
-    require(by_source.size() > 0 && by_target.size() > 0, "there must be gradients by source and target");
-    require(by_placement.size() == 12, "by_placement must be [3, 4]");
-    const RayGradients out{per_ray(by_source, call.rays, 3), per_ray(by_target, call.rays, 3),
-                           per_ray(by_start, call.rays, 1), per_ray(by_stop, call.rays, 1)};
-    const RayJob<T> job{field, affine(ijk_from_world), call.rays, step, call.image, out};
+    ByRays out{by_source, by_target, by_start, by_stop, by_placement};
+    const RayTask task = out.task(affine(ijk_from_world), call.rays, field.grid);
     double* placement = by_placement.mutable_data();
     const py::gil_scoped_release unlocked;
-    const Placement total = adjoint_by_rays<Marching, Basis>(job, threads);
+    const Placement total = gradients(task, field, step, call.image, threads);
+    std::memcpy(placement, total.m, sizeof total.m);
+}
+
+// Sums of one channel that hold its integrals and all that their gradients by the rays need; out [B, 7 or 9, H, W].
+template <class March, class T>
+void with_slopes(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+                 Packed<float> out, int threads) {
+    const Call call(source, target, start, stop, out);
+    require(call.image.channels == (March::exact ? EXACT_SUMS : STEP_SUMS), "out must be [B, 7 or 9, H, W]");
+    const Image one{nullptr, 1, call.image.height, call.image.width};
+    const Values<T> field = scaled(values, scale, one);
+    const Affine matrix = affine(ijk_from_world);
+    const py::gil_scoped_release unlocked;
+    project_with_slopes<March>(field, matrix, call.rays, step, call.image, threads);
+}
+
+void from_slopes(Packed<float> slopes, const std::array<int, 3>& shape, const Packed<double>& ijk_from_world,
+                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                 Packed<float> upstream, Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
+                 Packed<double> by_stop, Packed<double> by_placement, int threads) {
+    const Call call(source, target, start, stop, slopes), given(source, target, start, stop, upstream);
+    require(call.image.channels == STEP_SUMS || call.image.channels == EXACT_SUMS, "slopes must be [B, 7 or 9, H, W]");
+    require(given.image.channels == 1, "upstream must be [B, 1, H, W]");
+    ByRays out{by_source, by_target, by_start, by_stop, by_placement};
+    const RayTask task = out.task(affine(ijk_from_world), call.rays, {{shape[0], shape[1], shape[2]}, 0, 0});
+    double* placement = by_placement.mutable_data();
+    const py::gil_scoped_release unlocked;
+    const Placement total = gradients_from_slopes(task, call.image, given.image, threads);
     std::memcpy(placement, total.m, sizeof total.m);
 }
 
@@ -208,6 +253,15 @@ void define_both(py::module_& module, const char* name) {
     define_forward(module, name, &line_integrals<Stencil, March, std::int16_t>);
 }
 
+// A march's integrals with slopes, and its gradients by the rays.
+template <class March>
+void define_slopes(py::module_& module, const std::string& rule) {
+    define_forward(module, (rule + "_with_slopes").c_str(), &with_slopes<March, float>);
+    define_forward(module, (rule + "_with_slopes").c_str(), &with_slopes<March, std::int16_t>);
+    define_by_rays(module, (rule + "_by_rays").c_str(), &by_rays<float, linear_by_rays<March, float>>);
+    define_by_rays(module, (rule + "_by_rays").c_str(), &by_rays<std::int16_t, linear_by_rays<March, std::int16_t>>);
+}
+
 template <class Function>
 void define(py::module_& module, const char* name, Function function, const char* field, const char* parameter) {
     module.def(name, function, py::arg(field).noconvert(), py::arg("ijk_from_world").noconvert(),
@@ -236,14 +290,17 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_both<Stencil8, CellWalk>(module, "exact_linear");
     define_both<Stencil1, StepMarch>(module, "step_nearest");
     define_both<Stencil8, StepMarch>(module, "step_linear");
-    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear, float>);
-    define_by_rays(module, "exact_linear_by_rays", &by_rays<PieceNodes, Linear, std::int16_t>);
-    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear, float>);
-    define_by_rays(module, "step_linear_by_rays", &by_rays<StepNodes, Linear, std::int16_t>);
+    define_slopes<PieceMarch>(module, "exact_linear");
+    define_slopes<SlopeMarch>(module, "step_linear");
+    module.def("by_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),
+               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
+               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("upstream").noconvert(),
+               py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
+               py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
     define(module, "exact_linear_by_values", &by_values<PieceNodes, Linear>, "gradient", "step");
     define(module, "step_linear_by_values", &by_values<StepNodes, Linear>, "gradient", "step");
     define_forward(module, "step_cubic", &cubic_integrals);
-    define_by_rays(module, "step_cubic_by_rays", &by_rays<StepNodes, Cubic, float>);
+    define_by_rays(module, "step_cubic_by_rays", &by_rays<float, adjoint_by_rays<Cubic, float>>);
     define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
     define_labels<Hard, Stencil1, CellWalk>(module, "exact_nearest_hard");
     define_labels<Hard, Stencil1, StepMarch>(module, "step_nearest_hard");

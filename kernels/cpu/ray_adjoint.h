@@ -1,11 +1,15 @@
 // The adjoint of line integrals by the rays: how sum over channels of upstream * integral changes as a ray's end points
-// and limits move. One march per packet; every ray is written by one lane, so any number of threads gives the same bits.
+// and limits move. Every ray is written by one lane, and what all rays add to is summed in the order of fixed tasks: any
+// number of threads gives the same bits.
 #pragma once
 
 #include <vector>
 
-#include "linear_basis.h"
+#include "bases.h"
 #include "deepdrr/chord_adjoint.h"
+#include "nodes.h"
+#include "parallel.h"
+#include "values.h"
 
 namespace deepdrr {
 
@@ -33,6 +37,7 @@ inline void read_tile(const Image& upstream, const Tile& tile, const double* sca
     }
 }
 
+// Rays outside the image have no length.
 inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_from_world, const Grid& grid,
                        TracedChord* traced) {
     const double nowhere[3] = {0, 0, 0};
@@ -89,92 +94,77 @@ void march_adjoint(const Chord* chords, const Values<T>& values, const float* we
     }
 }
 
-// The weighted field of lane l at one point, given in voxel coordinates; linear.
-template <class T>
-double field_at(const Values<T>& values, const float* weights, int l, const double* point) {
-    std::int64_t offset[8];
-    corner_offsets(values.grid, offset);
-    int low[3];
-    float part[3], corners[8];
-    for (int a = 0; a < 3; ++a) {
-        const double inner = clamp(point[a], 0.0, (double)(values.grid.n[a] - 1));
-        low[a] = lowest_corner((int)inner, values.grid.n[a]);
-        part[a] = (float)(inner - low[a]);
-    }
-    const int voxel = values.grid.voxel(low[0], low[1], low[2]);
-    weighted_corners(values, weights, l, voxel, offset, corners, 1);
-    return trilinear_slope(corners, part[0], part[1], part[2]).value;
-}
-
-template <class T>
-RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values<T>& values, const float* weights, int l,
-                   PieceNodes*) {
-    double last[3];
-    for (int a = 0; a < 3; ++a) last[a] = ray.chord.entry[a] + ray.chord.length * ray.chord.slope[a];
-    return exact_gradient(ray, sums, field_at(values, weights, l, ray.chord.entry),
-                          field_at(values, weights, l, last));
-}
-
-template <class T>
-RayGradient finish(const TracedChord& ray, const RaySums& sums, const Values<T>&, const float*, int, StepNodes*) {
-    return step_gradient(ray, sums);
-}
-
-template <class T>
-struct RayJob {
-    Values<T> values;
+// Whose gradients are wanted, and where they go.
+struct RayTask {
     Affine ijk_from_world;
     Rays rays;
-    double step;
-    Image upstream;
+    Grid grid;
     RayGradients out;
 };
 
-// One tile; adds to `placement` [3, 4] the derivative by ijk_from_world. `weights` is room for [C, LANES].
-template <class Marching, class Basis, class T>
-void adjoint_tile(const RayJob<T>& job, const Tile& tile, float* weights, double (*placement)[4]) {
-    TracedChord traced[LANES];
-    Chord chords[LANES];
-    RaySums sums[LANES] = {};
-    trace_tile(job.rays, tile, job.ijk_from_world, job.values.grid, traced);
-    read_tile(job.upstream, tile, job.values.scale, weights);
-    for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
-    march_adjoint<Marching, Basis>(chords, job.values, weights, job.step, sums);
+struct Placement {
+    double m[3][4];  // the derivative by ijk_from_world
+};
+
+// What the sums of a tile's rays, already weighted by the upstream gradient, mean for the rays; adds to `placement`.
+template <class SumsOf>
+void finish_tile(const RayTask& task, const Tile& tile, const TracedChord* traced, bool exact, const SumsOf& sums_of,
+                 Placement& placement) {
     for (int l = 0; l < LANES; ++l) {
         const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
-        if (row >= job.rays.height || column >= job.rays.width) continue;
+        if (row >= task.rays.height || column >= task.rays.width) continue;
         WorldGradient world = {};
-        if (chords[l].length > 0.0)
-            world = to_world(finish(traced[l], sums[l], job.values, weights, l, (Marching*)nullptr),
-                             job.ijk_from_world, job.rays.source.at(tile.view, row, column),
-                             job.rays.target.at(tile.view, row, column), traced[l].length_mm);
-        job.out.write((tile.view * job.rays.height + row) * job.rays.width + column, world);
+        if (traced[l].chord.length > 0.0) {
+            const RaySums sums = sums_of(l);
+            world = to_world(exact ? exact_gradient(traced[l], sums) : step_gradient(traced[l], sums),
+                             task.ijk_from_world, task.rays.source.at(tile.view, row, column),
+                             task.rays.target.at(tile.view, row, column), traced[l].length_mm);
+        }
+        task.out.write((tile.view * task.rays.height + row) * task.rays.width + column, world);
         for (int a = 0; a < 3; ++a)
-            for (int x = 0; x < 4; ++x) placement[a][x] += world.ijk_from_world[a][x];
+            for (int x = 0; x < 4; ++x) placement.m[a][x] += world.ijk_from_world[a][x];
     }
 }
 
-struct Placement {
-    double m[3][4];
-};
-
-// Returns the derivative by ijk_from_world: sums per task, added in the order of the tasks.
-template <class Marching, class Basis, class T>
-Placement adjoint_by_rays(const RayJob<T>& job, int threads) {
-    const Tiling tiling(job.rays);
-    const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
-    std::vector<Placement> partial((std::size_t)tasks, Placement{});
-    parallel_for(tasks, threads, [&](std::int64_t task) {
-        std::vector<float> weights((std::size_t)LANES * job.values.channels);
-        const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
-        for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index)
-            adjoint_tile<Marching, Basis>(job, tiling.tile(index), weights.data(), partial[(std::size_t)task].m);
-    });
+// Runs work(number, placement) for every number below `count`; the sum of the placements, in the order of the numbers.
+template <class Work>
+Placement sum_placements(std::int64_t count, int threads, const Work& work) {
+    std::vector<Placement> partial((std::size_t)count, Placement{});
+    parallel_for(count, threads, [&](std::int64_t number) { work(number, partial[(std::size_t)number]); });
     Placement total{};
     for (const Placement& part : partial)
         for (int a = 0; a < 3; ++a)
             for (int x = 0; x < 4; ++x) total.m[a][x] += part.m[a][x];
     return total;
+}
+
+// The same for every tile, a few to a task.
+template <class Work>
+Placement sum_placements_of_tiles(const Rays& rays, int threads, const Work& work) {
+    const Tiling tiling(rays);
+    return sum_placements((tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK, threads,
+                          [&](std::int64_t number, Placement& placement) {
+                              const std::int64_t end = lesser(tiling.count, (number + 1) * TILES_PER_TASK);
+                              for (std::int64_t index = number * TILES_PER_TASK; index < end; ++index)
+                                  work(tiling.tile(index), placement);
+                          });
+}
+
+// Midpoint samples of any basis, tile by tile.
+template <class Basis, class T>
+Placement adjoint_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+                          int threads) {
+    return sum_placements_of_tiles(task.rays, threads, [&](const Tile& tile, Placement& placement) {
+        TracedChord traced[LANES];
+        Chord chords[LANES];
+        RaySums sums[LANES] = {};
+        std::vector<float> weights((std::size_t)LANES * values.channels);
+        trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
+        read_tile(upstream, tile, values.scale, weights.data());
+        for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
+        march_adjoint<StepNodes, Basis>(chords, values, weights.data(), step, sums);
+        finish_tile(task, tile, traced, false, [&](int l) { return sums[l]; }, placement);
+    });
 }
 
 }  // namespace deepdrr

@@ -9,6 +9,7 @@
 
 #include <vector>
 
+#include "bases.h"
 #include "ray_adjoint.h"
 
 namespace deepdrr {

@@ -65,8 +65,9 @@ DEEPDRR_FN TracedChord trace(const Affine& ijk_from_world, const double* source,
     return traced;
 }
 
+// An exact integral needs the field at the chord's ends too.
 struct RaySums {
-    double slope[3], lever[3], integral;
+    double slope[3], lever[3], integral, first, last;
 };
 
 // Derivatives of the integral by the ray's end points in voxel coordinates, its limits, and the logarithm of its length.
@@ -107,8 +108,8 @@ DEEPDRR_FN RayGradient step_gradient(const TracedChord& ray, const RaySums& sums
 }
 
 // The exact integral: its ends add or take away the field's value there.
-DEEPDRR_FN RayGradient exact_gradient(const TracedChord& ray, const RaySums& sums, double first, double last) {
-    return ray_gradient(ray, sums, -ray.length_mm * first, ray.length_mm * last);
+DEEPDRR_FN RayGradient exact_gradient(const TracedChord& ray, const RaySums& sums) {
+    return ray_gradient(ray, sums, -ray.length_mm * sums.first, ray.length_mm * sums.last);
 }
 
 // The same by the end points in the world, and by the transform between the two.
