@@ -68,7 +68,8 @@ def project_points(
     seen = plane > 0
     plane = torch.where(seen, plane, 1.0)
     homogeneous = torch.cat([camera[..., :2] / plane, torch.ones_like(plane)], dim=-1)
-    uv = torch.where(seen, (homogeneous @ k.transpose(-1, -2))[..., :2], torch.nan)
+    pixels = homogeneous @ k.transpose(-1, -2)
+    uv = torch.where(seen, pixels[..., :2] / pixels[..., 2:], torch.nan)
     visible = front[..., 0]
     for axis, count in ((0, width), (1, height)):
         if count is not None:

@@ -161,7 +161,7 @@ class Subject(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As every module; but a position in half precision would be off by millimetres."""
-        before = {name: self._buffers[name] for name in _GEOMETRY}
+        before = {name: self._buffers[name] for name in _GEOMETRY if name in self._buffers}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update({name: not_halved(self._buffers[name], exact) for name, exact in before.items()})
         return self

@@ -34,12 +34,12 @@ def check_camera(k_inv: Tensor, rt_inv: Tensor) -> None:
         ValueError: for another shape or a matrix that is not acceptable.
     """
     checked_k_inv(k_inv)
-    pose = _checked_matrix(rt_inv, "rt_inv", 4)[..., :3, :3]
-    linear = pose if pose.device.type == "mps" else pose.double()
-    # Relative to a box of the same edges, as geometry.check_affine has it.
-    flat = torch.linalg.det(linear).abs() <= 1e-6 * linear.norm(dim=-2).prod(dim=-1)
-    if bool(flat.any()):
-        raise ValueError(f"rt_inv must be invertible, got the singular {rt_inv.detach()[flat][0].tolist()}")
+    _check_tensor(rt_inv, "rt_inv", (4, 4))
+    pose = _exact(rt_inv)
+    wrong = pose[..., 3, :] != pose.new_tensor([0.0, 0.0, 0.0, 1.0])
+    if bool(wrong.any()):
+        raise ValueError(f"rt_inv must end in the row 0 0 0 1, got {_first(pose[..., 3, :], wrong)}")
+    _check_invertible(pose[..., :3, :3], rt_inv, "rt_inv", 1e-6)  # as geometry.check_affine has it
 
 
 def checked_k_inv(k_inv: Tensor) -> Tensor:
@@ -47,24 +47,24 @@ def checked_k_inv(k_inv: Tensor) -> Tensor:
 
     Raises:
         TypeError: if they are no floating-point tensor.
-        ValueError: for another shape, or a matrix that is not finite, singular or ends in another row than 0 0 1.
+        ValueError: for another shape, or a matrix that is not finite or is singular.
     """
-    matrix = _checked_matrix(k_inv, "k_inv", 3)
-    flat = matrix[..., 0, 0] * matrix[..., 1, 1] == matrix[..., 0, 1] * matrix[..., 1, 0]
-    if bool(flat.any()):
-        raise ValueError(f"k_inv must be invertible, got the singular {matrix[flat][0].tolist()}")
+    _check_tensor(k_inv, "k_inv", (3, 3))
+    _check_invertible(_exact(k_inv), k_inv, "k_inv", 1e-12)  # of a focal length of 10⁵ pixels it is 1e-10
     return k_inv
 
 
-def _checked_matrix(matrix: Tensor, name: str, size: int) -> Tensor:
-    """A matrix [*B, size, size] without its gradient: finite, with the last row of an affine one."""
-    _check_tensor(matrix, name, (size, size))
+def _check_invertible(linear: Tensor, given: Tensor, name: str, least: float) -> None:
+    """Check that columns span a box that is not flat, relative to a box of the same edges."""
+    flat = torch.linalg.det(linear).abs() <= least * linear.norm(dim=-2).prod(dim=-1)
+    if bool(flat.any()):
+        raise ValueError(f"{name} must be invertible, got the singular {given.detach()[flat][0].tolist()}")
+
+
+def _exact(matrix: Tensor) -> Tensor:
+    """Without a gradient, in double precision where the device has it."""
     values = matrix.detach()
-    last = values[..., -1, :]
-    wrong = last != last.new_tensor([0.0] * (size - 1) + [1.0])
-    if bool(wrong.any()):
-        raise ValueError(f"{name} must end in the row {'0 ' * (size - 1)}1, got {_first(last, wrong)}")
-    return values
+    return values.float() if values.device.type == "mps" else values.double()
 
 
 def checked_sdd(sdd: Tensor | float, like: Tensor) -> Tensor:

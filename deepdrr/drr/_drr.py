@@ -127,14 +127,14 @@ class DRR(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         """As every module; but the number of cameras may be another."""
         for name in _BUFFERS:
-            given, own = state_dict.get(prefix + name), self._buffers[name]
+            given, own = state_dict.get(prefix + name), self._buffers.get(name)
             if given is not None and own is not None and given.shape != own.shape:
                 self._buffers[name] = own.new_empty(given.shape)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """As every module; but pixels in half precision would be off by millimetres."""
-        before = {name: self._buffers[name] for name in _BUFFERS}
+        before = {name: self._buffers[name] for name in _BUFFERS if name in self._buffers}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update({name: not_halved(self._buffers[name], exact) for name, exact in before.items()})
         return self
