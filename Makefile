@@ -2,9 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find kernels -type f)
+KERNELS := $(shell find kernels -type f -not -path '*/__pycache__/*')
+SOFTWARE_DRIVER := out/software_cuda_driver
 
-.PHONY: demo test test-slow lint types install-check bench setup clean
+.PHONY: demo test test-slow test-cuda test-gpu lint types install-check bench setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -14,6 +15,15 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -n 2
+
+# The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
+test-cuda: setup
+	$(BIN)/python tests/software_cuda_driver/build.py --out $(SOFTWARE_DRIVER)
+	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 tests/cuda tests/software_cuda_driver
+
+# The same tests on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
+test-gpu: setup
+	$(BIN)/python -m pytest tests/cuda tests/raycast
 
 lint: setup
 	$(BIN)/ruff check .

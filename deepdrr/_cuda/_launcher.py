@@ -91,8 +91,8 @@ class Launcher:
     def close(self) -> None:
         """Lets go of everything PyCUDA holds; done at exit.
 
-        PyCUDA leaves a primary context current in the thread that detaches it. torch's own calls set theirs, and at exit
-        nobody else is left to mind.
+        PyCUDA leaves a primary context current in the thread that detaches it. torch's own calls set theirs, and at
+        exit nobody else is left to mind.
         """
         atexit.unregister(self.close)
         if self._context is None:

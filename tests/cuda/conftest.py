@@ -1,84 +1,66 @@
-"""The CUDA backend on the software driver: `make test-cuda` puts it and PyCUDA in place; elsewhere these tests skip.
+"""The CUDA backend on an NVIDIA GPU (`make test-gpu`) or on the software driver (`make test-cuda`); else tests skip.
 
-torch's CUDA tensors do not exist there. The tests give the launcher a memory of their own: tensors of the host, of
-which the software driver is told for the time of a launch, and of no others.
+torch's CUDA tensors do not exist on the software driver. There the tests give the launcher a memory of their own:
+tensors of the host, of which the driver is told for the time of a launch, and of no others.
 """
 
 import ctypes
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from cuda_machine import Gpu, HostMemory, software_driver
 
 from deepdrr._cuda import Launcher, reason_against_cuda
+from deepdrr._cuda import launcher as launcher_of
 from deepdrr.raycast import _cuda, _cuda_backend, _engines
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "raycast"))
 
 
-class HostMemory:
-    """torch's CPU tensors as device memory of the software driver; every launch is waited for."""
-
-    def __init__(self, driver: ctypes.CDLL) -> None:
-        self.driver = driver
-
-    @contextmanager
-    def stream(self, own: Any, tensors: Sequence[Tensor]) -> Iterator[Any]:
-        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
-        for address, size in storages.items():
-            self.driver.swcuda_register(ctypes.c_uint64(address), ctypes.c_uint64(size))
-        try:
-            yield own
-            own.synchronize()
-        finally:
-            for address in storages:
-                self.driver.swcuda_register(ctypes.c_uint64(address), ctypes.c_uint64(0))
-
-
 @pytest.fixture(scope="session")
-def driver() -> ctypes.CDLL:
-    """The software driver that PyCUDA loaded."""
+def cuda_session() -> Iterator[Gpu]:
     missing = reason_against_cuda()
     if missing is not None:
         pytest.skip(f"make test-cuda runs this on the software CUDA driver; here {missing}")
-    library = ctypes.CDLL("libcuda.so.1")
-    if not hasattr(library, "swcuda_recover"):
-        pytest.skip("this is NVIDIA's driver: make test-gpu runs the backend on it")
-    library.swcuda_last_fault.restype = ctypes.c_char_p
-    library.swcuda_calls.restype = library.swcuda_allocations.restype = ctypes.c_uint64
-    return library
+    software = software_driver()
+    if software is None:
+        device = torch.device("cuda", torch.cuda.current_device())
+        yield Gpu(device, launcher_of(device))
+        return
+    launcher = Launcher(0, HostMemory(software))
+    yield Gpu(torch.device("cpu"), launcher)
+    launcher.close()
 
 
 @pytest.fixture
-def contexts(driver: ctypes.CDLL) -> Iterator[None]:
-    """Pops what PyCUDA leaves current where a test closes launchers, see `Launcher.close`."""
-    yield
-    while driver.swcuda_contexts_pushed():
-        driver.cuCtxPopCurrent_v2(None)
-
-
-@pytest.fixture(scope="session")
-def launcher(driver: ctypes.CDLL) -> Iterator[Launcher]:
-    made = Launcher(0, HostMemory(driver))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def cuda(launcher: Launcher, driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launcher]:
-    """Sends the operator's calls on CPU tensors to the CUDA kernels."""
-    monkeypatch.setattr(_cuda, "launcher", lambda _device: launcher)
+def gpu(cuda_session: Gpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
+    """On the software driver, sends the operator's calls on CPU tensors to the CUDA kernels."""
+    software = software_driver()
+    if software is None:
+        yield cuda_session
+        return
+    monkeypatch.setattr(_cuda, "launcher", lambda _device: cuda_session.launcher)
     monkeypatch.setattr(_engines, "_on_cuda", lambda _device: True)
     monkeypatch.setattr(_cuda_backend, "reason_against_device", lambda _device: None)
-    before = driver.swcuda_contexts_pushed()
-    yield launcher
-    driver.swcuda_recover()
-    assert driver.swcuda_contexts_pushed() == before
+    before = software.swcuda_contexts_pushed()
+    yield cuda_session
+    software.swcuda_recover()
+    assert software.swcuda_contexts_pushed() == before
+
+
+@pytest.fixture
+def driver(cuda_session: Gpu) -> Iterator[ctypes.CDLL]:
+    """The software driver with its switches, for what no GPU can be asked to do."""
+    software = software_driver()
+    if software is None:
+        pytest.skip("this needs the software driver: make test-cuda")
+    before = software.swcuda_contexts_pushed()
+    yield software
+    while software.swcuda_contexts_pushed() > before:  # PyCUDA leaves some where launchers are closed
+        software.cuCtxPopCurrent_v2(None)
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import ctypes
 import numpy as np
 import pytest
 import torch
+from cuda_machine import Gpu
 from raycast_scenes import carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr._cuda import Launcher
 from deepdrr.data import Volume, fetch_sample
 from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project, spline_coefficients
 from deepdrr.raycast._cuda_jobs import RAY_ADJOINT_JOB, RAY_JOB, VALUE_ADJOINT_JOB
@@ -53,9 +53,9 @@ def close(found: Tensor, expected: Tensor, share: float) -> None:
 @pytest.mark.parametrize("channels", [1, 3, 6])
 @pytest.mark.parametrize(("shape", "spacing"), GRIDS)
 @pytest.mark.parametrize(("interpolation", "rule"), RULES)
-def test_integrals_agree_with_the_reference(cuda: Launcher, shape, spacing, channels, interpolation, rule) -> None:
+def test_integrals_agree_with_the_reference(gpu: Gpu, shape, spacing, channels, interpolation, rule) -> None:
     field, view = field_of(shape, spacing, channels, interpolation), carm(19, 18, 30)
-    found = project(field, view, interpolation=interpolation, integration=rule, backend="cuda")
+    found = gpu.project(field, view, interpolation=interpolation, integration=rule)
     exact = project(field, view, interpolation=interpolation, integration=rule, backend="reference")
     close(found, exact, VALUE)
 
@@ -63,26 +63,26 @@ def test_integrals_agree_with_the_reference(cuda: Launcher, shape, spacing, chan
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("shape", "spacing"), GRIDS)
 @pytest.mark.parametrize(("interpolation", "rule"), DIFFERENTIABLE)
-def test_gradients_agree_with_the_reference(cuda: Launcher, shape, spacing, channels, interpolation, rule) -> None:
+def test_gradients_agree_with_the_reference(gpu: Gpu, shape, spacing, channels, interpolation, rule) -> None:
     field, view = field_of(shape, spacing, channels, interpolation), carm(12, 13, 30)
     upstream = noise((channels, 12, 13), torch.Generator().manual_seed(4))
 
-    def gradients(backend: str, dtype: torch.dtype) -> tuple[Tensor, ...]:
-        values = field.values.to(dtype).requires_grad_()
-        matrix = field.ijk_from_world.clone().requires_grad_()
-        source, target = (end.clone().requires_grad_() for end in view.pixel_rays())
-        inner = Field(values, matrix, prefiltered=field.prefiltered)
-        limits = (torch.full((12, 13), t, dtype=torch.float64, requires_grad=True) for t in (0.1, 0.52))
-        bundle = Rays(source, target, *limits)
+    def gradients(backend: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, ...]:
+        values = field.values.to(device, dtype).requires_grad_()
+        matrix = field.ijk_from_world.to(device, copy=True).requires_grad_()
+        source, target = (end.to(device, copy=True).requires_grad_() for end in view.pixel_rays())
+        limits = [torch.full((12, 13), t, dtype=torch.float64, device=device, requires_grad=True) for t in (0.1, 0.52)]
+        inner, bundle = Field(values, matrix, prefiltered=field.prefiltered), Rays(source, target, *limits)
         image = project(inner, bundle, interpolation=interpolation, integration=rule, backend=backend)
-        wanted = (values, matrix, source, target, bundle.start, bundle.stop)
-        return torch.autograd.grad(image, wanted, upstream.to(image.dtype))
+        return torch.autograd.grad(image, (values, matrix, source, target, *limits), upstream.to(image))
 
-    for found, exact in zip(gradients("cuda", torch.float32), gradients("reference", torch.float64), strict=True):
-        close(found, exact, GRADIENT)
+    cpu = torch.device("cpu")
+    pairs = zip(gradients("cuda", torch.float32, gpu.device), gradients("reference", torch.float64, cpu), strict=True)
+    for found, exact in pairs:
+        close(found.cpu(), exact, GRADIENT)
 
 
-def test_rays_that_miss_start_inside_or_run_along_an_axis(cuda: Launcher) -> None:
+def test_rays_that_miss_start_inside_or_run_along_an_axis(gpu: Gpu) -> None:
     field = Field(noise((1, 8, 9, 10), torch.Generator().manual_seed(1)), torch.eye(4, dtype=torch.float64))
     ends = torch.tensor(
         [
@@ -96,52 +96,53 @@ def test_rays_that_miss_start_inside_or_run_along_an_axis(cuda: Launcher) -> Non
     )
     bundle = Rays(ends[None, :, 0], ends[None, :, 1])
     for rule in (Exact(), Step(mm=0.5)):
-        found = project(field, bundle, integration=rule, backend="cuda")
+        found = gpu.project(field, bundle, integration=rule)
         close(found, project(field, bundle, integration=rule, backend="reference"), VALUE)
         assert found[0, 0, 1] == 0
 
 
-def test_batches_orthographic_views_and_broadcast_sources(cuda: Launcher) -> None:
+def test_batches_orthographic_views_and_broadcast_sources(gpu: Gpu) -> None:
     field = field_of((15, 16, 17), (1.0, 1.2, 0.9), 2, "linear")
     source = torch.tensor([[0.0, -300, 10], [40, -280, 0], [-60, -250, 20]], dtype=torch.float64)[:, None, None]
     _, target = carm(10, 11, 30).pixel_rays()
     fan = Rays(source, target)
     parallel = Rays(target - torch.tensor([0.0, 400, 0], dtype=torch.float64), target)
     for bundle in (fan, parallel):
-        found = project(field, bundle, integration=Step(mm=1.0), backend="cuda")
+        found = gpu.project(field, bundle, integration=Step(mm=1.0))
         close(found, project(field, bundle, integration=Step(mm=1.0), backend="reference"), VALUE)
 
 
-def test_int16_storage_is_lossless_for_hu(cuda: Launcher) -> None:
+def test_int16_storage_is_lossless_for_hu(gpu: Gpu) -> None:
     hu = torch.randint(-1024, 3000, (1, 20, 21, 22), generator=torch.Generator().manual_seed(2))
     field = Field(hu.float(), grid((20, 21, 22), (1, 1, 1), 10.0))
     stored = arranged(field, storage="int16")
     view = carm(16, 16, 30)
-    close(project(stored, view, backend="cuda"), project(field, view, backend="reference"), VALUE)
+    close(gpu.project(stored, view), project(field, view, backend="reference"), VALUE)
 
 
-def test_a_real_ct_at_a_small_size(cuda: Launcher) -> None:
+def test_a_real_ct_at_a_small_size(gpu: Gpu) -> None:
     ct = Volume.from_file(fetch_sample("pelvis").image).resample(6.0)
     field = Field(ct.hu[None] + 1024.0, ct.ijk_from_world)
     view = carm(40, 40, 300, (15, 10, 0))
     for interpolation, rule in (("linear", Step(mm=3.0)), ("linear", Exact()), ("nearest", Exact())):
         options = {"interpolation": interpolation, "integration": rule}
-        found = project(field, view, backend="cuda", **options)
+        found = gpu.project(field, view, **options)
         close(found, project(field, view, backend="reference", **options), VALUE)
     spline = spline_coefficients(field)
-    found = project(spline, view, interpolation="cubic", integration=Step(mm=3.0), backend="cuda")
+    found = gpu.project(spline, view, interpolation="cubic", integration=Step(mm=3.0))
     reference = project(spline, view, interpolation="cubic", integration=Step(mm=3.0), backend="reference")
     close(found, reference, VALUE)
 
 
 @pytest.mark.parametrize("rule", [Step(mm=0.7), Exact()])
-def test_the_deterministic_gradient_has_the_same_bits_each_time(cuda: Launcher, deterministic: None, rule) -> None:
+def test_the_deterministic_gradient_has_the_same_bits_each_time(gpu: Gpu, deterministic: None, rule) -> None:
     field, view = field_of((12, 13, 14), (1, 1, 1), 2, "linear"), carm(24, 24, 20)
 
     def gradient() -> Tensor:
-        values = field.values.clone().requires_grad_()
-        project(Field(values, field.ijk_from_world), view, integration=rule, backend="cuda").square().sum().backward()
-        return values.grad
+        values = field.values.to(gpu.device, copy=True).requires_grad_()
+        inner = Field(values, field.ijk_from_world.to(gpu.device))
+        project(inner, gpu.rays(view), integration=rule, backend="cuda").square().sum().backward()
+        return values.grad.cpu()
 
     first, second = gradient(), gradient()
     assert torch.equal(first, second)
@@ -151,16 +152,16 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(cuda: Launcher, 
     close(first, values.grad, GRADIENT)
 
 
-def test_the_structs_are_those_of_the_kernels(cuda: Launcher) -> None:
-    sizes = torch.zeros(3, dtype=torch.int32)
+def test_the_structs_are_those_of_the_kernels(gpu: Gpu) -> None:
+    sizes = torch.zeros(3, dtype=torch.int32, device=gpu.device)
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
-    cuda.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
+    gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
     assert sizes.tolist() == [RAY_JOB.itemsize, RAY_ADJOINT_JOB.itemsize, VALUE_ADJOINT_JOB.itemsize]
 
 
-def test_an_image_without_pixels_launches_nothing(cuda: Launcher, driver: ctypes.CDLL) -> None:
+def test_an_image_without_pixels_launches_nothing(gpu: Gpu, driver: ctypes.CDLL) -> None:
     before = driver.swcuda_calls(b"cuLaunchKernel")
     field = field_of((4, 4, 4), (1, 1, 1), 1, "linear")
     empty = Rays(torch.zeros(0, 5, 3, dtype=torch.float64), torch.zeros(0, 5, 3, dtype=torch.float64))
-    assert project(field, empty, backend="cuda").shape == (1, 0, 5)
+    assert gpu.project(field, empty).shape == (1, 0, 5)
     assert driver.swcuda_calls(b"cuLaunchKernel") == before

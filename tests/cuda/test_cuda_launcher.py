@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from cuda_machine import Gpu
 from raycast_scenes import carm, grid, noise
 
 from deepdrr._cuda import Launcher, TorchMemory, _availability, reason_against_cuda, reason_against_device
@@ -20,12 +21,12 @@ def scene() -> tuple[Field, object]:
     return Field(values, grid((10, 11, 12), (1, 1, 1), 20.0)), carm(16, 17, 20)
 
 
-def test_any_thread_can_launch_and_none_is_left_with_a_context(cuda: Launcher, driver: ctypes.CDLL) -> None:
+def test_any_thread_can_launch_and_none_is_left_with_a_context(gpu: Gpu, driver: ctypes.CDLL) -> None:
     field, view = scene()
-    expected, found = project(field, view, backend="cuda"), {}
+    expected, found = gpu.project(field, view), {}
 
     def work(name: int) -> None:
-        found[name] = project(field, view, backend="cuda")
+        found[name] = gpu.project(field, view)
         found[-name] = driver.swcuda_contexts_pushed()
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(1, 4)]
@@ -38,40 +39,41 @@ def test_any_thread_can_launch_and_none_is_left_with_a_context(cuda: Launcher, d
         assert found[-i] == 0
 
 
-def test_a_backward_pass_runs_in_autograds_thread(cuda: Launcher, driver: ctypes.CDLL) -> None:
+def test_a_backward_pass_runs_in_autograds_thread(gpu: Gpu, driver: ctypes.CDLL) -> None:
     field, view = scene()
-    values = field.values.clone().requires_grad_()
-    project(Field(values, field.ijk_from_world), view, backend="cuda").sum().backward()
+    values = field.values.to(gpu.device, copy=True).requires_grad_()
+    inner = Field(values, field.ijk_from_world.to(gpu.device))
+    project(inner, gpu.rays(view), backend="cuda").sum().backward()
     assert float(values.grad.abs().sum()) > 0
 
 
 @pytest.mark.parametrize(("function", "code"), [("cuLaunchKernel", 719), ("cuStreamSynchronize", 700)])
 def test_a_failing_call_raises_and_leaves_no_context_behind(
-    cuda: Launcher, driver: ctypes.CDLL, function: str, code: int
+    gpu: Gpu, driver: ctypes.CDLL, function: str, code: int
 ) -> None:
     import pycuda.driver as pycuda
 
     field, view = scene()
-    project(field, view, backend="cuda")
+    gpu.project(field, view)
     driver.swcuda_inject(function.encode(), 1, code)
     with pytest.raises(pycuda.Error):
-        project(field, view, backend="cuda")
+        gpu.project(field, view)
     assert driver.swcuda_contexts_pushed() == 0
     driver.swcuda_recover()
-    project(field, view, backend="cuda")
+    gpu.project(field, view)
 
 
-def test_memory_the_kernel_was_not_given_is_not_touched(cuda: Launcher, driver: ctypes.CDLL) -> None:
+def test_memory_the_kernel_was_not_given_is_not_touched(gpu: Gpu, driver: ctypes.CDLL) -> None:
     import pycuda.driver as pycuda
 
     stray = torch.zeros(3, dtype=torch.int32)
     pointer = np.array((stray.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     with pytest.raises(pycuda.Error):
-        cuda.launch("job_bytes", (1, 1, 1), 1, pointer, [])  # its tensor is not named
+        gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [])  # its tensor is not named
     assert b"kernel job_bytes: access outside of memory" in driver.swcuda_last_fault()
 
 
-def test_launchers_come_and_go_without_a_leak(driver: ctypes.CDLL, contexts: None) -> None:
+def test_launchers_come_and_go_without_a_leak(driver: ctypes.CDLL) -> None:
     before = driver.swcuda_allocations()
     for _ in range(3):
         made = Launcher(0, TorchMemory(torch.device("cuda", 0)))
@@ -80,7 +82,7 @@ def test_launchers_come_and_go_without_a_leak(driver: ctypes.CDLL, contexts: Non
     assert driver.swcuda_allocations() == before
 
 
-def test_two_devices_have_a_launcher_each(driver: ctypes.CDLL, contexts: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_devices_have_a_launcher_each(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SWCUDA_DEVICES", "2")
     first, second = (Launcher(i, TorchMemory(torch.device("cuda", i))) for i in range(2))
     assert (first.name, second.name) == ("software CUDA device 0", "software CUDA device 1")
@@ -88,9 +90,7 @@ def test_two_devices_have_a_launcher_each(driver: ctypes.CDLL, contexts: None, m
     second.close()
 
 
-def test_a_device_that_no_image_suits_is_named(
-    driver: ctypes.CDLL, contexts: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_no_image_suits_is_named(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
     from deepdrr._cuda import _launcher
 
     monkeypatch.setattr(_launcher, "images", lambda: ())
@@ -112,8 +112,8 @@ class DriverStream:
 
 
 @pytest.fixture
-def torch_stream(cuda: Launcher, driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriverStream]:
-    with cuda.current():
+def torch_stream(gpu: Gpu, driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriverStream]:
+    with gpu.launcher.current():
         handle = ctypes.c_void_p()
         driver.cuStreamCreate(ctypes.byref(handle), 1)
         current = DriverStream(driver, handle.value or 0)
@@ -124,7 +124,7 @@ def torch_stream(cuda: Launcher, driver: ctypes.CDLL, monkeypatch: pytest.Monkey
 
 
 def test_a_launch_comes_after_torchs_work_and_before_what_follows(
-    cuda: Launcher, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
+    gpu: Gpu, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda _tensor, _stream: None)
     sizes, copy = torch.zeros(3, dtype=torch.int32), torch.zeros(3, dtype=torch.int32)
@@ -132,11 +132,11 @@ def test_a_launch_comes_after_torchs_work_and_before_what_follows(
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(12))
     stream = ctypes.c_void_p(torch_stream.cuda_stream)
     memory = TorchMemory(torch.device("cuda", 0))
-    monkeypatch.setattr(cuda, "_memory", memory)
+    monkeypatch.setattr(gpu.launcher, "_memory", memory)
     address = ctypes.c_uint64(sizes.data_ptr())
     driver.cuMemsetD32Async(address, 7, ctypes.c_size_t(3), stream)  # torch's work before: must not come after
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
-    cuda.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
+    gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
     driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(12), stream)  # after
     driver.cuStreamSynchronize(stream)
     assert copy.tolist() == sizes.tolist() != [7, 7, 7]
@@ -160,21 +160,21 @@ def out_of_memory_above(pixels: int, monkeypatch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.mark.parametrize("pixels", [300, 100, 20])
-def test_out_of_memory_halves_the_batch_then_the_image(cuda: Launcher, monkeypatch, pixels: int) -> None:
+def test_out_of_memory_halves_the_batch_then_the_image(gpu: Gpu, monkeypatch, pixels: int) -> None:
     field, view = scene()
     views = type(view).stack([view, view, view])
-    whole = project(field, views, integration=Step(mm=1), backend="cuda")
+    whole = gpu.project(field, views, integration=Step(mm=1))
     with out_of_memory_above(pixels, monkeypatch):
-        pieces = project(field, views, integration=Step(mm=1), backend="cuda")
+        pieces = gpu.project(field, views, integration=Step(mm=1))
     # Smaller pieces cut each ray into other parts, whose sums are rounded in another order.
     torch.testing.assert_close(pieces, whole, rtol=1e-6, atol=1e-6)
 
 
-def test_out_of_memory_for_good_names_the_bytes(cuda: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_for_good_names_the_bytes(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
     field, view = scene()
     message = r"one row of 17 rays .* field of \(10, 11, 12\) voxels \(5280 bytes\)"
     with out_of_memory_above(5, monkeypatch), pytest.raises(torch.OutOfMemoryError, match=message):
-        project(field, view, backend="cuda")
+        gpu.project(field, view)
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

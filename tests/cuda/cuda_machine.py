@@ -1,0 +1,69 @@
+"""Where the tests of the CUDA backend run: on a GPU, or on the host's memory under the software driver."""
+
+import ctypes
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepdrr._cuda import Launcher
+from deepdrr.camera import Camera
+from deepdrr.raycast import Field, Rays, project
+
+
+class HostMemory:
+    """torch's CPU tensors as device memory of the software driver; every launch is waited for."""
+
+    def __init__(self, driver: ctypes.CDLL) -> None:
+        self.driver, self.lock = driver, threading.Lock()
+
+    @contextmanager
+    def stream(self, own: Any, tensors: Sequence[Tensor]) -> Iterator[Any]:
+        storages = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in tensors}
+        with self.lock:  # another thread's launch may read the same tensors
+            for address, size in storages.items():
+                self.driver.swcuda_register(ctypes.c_uint64(address), ctypes.c_uint64(size))
+            try:
+                yield own
+                own.synchronize()
+            finally:
+                for address in storages:
+                    self.driver.swcuda_register(ctypes.c_uint64(address), ctypes.c_uint64(0))
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """Where the backend runs: a GPU, or the host's memory under the software driver."""
+
+    device: torch.device
+    launcher: Launcher
+
+    def field(self, field: Field) -> Field:
+        values = None if field.values is None else field.values.to(self.device)
+        labels = None if field.labels is None else field.labels.to(self.device)
+        scale = None if field.scale is None else field.scale.to(self.device)
+        matrix = field.ijk_from_world.to(self.device)
+        return replace(field, values=values, labels=labels, scale=scale, ijk_from_world=matrix)
+
+    def rays(self, view: Camera | Rays) -> Rays:
+        rays = view if isinstance(view, Rays) else Rays.from_camera(view)
+        limits = (None if t is None else t.to(self.device) for t in (rays.start, rays.stop))
+        return Rays(rays.source.to(self.device), rays.target.to(self.device), *limits)
+
+    def project(self, field: Field, view: Camera | Rays, **options: Any) -> Tensor:
+        """`project` by the CUDA backend, of tensors of the host."""
+        return project(self.field(field), self.rays(view), backend="cuda", **options).cpu()
+
+
+def software_driver() -> ctypes.CDLL | None:
+    """The software driver, if that is the libcuda of this process."""
+    library = ctypes.CDLL("libcuda.so.1")
+    if not hasattr(library, "swcuda_recover"):
+        return None
+    library.swcuda_last_fault.restype = ctypes.c_char_p
+    library.swcuda_calls.restype = library.swcuda_allocations.restype = ctypes.c_uint64
+    return library
