@@ -46,8 +46,10 @@ def layers(area_densities: Tensor, camera: Camera, source: XRaySource) -> Tensor
     """Area densities [..., M, H, W] with the tungsten of the heel as one more, where there is one."""
     if source.heel is None:
         return area_densities
-    assert source.spectrum.kvp is not None  # XRaySource has refused it
-    sheet = heel_area_density(camera, source.spectrum.kvp, source.heel)[..., None, :, :].to(area_densities)
+    beam = source.spectrum
+    assert beam.kvp is not None  # XRaySource has refused it
+    volts = beam.kvp if beam.voltage is None else beam.voltage
+    sheet = heel_area_density(camera, volts, source.heel)[..., None, :, :].to(area_densities)
     patient = area_densities.expand(*sheet.shape[:-3], -1, *sheet.shape[-2:])
     return torch.cat([patient, sheet.expand(*patient.shape[:-3], -1, -1, -1)], dim=-3)
 

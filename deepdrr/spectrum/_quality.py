@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -33,6 +34,8 @@ def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float |
         >>> hard = filtered(tungsten_spectrum(80.0), "copper", 0.2)
     """
     sheet = as_material(material)
+    if not isinstance(thickness_mm, Tensor | Real) or isinstance(thickness_mm, bool):
+        raise TypeError(f"thickness_mm of {sheet.name!r} must be a number or a scalar tensor, got {thickness_mm!r}")
     thickness = torch.as_tensor(thickness_mm, dtype=torch.float64)
     given = float(thickness.detach())
     if not (math.isfinite(given) and given >= 0):

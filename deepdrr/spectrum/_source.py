@@ -20,8 +20,7 @@ class XRaySource:
 
     Attributes:
         spectrum: the beam on the central ray.
-        heel: fewer and harder photons on the anode's side; None for none. It needs the spectrum's `kvp`, a number: a
-            gradient of the voltage passes through the spectrum alone.
+        heel: fewer and harder photons on the anode's side; None for none. It needs the spectrum's `kvp`.
         focal_spot: size of the source; None for a point.
         shutters: blades that cover the field; None for none.
         tolerance: relative error allowed to the sum over the spectrum, such as 1e-4 (see `weighted_sums`); None sums

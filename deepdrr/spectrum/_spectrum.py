@@ -23,6 +23,7 @@ class Spectrum:
             spot, without air.
         kvp: tube voltage in kV, None if there is no tube.
         description: what it is, for reports.
+        voltage: `kvp` as the scalar tensor that it was given as, with its gradient; None for a number.
 
     Raises:
         ValueError: if the arrays do not match, an energy or a photon count is negative or NaN, or no photons are left.
@@ -32,6 +33,7 @@ class Spectrum:
     photons: Tensor
     kvp: float | None = None
     description: str = "user"
+    voltage: Tensor | None = None
 
     def __post_init__(self) -> None:
         energies = torch.as_tensor(self.energies_kev, dtype=torch.float64)

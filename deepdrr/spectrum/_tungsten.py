@@ -9,6 +9,7 @@ way their excitation grows. Between angles θ both are linear in cot θ, the dep
 import math
 from collections.abc import Sequence
 from functools import cache
+from numbers import Real
 
 import numpy as np
 import torch
@@ -54,16 +55,35 @@ def tungsten_spectrum(
         >>> tungsten_spectrum(80.0)
         Spectrum(tungsten 10°, 3 mm aluminium, 0.1 mm copper: 80 kVp, mean 48.59 keV)
     """
-    volts = torch.as_tensor(kvp, dtype=torch.float64)
+    volts = _scalar(kvp)
     _check_range("kvp", float(volts.detach()), KVP_RANGE, "kV")
     _check_range("anode_angle_deg", anode_angle_deg, ANODE_ANGLE_RANGE_DEG, "degrees")
     photons = _at_angle(volts, anode_angle_deg)
     energies = torch.arange(_BINS, dtype=torch.float64) + 0.5
     lit = (photons > 0).detach()
-    spectrum = Spectrum(energies[lit], photons[lit], float(volts.detach()), f"tungsten {anode_angle_deg:g}°")
-    for material, thickness_mm in filters:
+    voltage = volts if volts.requires_grad else None
+    spectrum = Spectrum(energies[lit], photons[lit], float(volts.detach()), f"tungsten {anode_angle_deg:g}°", voltage)
+    for material, thickness_mm in _pairs(filters):
         spectrum = filtered(spectrum, material, thickness_mm)
     return spectrum
+
+
+def _scalar(kvp: object) -> Tensor:
+    if not isinstance(kvp, Tensor | Real) or isinstance(kvp, bool):
+        raise TypeError(f"kvp must be a number or a scalar tensor, in kV, got {kvp!r}")
+    volts = torch.as_tensor(kvp, dtype=torch.float64)
+    if volts.numel() != 1:
+        raise ValueError(f"kvp must be one voltage, got shape {tuple(volts.shape)}")
+    return volts.reshape(())
+
+
+def _pairs(filters: Filters) -> Filters:
+    for filter_ in filters:
+        if isinstance(filter_, str) or len(filter_) != 2:
+            raise ValueError(
+                f"filters must be pairs of a material and mm, such as [('aluminium', 3.0)], got {filters!r}"
+            )
+    return filters
 
 
 def _check_range(name: str, value: float, accepted: tuple[float, float], unit: str) -> None:

@@ -13,8 +13,6 @@ from deepdrr.projector import MaterialModel, Projector
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import FocalSpot, HeelEffect, Shutters, XRaySource, tungsten_spectrum
 
-_HEEL = HeelEffect()
-
 
 @pytest.fixture(scope="module")
 def ct() -> Volume:
@@ -24,12 +22,12 @@ def ct() -> Volume:
     return volume
 
 
-def source(kvp: float | Tensor = 80.0, copper_mm: float | Tensor = 0.1, heel: HeelEffect | None = _HEEL) -> XRaySource:
+def source(kvp: float | Tensor = 80.0, copper_mm: float | Tensor = 0.1) -> XRaySource:
     """With everything that the beam passes: heel, focal spot, shutters."""
     filters = [("aluminium", 3.0), ("copper", copper_mm)]
     return XRaySource(
         spectrum=tungsten_spectrum(kvp, filters=filters),  # type: ignore[arg-type]
-        heel=heel,
+        heel=HeelEffect(),
         focal_spot=FocalSpot(),
         shutters=Shutters(left_mm=100.0),
     )
@@ -56,11 +54,7 @@ def mean(
 
 # Steps: the densities are float32 (7 digits), so a step must change the mean by 1e-3 or more for three digits.
 CASES: dict[str, tuple[float, float, Callable[[Volume, Tensor | float], Tensor]]] = {
-    "kvp": (
-        83.3,
-        0.2,
-        lambda ct, v: mean(ct, beam=source(kvp=v, heel=None)),
-    ),  # the heel's depth is a number, it carries no gradient
+    "kvp": (83.3, 0.2, lambda ct, v: mean(ct, beam=source(kvp=v))),
     "copper": (0.1, 0.005, lambda ct, v: mean(ct, beam=source(copper_mm=v))),
     "contrast": (5.0, 0.2, lambda ct, v: mean(ct, amount=v)),
     "pose": (0.0, 0.2, lambda ct, v: mean(ct, view=camera(v))),

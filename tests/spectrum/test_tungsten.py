@@ -80,3 +80,11 @@ def test_other_bad_input() -> None:
         tungsten_spectrum(80.0, filters=[("aluminium", -1.0)])
     with pytest.raises(ValueError, match="unknown material 'unobtainium'"):
         tungsten_spectrum(80.0, filters=[("unobtainium", 1.0)])
+    with pytest.raises(TypeError, match=r"kvp must be a number or a scalar tensor, in kV, got '80'"):
+        tungsten_spectrum("80")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"kvp must be one voltage, got shape \(2,\)"):
+        tungsten_spectrum(torch.tensor([80.0, 90.0]))
+    with pytest.raises(ValueError, match=r"filters must be pairs of a material and mm, .* got 'aluminium'"):
+        tungsten_spectrum(80.0, filters="aluminium")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"thickness_mm of 'aluminium' must be a number .* got None"):
+        tungsten_spectrum(80.0, filters=[("aluminium", None)])  # type: ignore[list-item]
