@@ -8,6 +8,7 @@ import ctypes
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from cuda_machine import Gpu, HostMemory, software_driver
 
 from deepdrr._cuda import Launcher, reason_against_cuda
 from deepdrr._cuda import launcher as launcher_of
-from deepdrr.raycast import _cuda, _cuda_backend, _engines
+from deepdrr.raycast import _cuda, _cuda_backend, _engines, _operator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "raycast"))
 
@@ -44,6 +45,7 @@ def gpu(cuda_session: Gpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
         return
     monkeypatch.setattr(_cuda, "launcher", lambda _device: cuda_session.launcher)
     monkeypatch.setattr(_engines, "_on_cuda", lambda _device: True)
+    monkeypatch.setattr(_operator, "_wants_slopes", lambda _request: False)  # as for tensors on a GPU
     monkeypatch.setattr(_cuda_backend, "reason_against_device", lambda _device: None)
     before = software.swcuda_contexts_pushed()
     yield cuda_session
@@ -61,6 +63,20 @@ def driver(cuda_session: Gpu) -> Iterator[ctypes.CDLL]:
     yield software
     while software.swcuda_contexts_pushed() > before:  # PyCUDA leaves some where launchers are closed
         software.cuCtxPopCurrent_v2(None)
+
+
+@pytest.fixture
+def launched(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the kernels that a test launches."""
+    names: list[str] = []
+    launch = gpu.launcher.launch
+
+    def record(kernel: str, *arguments: Any) -> None:
+        names.append(kernel)
+        launch(kernel, *arguments)
+
+    monkeypatch.setattr(gpu.launcher, "launch", record)
+    return names
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_integrals_agree_with_the_reference(gpu: Gpu, shape, spacing, channels, 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(("shape", "spacing"), GRIDS)
 @pytest.mark.parametrize(("interpolation", "rule"), DIFFERENTIABLE)
-def test_gradients_agree_with_the_reference(gpu: Gpu, shape, spacing, channels, interpolation, rule) -> None:
+def test_gradients_agree_with_the_reference(gpu: Gpu, launched, shape, spacing, channels, interpolation, rule) -> None:
     field, view = field_of(shape, spacing, channels, interpolation), carm(12, 13, 30)
     upstream = noise((channels, 12, 13), torch.Generator().manual_seed(4))
 
@@ -80,6 +80,9 @@ def test_gradients_agree_with_the_reference(gpu: Gpu, shape, spacing, channels, 
     pairs = zip(gradients("cuda", torch.float32, gpu.device), gradients("reference", torch.float64, cpu), strict=True)
     for found, exact in pairs:
         close(found.cpu(), exact, GRADIENT)
+    kernel = f"{'exact' if isinstance(rule, Exact) else 'step'}_{interpolation}"
+    group = "_group" if channels > 1 and interpolation != "cubic" else ""
+    assert set(launched) == {f"{kernel}_f32{group}", f"{kernel}_by_rays_f32", f"{kernel}_by_values_fast"}
 
 
 def test_rays_that_miss_start_inside_or_run_along_an_axis(gpu: Gpu) -> None:
