@@ -60,7 +60,7 @@ def _grid(found: Densities) -> Tensor:
 
 
 def _state(model: MaterialModel) -> State:
-    """What the densities depend on besides the subject."""
+    """What the densities depend on besides the subject; a None in it is where torch cannot tell, as in `state_of`."""
     by_label = tuple(sorted(model.by_label.items(), key=lambda item: item[0]))
     contrast = tuple(part for agent, t in model.contrast.items() for part in (agent, *version_of(t)))
-    return (model.method, model.ct_kvp, by_label, *contrast)
+    return (model.method, (model.ct_kvp,), by_label, *contrast)

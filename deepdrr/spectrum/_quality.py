@@ -34,7 +34,7 @@ def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float |
         >>> hard = filtered(tungsten_spectrum(80.0), "copper", 0.2)
     """
     sheet = as_material(material)
-    if not isinstance(thickness_mm, Tensor | Real) or isinstance(thickness_mm, bool):
+    if isinstance(thickness_mm, bool) or not isinstance(thickness_mm, Tensor | Real):
         raise TypeError(f"thickness_mm of {sheet.name!r} must be a number or a scalar tensor, got {thickness_mm!r}")
     thickness = torch.as_tensor(thickness_mm, dtype=torch.float64)
     given = float(thickness.detach())

@@ -69,7 +69,7 @@ def tungsten_spectrum(
 
 
 def _scalar(kvp: object) -> Tensor:
-    if not isinstance(kvp, Tensor | Real) or isinstance(kvp, bool):
+    if isinstance(kvp, bool) or not isinstance(kvp, Tensor | Real):
         raise TypeError(f"kvp must be a number or a scalar tensor, in kV, got {kvp!r}")
     volts = torch.as_tensor(kvp, dtype=torch.float64)
     if volts.numel() != 1:

@@ -11,6 +11,7 @@ from deepdrr.camera import make_k_inv, make_rt_inv
 from deepdrr.data import Subject
 from deepdrr.detector import Blur, EnergyIntegratingDetector, Exposure, FlatPanel, IdealCounter, PhotonCounter, Readout
 from deepdrr.drr import DRR, render
+from deepdrr.drr._densities import density_field
 from deepdrr.projector import MaterialModel, Projector
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import Spectrum, attenuate, monochromatic, open_beam, tungsten_spectrum
@@ -133,6 +134,15 @@ def test_what_changes_shows_in_the_next_image(pelvis: Subject, pose: Tensor) -> 
     assert darkest() < before
     pelvis.image_hu -= 50.0
     assert darkest() == pytest.approx(before, rel=1e-5)
+
+
+def test_densities_are_made_once(pelvis: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = density_field(pelvis, MaterialModel())
+    monkeypatch.setattr(MaterialModel, "densities_of", None)  # whoever calls it now fails
+    again, _ = density_field(pelvis, MaterialModel(density_factors={"cortical bone": 1.1}))
+    assert first.values is not None
+    assert again.values is not None
+    assert again.values.data_ptr() == first.values.data_ptr()
 
 
 def test_a_factor_per_picture(pelvis: Subject, pose: Tensor) -> None:
