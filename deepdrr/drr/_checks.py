@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from deepdrr.data import Subject
+from deepdrr.raycast import check_fits
 
 __all__ = [
+    "check_batches",
     "check_camera",
     "check_count",
     "check_device",
@@ -71,30 +73,53 @@ def checked_sdd(sdd: Tensor | float, like: Tensor) -> Tensor:
     """Distances [*B] in mm: positive and finite.
 
     Raises:
-        ValueError: if one is not.
+        TypeError: if it is no number and no floating-point tensor.
+        ValueError: if one is not positive, or not finite.
     """
-    distance = torch.as_tensor(sdd, dtype=None if isinstance(sdd, Tensor) else like.dtype, device=_device(sdd, like))
-    if not bool((torch.isfinite(distance) & (distance > 0)).all()):
+    distance = sdd
+    if isinstance(sdd, int | float) and not isinstance(sdd, bool):
+        distance = torch.tensor(float(sdd), dtype=like.dtype, device=like.device)
+    if not isinstance(distance, Tensor) or not distance.is_floating_point():
+        raise TypeError(f"sdd must be a distance in mm, a number or a floating-point tensor, got {sdd!r}")
+    if distance.device.type != "meta" and not bool((torch.isfinite(distance) & (distance > 0)).all()):
         raise ValueError(f"sdd must be a positive distance in mm, got {distance.detach().tolist()}")
     return distance
 
 
-def checked_subjects(subjects: Sequence[Subject], rt_inv: Tensor) -> list[Subject]:
+def checked_subjects(subjects: object, rt_inv: Tensor) -> list[Subject]:
     """Several subjects, as many as the first axis of rt_inv has poses.
 
     Raises:
-        TypeError: if there is something else than subjects among them.
+        TypeError: if they are no list, or there is something else than subjects in it.
         ValueError: if there are none, or another number of poses.
     """
-    wrong = [type(one).__name__ for one in subjects if not isinstance(one, Subject)]
-    if wrong:
-        raise TypeError(f"subject must be a Subject or several, got a {wrong[0]}")
-    if not subjects or rt_inv.dim() < 3 or len(rt_inv) != len(subjects):
+    several: list[Subject] = []
+    for one in subjects if isinstance(subjects, Sequence) else [subjects]:
+        if not isinstance(one, Subject):
+            raise TypeError(f"subject must be a Subject or a list of them, got a {type(one).__name__}")
+        several.append(one)
+    if not several or rt_inv.dim() < 3 or len(rt_inv) != len(several):
         raise ValueError(
             f"rt_inv must be [N, 4, 4] or [N, P, 4, 4] for N subjects, got shape {tuple(rt_inv.shape)} "
-            f"for {len(subjects)} of them"
+            f"for {len(several)} of them"
         )
-    return list(subjects)
+    return several
+
+
+def check_batches(height: int, width: int, **ends: tuple[Tensor, int]) -> None:
+    """Check that batches broadcast and that their pixels fit into memory.
+
+    Args:
+        height, width: rows and columns.
+        ends: tensors [*B, …] and how many axes follow the batch.
+    """
+    shapes = {name: tuple(tensor.shape[: tensor.dim() - axes]) for name, (tensor, axes) in ends.items()}
+    try:
+        batch = torch.broadcast_shapes(*shapes.values())
+    except RuntimeError:
+        raise ValueError(f"the batches of {', '.join(shapes)} must broadcast, got {shapes}") from None
+    device = next(iter(ends.values()))[0].device
+    check_fits("the rays", (*batch, height, width, 3), dtype=torch.float64, device=device)
 
 
 def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> None:
@@ -105,10 +130,10 @@ def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> Non
         raise ValueError(f"{name} must be {wanted} (one point per pixel, row by row), got shape {tuple(points.shape)}")
 
 
-def check_device(subject: Subject, **tensors: Tensor | None) -> None:
+def check_device(subject: Subject, **tensors: object) -> None:
     """Check that everything is on the subject's device; the message names what is not."""
     device = subject.image_hu.device
-    elsewhere = {name: str(t.device) for name, t in tensors.items() if t is not None and t.device != device}
+    elsewhere = {name: str(t.device) for name, t in tensors.items() if isinstance(t, Tensor) and t.device != device}
     if elsewhere:
         raise ValueError(f"{', '.join(elsewhere)} must be on the subject's device {device}, got {elsewhere}")
 

@@ -36,6 +36,7 @@ def attenuation_field(subject: Subject) -> Field:
     """
     parameters = (subject.mu_water, subject.mu_bone, subject.hu_bone) if subject.convert_to_mu else ()
     if wants_grad(subject.image_hu, *parameters):
+        _check_finite(subject.image_hu)
         return _field(_grid(subject.image), matrix_of(subject), subject)
     numbers = tuple(float(number) for number in parameters)
     (field,) = _current(_attenuations, subject, numbers, lambda: (_made(subject, _attenuation(*numbers), 1),))
@@ -46,6 +47,7 @@ def basis_fields(subject: Subject) -> Fields:
     """The two numbers of a voxel in which attenuation is linear (see `hu_basis`): a field of both; with labels, two."""
     if not wants_grad(subject.image_hu):
         return tuple(placed(f, subject) for f in _current(_bases, subject, (), lambda: _made_basis(subject)))
+    _check_finite(subject.image_hu)
     parts = [_grid(part) for part in hu_basis(subject.image_hu)]
     if subject.n_classes == 1:
         return (_field(torch.cat(parts), matrix_of(subject), subject),)
@@ -73,9 +75,7 @@ def _made_basis(subject: Subject) -> Fields:
 def _made(subject: Subject, channels: Channels, count: int) -> Field:
     """A field of what `channels` makes of the voxels, arranged where the compiled backend may read it."""
     hu, matrix = subject.image_hu.detach(), matrix_of(subject).detach()
-    low, high = torch.aminmax(hu)
-    if not bool(torch.isfinite(low) & torch.isfinite(high)):
-        raise ValueError(f"subject.image_hu must be finite, got values from {float(low)} to {float(high)}")
+    _check_finite(hu)
     if hu.device.type != "cpu" or hu.dtype == torch.float64:
         voxels = hu if hu.dtype == torch.float64 else hu.float()
         return _field(channels(voxels[0, 0]).permute(0, 3, 2, 1), matrix, subject)
@@ -84,6 +84,12 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache
         field.values[..., k].copy_(channels(plane.float()).transpose(-1, -2))
     return field
+
+
+def _check_finite(hu: Tensor) -> None:
+    low, high = torch.aminmax(hu.detach())
+    if not bool(torch.isfinite(low) & torch.isfinite(high)):
+        raise ValueError(f"subject.image_hu must be finite, got values from {float(low)} to {float(high)}")
 
 
 def _current(

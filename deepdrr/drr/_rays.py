@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from deepdrr.drr._checks import check_points
+from deepdrr.drr._checks import check_batches, check_points
 from deepdrr.raycast import Rays
 
 __all__ = ["camera_rays", "camera_sources", "given_rays", "of_subject", "pixel_targets"]
@@ -48,6 +48,7 @@ def given_rays(
     source = camera_sources(target, sdd, orthographic=orthographic) if src is None else src
     check_points(source, "src", height * width, single=True)
     check_points(target, "tgt", height * width, single=False)
+    check_batches(height, width, rt_inv=(rt_inv, 2), src=(source, 2), tgt=(target, 2))
     dtype = _precise(rt_inv.device)
     pose = rt_inv.to(dtype)
     ends = []

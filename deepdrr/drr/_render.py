@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.data import Subject
-from deepdrr.drr._checks import check_camera, check_count, check_device, checked_sdd, checked_subjects
+from deepdrr.drr._checks import check_batches, check_camera, check_count, check_device, checked_sdd, checked_subjects
 from deepdrr.drr._integrals import Rule, integrals
 from deepdrr.drr._polychromatic import Physics, View, polychromatic_chain
 from deepdrr.drr._rays import camera_rays, given_rays, of_subject
@@ -109,11 +109,12 @@ def render(
     check_count(width, "width")
     if n_samples is not None:
         check_count(n_samples, "n_samples", least=2)
-    check_camera(k_inv, rt_inv)
-    distance = checked_sdd(sdd, rt_inv)
     subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)
     for one in subjects:
-        check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=distance, src=src, tgt=tgt)
+        check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=sdd, src=src, tgt=tgt)
+    check_camera(k_inv, rt_inv)
+    distance = checked_sdd(sdd, rt_inv)
+    check_batches(height, width, k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd=(distance, 0))
     chain = polychromatic_chain(physics, labelled=soft_labels, explicit_rays=src is not None or tgt is not None)
     if src is None and tgt is None:
         rays = camera_rays(k_inv, rt_inv, distance, height, width, orthographic=orthographic)

@@ -20,7 +20,7 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     def precise(*args: P.args, **kwargs: P.kwargs) -> R:
         tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
         device = next((tensor.device.type for tensor in tensors), "cpu")
-        if not torch.is_autocast_enabled(device):
+        if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):
             return function(*args, **kwargs)
