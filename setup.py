@@ -140,7 +140,7 @@ def kernels(build: str) -> Extension:
     headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "kernels").rglob("*.h"))
     return Extension(
         f"deepdrr._kernels_{build}",
-        sources=["kernels/cpu/module.cpp", "kernels/cpu/spectral_module.cpp"],
+        sources=[f"kernels/cpu/{name}module.cpp" for name in ("", "prefilter_", "spectral_")],
         depends=headers,
         include_dirs=["kernels/include", "kernels/cpu", pybind11.get_include()],
         define_macros=[("DEEPDRR_MODULE", f"_kernels_{build}")],

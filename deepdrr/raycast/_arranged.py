@@ -54,7 +54,7 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     if storage == "int16" and (field.values is None or field.prefiltered):
         what = "spline coefficients" if field.prefiltered else "no values"
         raise ValueError(f"storage must be 'float32' for a field with {what}, got 'int16'")
-    spacing = torch.linalg.inv(field.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
+    spacing = field.spacing_mm
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
     labels = _bytes(field.labels, values, spacing)
     if values is field.values and labels is field.labels:

@@ -88,10 +88,15 @@ class Field:
         return self.values.dtype if self.values is not None and floating else torch.float32
 
     @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distances between voxels along I, J and K."""
+        i, j, k = torch.linalg.inv(self.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
+        return i, j, k
+
+    @property
     def longest_chord_mm(self) -> float:
         """Upper bound of the length of a ray inside: the sum of the box's edges."""
-        edges = torch.linalg.inv(self.ijk_from_world.detach().double()[:3, :3]).norm(dim=0)
-        return sum(n * float(edge) for n, edge in zip(self.shape, edges, strict=True))
+        return sum(n * edge for n, edge in zip(self.shape, self.spacing_mm, strict=True))
 
     @property
     def requires_grad(self) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "memory_order",
     "ordered",
     "placed",
+    "placed_strides",
     "readable_in_place",
     "rows_are_dense",
 ]
@@ -64,7 +65,7 @@ def lie_alike(labels: Tensor, values: Tensor) -> bool:
 
 def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:
     """Whether values [C, I, J, K] lie as `placed` would lay them."""
-    wanted = _strides(values.shape, spacing, values.element_size())
+    wanted = placed_strides(values.shape, spacing, values.element_size())
     same = all(n == 1 or a == b for n, a, b in zip(values.shape, values.stride(), wanted, strict=True))
     return same and readable_in_place(values)
 
@@ -82,7 +83,7 @@ def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tens
 
 def empty_placed(shape: Sequence[int], spacing: Sequence[float], dtype: torch.dtype) -> Tensor:
     """Zeros [C, I, J, K] in the arrangement that the kernels read fastest."""
-    strides = _strides(shape, spacing, dtype.itemsize)
+    strides = placed_strides(shape, spacing, dtype.itemsize)
     return _zeros(shape[0] * strides[0], dtype).as_strided(shape, strides)
 
 
@@ -96,8 +97,8 @@ def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tenso
     return dense.contiguous().permute([order.index(axis) for axis in range(grid.dim())])
 
 
-def _strides(shape: Sequence[int], spacing: Sequence[float], size: int) -> tuple[int, int, int, int]:
-    """Distances in memory of the channels and of the voxels along I, J and K, for numbers of `size` bytes."""
+def placed_strides(shape: Sequence[int], spacing: Sequence[float], size: int) -> tuple[int, int, int, int]:
+    """Distances in memory of the channels and of the voxels along I, J and K, for `placed` numbers of `size` bytes."""
     _, *grid = shape
     slow, middle, fast = _best_order(grid, spacing)
     stride = dict.fromkeys(range(3), 1)
@@ -108,7 +109,7 @@ def _strides(shape: Sequence[int], spacing: Sequence[float], size: int) -> tuple
 
 def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
     """Slowest to fastest: the finest spacing is the fastest; of equal ones, the first axis."""
-    slow_first = sorted(range(3), key=lambda axis: (shape[axis] >= _SHORTEST_ROW, -spacing[axis], -axis))
+    slow_first = sorted(range(3), key=lambda axis: (bool(shape[axis] >= _SHORTEST_ROW), -spacing[axis], -axis))
     return slow_first[0], slow_first[1], slow_first[2]
 
 

@@ -1,75 +1,97 @@
-// The 4 x 4 x 4 coefficients about a node of a cubic B-spline, as 16 rows along k.
+// The 4 x 4 x 4 coefficients about the nodes of a packet, as 16 rows along k for every lane, and their weights.
 //
-// Inside the grid they are read where they are. At its border they are collected, mirrored, into a block of their own, so
-// that all that follows sees rows of four.
+// THIN says that an axis of the grid has fewer than four voxels: the taps that it lacks have no weight, and stand for its
+// first voxel.
 #pragma once
-
-#include <cstring>
 
 #include "deepdrr/bspline.h"
 #include "nodes.h"
+#include "row.h"
 
 namespace deepdrr {
 
-struct BSplineWeights {
-    alignas(64) float w[3][4][LANES];
-};
+inline bool is_thin(const Grid& grid) { return (grid.n[0] < 4) | (grid.n[1] < 4) | (grid.n[2] < 4); }
 
-inline void weigh(const Nodes<1>& nodes, BSplineWeights& out) {
-    for (int a = 0; a < 3; ++a) {
-        DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l)
-            bspline_weights(nodes.at[0][a][l], out.w[a][0][l], out.w[a][1][l], out.w[a][2][l], out.w[a][3][l]);
-    }
-}
-
-inline void weigh_slopes(const Nodes<1>& nodes, BSplineWeights& out) {
-    for (int a = 0; a < 3; ++a) {
-        DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l)
-            bspline_slopes(nodes.at[0][a][l], out.w[a][0][l], out.w[a][1][l], out.w[a][2][l], out.w[a][3][l]);
-    }
-}
-
-// 64 voxels of one channel; `next` floats apart along i and j.
+// Where the taps of a lane are, from its first.
+template <bool THIN>
 struct Taps {
-    const float* first;
-    std::int64_t next_i, next_j;
-    float block[64];
+    Grid grid;
 
-    const float* row(int a, int b) const { return first + a * next_i + b * next_j; }
+    DEEPDRR_FN std::int64_t i(int t) const { return THIN && t >= grid.n[0] ? 0 : t * (std::int64_t)grid.plane; }
+    DEEPDRR_FN std::int64_t j(int t) const { return THIN && t >= grid.n[1] ? 0 : t * (std::int64_t)grid.row; }
+    DEEPDRR_FN int k(int t) const { return THIN && t >= grid.n[2] ? 0 : t; }
+
+    DEEPDRR_FN Row load(const float* at) const {
+        return THIN ? row_of(at[k(0)], at[k(1)], at[k(2)], at[k(3)]) : load_row(at);
+    }
+
+    DEEPDRR_FN void add(float* at, float weight, Row row) const {
+        if (!THIN) return store_row(at, multiply_add(weight, row, load_row(at)));
+        float terms[4];
+        store_row(terms, row);
+        for (int t = 0; t < 4; ++t) at[k(t)] += weight * terms[t];
+    }
 };
 
-DEEPDRR_FN bool in_the_interior(const Nodes<1>& nodes, const Grid& grid, int l) {
-    bool inside = true;
-    for (int a = 0; a < 3; ++a) inside &= (nodes.low[a][l] >= 1) & (nodes.low[a][l] + 2 < grid.n[a]);
-    return inside;
+// The voxel of a lane's first tap, and the weights along i and j; those along k come as rows.
+struct BSplineWeights {
+    alignas(64) int first[LANES];
+    alignas(64) float i[4][LANES], j[4][LANES];
+};
+
+template <bool THIN>
+DEEPDRR_FN void fold(const int* cell, int n, int l, float (*w)[LANES]) {
+    if (THIN)
+        fold_few_weights(cell[l], n, w[0][l], w[1][l], w[2][l], w[3][l]);
+    else
+        fold_weights(cell[l], n, w[0][l], w[1][l], w[2][l], w[3][l]);
 }
 
-// The voxel of tap (a, b, c) of lane l.
-DEEPDRR_FN std::int64_t tap_voxel(const Nodes<1>& nodes, const Grid& grid, int l, int a, int b, int c) {
-    const int i = mirrored(nodes.low[0][l] - 1 + a, grid.n[0]), j = mirrored(nodes.low[1][l] - 1 + b, grid.n[1]);
-    const int k = mirrored(nodes.low[2][l] - 1 + c, grid.n[2]);
-    return grid.voxel(i, j, k);
-}
-
-DEEPDRR_FN std::int64_t first_tap(const Nodes<1>& nodes, const Grid& grid, int l) {
-    return (std::int64_t)nodes.voxel[l] - grid.plane - grid.row - 1;
-}
-
-inline void find_taps(const float* channel, const Grid& grid, const Nodes<1>& nodes, int l, Taps& taps) {
-    if (in_the_interior(nodes, grid, l)) {
-        taps.first = channel + first_tap(nodes, grid, l);
-        taps.next_i = grid.plane, taps.next_j = grid.row;
-        return;
+template <bool THIN>
+DEEPDRR_FN void weigh(const Nodes<1>& nodes, const Grid& grid, BSplineWeights& w) {
+    DEEPDRR_LANES
+    for (int l = 0; l < LANES; ++l) {
+        w.first[l] = grid.voxel(first_tap(nodes.low[0][l], grid.n[0]), first_tap(nodes.low[1][l], grid.n[1]),
+                                first_tap(nodes.low[2][l], grid.n[2]));
+        bspline_weights(nodes.at[0][0][l], w.i[0][l], w.i[1][l], w.i[2][l], w.i[3][l]);
+        bspline_weights(nodes.at[0][1][l], w.j[0][l], w.j[1][l], w.j[2][l], w.j[3][l]);
+        fold<THIN>(nodes.low[0], grid.n[0], l, w.i), fold<THIN>(nodes.low[1], grid.n[1], l, w.j);
     }
-    for (int tap = 0; tap < 64; ++tap)
-        taps.block[tap] = channel[tap_voxel(nodes, grid, l, tap >> 4, tap >> 2 & 3, tap & 3)];
-    taps.first = taps.block, taps.next_i = 16, taps.next_j = 4;
 }
 
-DEEPDRR_FN void load_row(const Taps& taps, int a, int b, float (&row)[4]) {
-    std::memcpy(row, taps.row(a, b), sizeof row);
+// The derivatives of the weights.
+template <bool THIN>
+DEEPDRR_FN void weigh_slopes(const Nodes<1>& nodes, const Grid& grid, BSplineWeights& d) {
+    DEEPDRR_LANES
+    for (int l = 0; l < LANES; ++l) {
+        bspline_slopes(nodes.at[0][0][l], d.i[0][l], d.i[1][l], d.i[2][l], d.i[3][l]);
+        bspline_slopes(nodes.at[0][1][l], d.j[0][l], d.j[1][l], d.j[2][l], d.j[3][l]);
+        fold<THIN>(nodes.low[0], grid.n[0], l, d.i), fold<THIN>(nodes.low[1], grid.n[1], l, d.j);
+    }
+}
+
+DEEPDRR_FN Row folded(Row row, int cell, int n) {
+    if (!is_outer_cell(cell, n)) return row;
+    float w[4];
+    store_row(w, row);
+    fold_few_weights(cell, n, w[0], w[1], w[2], w[3]);
+    return load_row(w);
+}
+
+// The four weights along k, the polynomials of `bspline_weights`, and their derivatives.
+DEEPDRR_FN Row weight_row(const Nodes<1>& nodes, const Grid& grid, int l) {
+    const float sixth = 1.0f / 6.0f, half = 0.5f;
+    const Row at = row_of(nodes.at[0][2][l]), cubic = row_of(-sixth, half, -half, sixth);
+    const Row square = row_of(half, -1.0f, half, 0.0f), linear = row_of(-half, 0.0f, half, 0.0f);
+    const Row constant = row_of(sixth, 4.0f * sixth, sixth, 0.0f);
+    const Row row = multiply_add(multiply_add(multiply_add(cubic, at, square), at, linear), at, constant);
+    return folded(row, nodes.low[2][l], grid.n[2]);
+}
+
+DEEPDRR_FN Row slope_row(const Nodes<1>& nodes, const Grid& grid, int l) {
+    const Row at = row_of(nodes.at[0][2][l]), square = row_of(-0.5f, 1.5f, -1.5f, 0.5f);
+    const Row linear = row_of(1.0f, -2.0f, 1.0f, 0.0f), constant = row_of(-0.5f, 0.0f, 0.5f, 0.0f);
+    return folded(multiply_add(multiply_add(square, at, linear), at, constant), nodes.low[2][l], grid.n[2]);
 }
 
 }  // namespace deepdrr

@@ -1,5 +1,10 @@
 // Line integrals of a cubic B-spline with midpoint samples: 64 coefficients per sample, in 16 rows of four.
+//
+// Packets of rays march through the volume side by side, in turns, as in line_integrals.h. A lane sums its rows in a
+// register of four, along i and j, and keeps the sum over its samples so; the four are added up at the end of a turn.
 #pragma once
+
+#include <vector>
 
 #include "bspline_taps.h"
 #include "parallel.h"
@@ -7,62 +12,111 @@
 
 namespace deepdrr {
 
-// The spline at a node of lane l.
-DEEPDRR_FN float spline_value(const Taps& taps, const BSplineWeights& weights, int l) {
-    float sum[4] = {};
-    for (int a = 0; a < 4; ++a)
-        for (int b = 0; b < 4; ++b) {
-            float row[4];
-            load_row(taps, a, b, row);
-            const float w = weights.w[0][a][l] * weights.w[1][b][l];
-            for (int k = 0; k < 4; ++k) sum[k] += w * row[k];
-        }
-    float value = 0.0f;
-    for (int k = 0; k < 4; ++k) value += weights.w[2][k][l] * sum[k];
-    return value;
+constexpr int SPLINE_TURN = 8;
+
+// Sum over i and j of the rows of lane l.
+template <bool THIN>
+DEEPDRR_FN Row spline_row(const float* first, const Taps<THIN>& taps, const BSplineWeights& w, int l) {
+    Row sum = row_of(0.0f);
+    for (int a = 0; a < 4; ++a) {
+        const float* at = first + taps.i(a);
+        Row plane = w.j[0][l] * taps.load(at);
+        for (int b = 1; b < 4; ++b) plane = multiply_add(w.j[b][l], taps.load(at + taps.j(b)), plane);
+        sum = multiply_add(w.i[a][l], plane, sum);
+    }
+    return sum;
 }
 
-// Adds to `total` the integrals of `count` channels from `first`.
-inline void integrate_cubic_tile(const Chord* chords, const Values<float>& values, int first, int count, double step,
-                                 float (*total)[LANES]) {
-    StepNodes march(chords, values.grid, CellRange::whole(values.grid), step);
-    Nodes<1> nodes;
-    BSplineWeights weights;
-    Taps taps;
-    for (bool more = true; more;) {
-        float sum[CHANNELS][LANES] = {};
-        for (int n = 0; n < SEGMENT && (more = march.next(nodes)); ++n) {
-            weigh(nodes, weights);
-            for (int c = 0; c < count; ++c)
-                for (int l = 0; l < LANES; ++l) {
-                    find_taps(values.channel(first + c), values.grid, nodes, l, taps);
-                    sum[c][l] += nodes.weight[0][l] * spline_value(taps, weights, l);
-                }
+// sum[l] += the terms along k of the node of lane l, for one channel. The weights along i hold those of the nodes.
+template <bool THIN>
+DEEPDRR_FN void add_splines(const Nodes<1>& nodes, const BSplineWeights& w, const float* channel,
+                            const Taps<THIN>& taps, float (*sum)[4]) {
+    for (int l = 0; l < LANES; ++l) {
+        const Row row = spline_row(channel + w.first[l], taps, w, l);
+        store_row(sum[l], multiply_add(weight_row(nodes, taps.grid, l), row, load_row(sum[l])));
+    }
+}
+
+// Brings the coefficients of a later node into the cache: those of four lanes spread over the tile.
+template <bool THIN>
+DEEPDRR_FN void prefetch(const int (*cell)[LANES], const float* channel, const Taps<THIN>& taps) {
+    const Grid& grid = taps.grid;
+    for (int l = 0; l < LANES; l += TILE + 1) {
+        const float* first = channel + grid.voxel(first_tap(cell[0][l], grid.n[0]), first_tap(cell[1][l], grid.n[1]),
+                                                  first_tap(cell[2][l], grid.n[2]));
+        for (int a = 0; a < 4; ++a)
+            for (int b = 0; b < 4; ++b) DEEPDRR_PREFETCH(first + taps.i(a) + taps.j(b));
+    }
+}
+
+// A packet on its way.
+template <bool THIN>
+struct SplineTraveller {
+    Tile tile;
+    StepNodes march;
+    alignas(64) float total[CHANNELS][LANES] = {};
+
+    SplineTraveller(const Tile& at, const Chord* chords, const Grid& grid, double step)
+        : tile(at), march(chords, grid, CellRange::whole(grid), step) {}
+
+    // Up to SPLINE_TURN nodes further, in `count` channels from `first`; false at the end of all its rays.
+    bool advance(const Values<float>& values, int first, int count) {
+        const Grid grid = values.grid;
+        const Taps<THIN> taps{grid};
+        bool more = true;
+        Nodes<1> nodes;
+        BSplineWeights w;
+        alignas(64) float sum[CHANNELS][LANES][4];
+        alignas(64) int later[3][LANES];
+        for (int c = 0; c < count; ++c)
+            for (int l = 0; l < LANES; ++l) store_row(sum[c][l], row_of(0.0f));
+        for (int n = 0; n < SPLINE_TURN && (more = march.next(nodes)); ++n) {
+            weigh<THIN>(nodes, grid, w);
+            for (int a = 0; a < 4; ++a) {
+                DEEPDRR_LANES
+                for (int l = 0; l < LANES; ++l) w.i[a][l] *= nodes.weight[0][l];
+            }
+            march.announce(SPLINE_TURN, later);
+            for (int c = 0; c < count; ++c) prefetch(later, values.channel(first + c), taps);
+            for (int c = 0; c < count; ++c) add_splines(nodes, w, values.channel(first + c), taps, sum[c]);
         }
         for (int c = 0; c < count; ++c)
-            for (int l = 0; l < LANES; ++l) total[c][l] += sum[c][l];
+            for (int l = 0; l < LANES; ++l) total[c][l] += (sum[c][l][0] + sum[c][l][1]) + (sum[c][l][2] + sum[c][l][3]);
+        return more;
+    }
+};
+
+template <bool THIN>
+void project_cubic_bundle(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                          const Image& image, const Bundle& bundle) {
+    std::vector<SplineTraveller<THIN>> travellers;
+    for (int first = 0; first < values.channels; first += CHANNELS) {
+        const int count = lesser(values.channels - first, CHANNELS);
+        travellers.clear();
+        for_each_tile(rays, bundle, [&](const Tile& tile) {
+            Chord chords[LANES];
+            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
+            travellers.emplace_back(tile, chords, values.grid, step);
+        });
+        for (bool more = true; more;) {
+            more = false;
+            for (auto& traveller : travellers) more |= traveller.advance(values, first, count);
+        }
+        for (const auto& traveller : travellers)
+            for (int c = 0; c < count; ++c)
+                write_tile(image, traveller.tile, first + c, [&](int lane) { return traveller.total[c][lane]; });
     }
 }
 
 inline void project_cubic(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                           const Image& image, int threads) {
-    const Tiling tiling(rays);
-    const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
-    parallel_for(tasks, threads, [&](std::int64_t task) {
-        const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
-        for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index) {
-            const Tile tile = tiling.tile(index);
-            Chord chords[LANES];
-            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
-            for (int first = 0; first < values.channels; first += CHANNELS) {
-                const int count = lesser(values.channels - first, CHANNELS);
-                float total[CHANNELS][LANES] = {};
-                integrate_cubic_tile(chords, values, first, count, step, total);
-                for (int c = 0; c < count; ++c)
-                    write_tile(image, tile, first + c,
-                               [&](int lane) { return (float)(values.scale[first + c] * total[c][lane]); });
-            }
-        }
+    const Bundling bundling(rays);
+    parallel_for(bundling.count, threads, [&](std::int64_t index) {
+        const Bundle bundle = bundling.bundle(index);
+        if (is_thin(values.grid))
+            project_cubic_bundle<true>(values, ijk_from_world, rays, step, image, bundle);
+        else
+            project_cubic_bundle<false>(values, ijk_from_world, rays, step, image, bundle);
     });
 }
 

@@ -21,6 +21,7 @@ namespace py = pybind11;
 using namespace deepdrr;
 
 namespace deepdrr {
+void define_prefilter(py::module_& module);      // prefilter_module.cpp
 void define_spectral_sums(py::module_& module);  // spectral_module.cpp
 }
 
@@ -308,5 +309,6 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_labels<Hard, NearStencil8, StepMarch>(module, "step_linear_hard");
     define_labels<Soft, Stencil8, CellWalk>(module, "exact_linear_soft");
     define_labels<Soft, Stencil8, StepMarch>(module, "step_linear_soft");
+    define_prefilter(module);
     define_spectral_sums(module);
 }

@@ -87,6 +87,18 @@ class StepNodes {
         return true;
     }
 
+    // The cells [3, LANES] about where the packet will be so many samples later: what to fetch into the cache by then.
+    void announce(int samples, int (*cell)[LANES]) const {
+        for (int a = 0; a < 3; ++a) {
+            const double last = (double)(grid_.n[a] - 1);
+            DEEPDRR_LANES
+            for (int l = 0; l < LANES; ++l) {
+                const double k = (double)lesser(sample_ + samples, count_[l]);
+                cell[a][l] = (int)clamp(entry_[a][l] + k * pace_[a][l], 0.0, last);
+            }
+        }
+    }
+
    private:
     DEEPDRR_FN int place(Packet& nodes, int a, int l) const {
         const double p = entry_[a][l] + (double)sample_ * pace_[a][l], last = (double)(grid_.n[a] - 1);

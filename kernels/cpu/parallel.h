@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "flush.h"
+
 namespace deepdrr {
 
 // Calls work(task) for every task in [0, tasks), each once, in any order, from `threads` threads (this one included).
@@ -15,6 +17,7 @@ template <class Work>
 void parallel_for(std::int64_t tasks, int threads, const Work& work) {
     std::atomic<std::int64_t> next{0};
     const auto drain = [&] {
+        const FlushSubnormals flush;
         for (std::int64_t task = next++; task < tasks; task = next++) work(task);
     };
     std::vector<std::thread> helpers;

@@ -1,5 +1,7 @@
 """Cubic B-splines: the coefficients, what the spline reproduces, its border, and the compiled kernel."""
 
+import importlib
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,7 +11,20 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from deepdrr.raycast import Exact, Field, Rays, Step, _prefilter, arranged, prefilter, project, spline_coefficients
+from deepdrr._kernels import usable_builds
+from deepdrr.raycast import (
+    Exact,
+    Field,
+    Rays,
+    Step,
+    _prefilter,
+    _prefilter_operator,
+    arranged,
+    prefilter,
+    project,
+    spline_coefficients,
+)
+from deepdrr.raycast._prefilter_operator import _prefilter as prefilter_operator
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.5)}
@@ -40,6 +55,61 @@ def test_single_precision_and_integers_become_single_precision(generator):
     # Rounded to float32 after each of three axes.
     assert_close(prefilter(values).double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
     assert prefilter(values.to(torch.int16)).dtype == torch.float32
+
+
+SHAPES = [(1, 30, 7, 2), (2, 1, 5, 3), (1, 1, 1), (2, 1, 40), (3, 17, 33, 70), (1, 2, 64, 1), (2, 3, 4, 40, 5)]
+
+
+@pytest.mark.parametrize("build", usable_builds())
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_compiled_filter_agrees_with_the_reference(shape, build, generator, monkeypatch):
+    module = importlib.import_module(f"deepdrr._kernels_{build}")
+    monkeypatch.setattr(_prefilter_operator, "load_kernels", lambda: module)
+    values = noise(shape, generator)
+    for laid_out in (values, values.movedim(-1, -3).contiguous().movedim(-3, -1)):  # either order in memory
+        expected = _prefilter.prefilter_in_torch(laid_out.double())
+        # Rounded to float32 after each axis.
+        assert_close(prefilter(laid_out).double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("shape", [(2, 9, 33, 40), (1, 1, 2, 5)])
+def test_the_gradient_by_the_values_is_the_transposed_filter(shape, generator):
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, and each entry as the reference has it."""
+    values, upstream = torch.randn(2, *shape, generator=generator)
+    values.requires_grad_()
+    coefficients = prefilter(values)
+    (gradient,) = torch.autograd.grad(coefficients, values, upstream)
+    left, right = (coefficients.double() * upstream).sum(), (values.double() * gradient).sum()
+    scale = coefficients.norm() * upstream.norm()
+    assert_close(
+        left.detach(), right.detach(), rtol=0, atol=1e-7 * float(scale.detach())
+    )  # float32 results, independent roundings
+    leaf = values.detach().double().requires_grad_()
+    (expected,) = torch.autograd.grad(prefilter(leaf), leaf, upstream.double())
+    assert_close(gradient.double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+
+
+def test_the_filter_is_an_operator_of_torch(generator):
+    values = noise((2, 5, 4, 3), generator)
+    for spacing in (None, [2.0, 0.5, 1.0]):
+        torch.library.opcheck(prefilter_operator, (values.clone().requires_grad_(), False, spacing))
+    batch = values.detach().movedim(0, -1)
+    assert torch.equal(torch.func.vmap(prefilter, in_dims=-1)(batch), prefilter(values.detach()))
+    jacobian = torch.func.jacrev(prefilter)(values.detach()[0, :, :1, :1])[:, 0, 0, :, 0, 0]
+    assert_close(jacobian.double(), torch.linalg.inv(spline_matrix(5)), rtol=0, atol=1e-6)  # float32
+
+
+def test_any_number_of_threads_gives_the_same_coefficients(generator):
+    values, before = noise((1, 40, 30, 50), generator), torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            results.append(prefilter(values))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
 
 
 def test_derivatives_of_the_coefficients(generator):
@@ -112,14 +182,26 @@ def test_the_compiled_kernel_agrees_with_the_reference(shape, spacing, turn, ang
     assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.abs().max()))
 
 
-def test_coefficients_made_once_serve_many_views(generator):
-    field = Field(noise((3, 9, 8, 7), generator), grid((9, 8, 7), (1.5, 0.8, 2.5), 40))
-    ready = arranged(spline_coefficients(field))
+@pytest.mark.parametrize("before", [lambda field: field, arranged])
+def test_coefficients_made_once_serve_many_views(before, generator):
+    field = before(Field(noise((3, 9, 8, 17), generator), grid((9, 8, 17), (1.5, 0.8, 2.5), 40)))
+    values = field.values.clone()
+    ready = spline_coefficients(field)
     assert ready.prefiltered
+    assert torch.equal(field.values, values)
     assert spline_coefficients(ready) is ready
-    # The terms of a sample are added in the order in which they lie in memory.
-    result, expected = project(ready, carm(6, 7, 20), **CUBIC), project(field, carm(6, 7, 20), **CUBIC)
-    assert_close(result, expected, rtol=2e-6, atol=2e-6 * float(expected.max()))
+    assert arranged(ready) is ready
+    assert_close(ready.values, prefilter(values), rtol=0, atol=1e-6)  # the axes in another order, float32 between them
+    assert torch.equal(project(ready, carm(6, 7, 20), **CUBIC), project(field, carm(6, 7, 20), **CUBIC))
+
+
+def test_coefficients_of_values_that_require_a_gradient_pass_it_on(generator):
+    values = noise((1, 5, 6, 4), generator).requires_grad_()
+    coefficients = spline_coefficients(unit_field(values))
+    (gradient,) = torch.autograd.grad(coefficients.values.sum(), values)
+    assert_close(gradient.sum(), torch.autograd.grad(prefilter(values).sum(), values)[0].sum())
+    with torch.no_grad():
+        assert not spline_coefficients(unit_field(values)).values.requires_grad
 
 
 def test_coefficients_are_not_values():

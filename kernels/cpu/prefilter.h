@@ -1,0 +1,155 @@
+// The coefficients of a cubic B-spline, in place: f = B c along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i], solved
+// for c by a causal and an anticausal recursion with the pole sqrt(3) - 2 (Unser 1999, IEEE Signal Processing Magazine
+// 16(6):22, box 2). Values beyond the grid mirror those inside about the outer voxels' centres, which are not repeated.
+//
+// The recursion runs in double; between the axes the numbers are floats. SIDE_BY_SIDE lines are filtered together, one
+// per lane. The memory is passed twice: once plane by plane, along both axes of a plane while it is in the cache, and
+// once across the planes.
+//
+// The transpose is wanted for gradients. B is symmetric but for its first and its last row: with W = diag(1/2, 1 .. 1,
+// 1/2), W B is, so that the transposed inverse is W B^-1 W^-1.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "deepdrr/scalar.h"
+#include "parallel.h"
+
+namespace deepdrr {
+
+constexpr int SIDE_BY_SIDE = 32, CHUNK = 16;
+constexpr int HORIZON = 2 * CHUNK;  // pole^32 < 1e-18: what lies further is nothing in double
+
+struct Prefilter {
+    float* DEEPDRR_RESTRICT data;        // [N, a, b, c], c dense
+    std::int64_t n[4], distance[3];      // numbers, and steps along N, a and b
+    bool transposed;
+};
+
+// One axis of n > 1 values.
+struct Recursion {
+    static constexpr double pole = -0.26794919243112270647;
+    std::int64_t n;
+    bool transposed;
+    double first[HORIZON];  // weights of the first values in the causal sum's beginning, over all mirrored values
+
+    Recursion(std::int64_t length, bool transpose) : n(length), transposed(transpose) {
+        const std::int64_t period = 2 * n - 2;
+        double powers[HORIZON], around = 1.0, power = 1.0;
+        for (std::int64_t k = 0; k < period && k < 2 * HORIZON; ++k) around *= pole;
+        for (int k = 0; k < HORIZON; ++k, power *= pole) powers[k] = power;
+        for (int k = 0; k < HORIZON; ++k) {
+            const bool twice = k > 0 && k < n - 1 && period - k < HORIZON;
+            first[k] = (powers[k] + (twice ? powers[period - k] : 0.0)) / (1.0 - (period < 2 * HORIZON ? around : 0.0));
+        }
+    }
+
+    bool outer(std::int64_t k) const { return k == 0 || k == n - 1; }
+    double gain(std::int64_t k) const { return transposed && outer(k) ? 12.0 : 6.0; }
+    double share(std::int64_t k) const { return transposed && outer(k) ? 0.5 : 1.0; }
+};
+
+// SIDE_BY_SIDE lines or fewer: value k of line l at data[k * next + l * apart].
+struct Lines {
+    float* DEEPDRR_RESTRICT data;
+    std::int64_t next, apart;
+    int count;
+
+    void load(std::int64_t k, int values, float (*rows)[SIDE_BY_SIDE]) const {
+        if (apart == 1 && count == SIDE_BY_SIDE) {
+            for (int r = 0; r < values; ++r)
+                for (int l = 0; l < SIDE_BY_SIDE; ++l) rows[r][l] = data[(k + r) * next + l];
+            return;
+        }
+        for (int l = 0; l < count; ++l)
+            for (int r = 0; r < values; ++r) rows[r][l] = data[(k + r) * next + l * apart];
+    }
+
+    void store(std::int64_t k, int values, const float (*rows)[SIDE_BY_SIDE]) const {
+        if (apart == 1 && count == SIDE_BY_SIDE) {
+            for (int r = 0; r < values; ++r)
+                for (int l = 0; l < SIDE_BY_SIDE; ++l) data[(k + r) * next + l] = rows[r][l];
+            return;
+        }
+        for (int l = 0; l < count; ++l)
+            for (int r = 0; r < values; ++r) data[(k + r) * next + l * apart] = rows[r][l];
+    }
+};
+
+inline int chunk(std::int64_t n, std::int64_t k) { return (int)lesser(n - k, (std::int64_t)CHUNK); }
+
+// sum[l]: the causal sum at the first value.
+inline void begin(const Lines& lines, const Recursion& axis, double* sum) {
+    alignas(64) float rows[CHUNK][SIDE_BY_SIDE] = {};
+    for (int l = 0; l < SIDE_BY_SIDE; ++l) sum[l] = 0.0;
+    for (std::int64_t k = 0; k < axis.n && k < HORIZON; k += CHUNK) {
+        const int values = chunk(axis.n, k);
+        lines.load(k, values, rows);
+        for (int r = 0; r < values; ++r) {
+            const double weight = axis.gain(k + r) * axis.first[k + r];
+            DEEPDRR_LANES
+            for (int l = 0; l < SIDE_BY_SIDE; ++l) sum[l] += weight * rows[r][l];
+        }
+    }
+}
+
+// `sums` [n, SIDE_BY_SIDE] is room for the causal sums.
+inline void filter(const Lines& lines, const Recursion& axis, double* DEEPDRR_RESTRICT sums) {
+    constexpr double pole = Recursion::pole, last = pole / (pole * pole - 1.0);
+    alignas(64) float rows[CHUNK][SIDE_BY_SIDE] = {};
+    alignas(64) double at[SIDE_BY_SIDE];
+    begin(lines, axis, at);
+    for (std::int64_t k = 0; k < axis.n; k += CHUNK) {
+        const int values = chunk(axis.n, k);
+        lines.load(k, values, rows);
+        for (int r = 0; r < values; ++r) {
+            const double gain = axis.gain(k + r), keep = k + r > 0 ? pole : 1.0, add = k + r > 0 ? gain : 0.0;
+            double* sum = sums + (k + r) * SIDE_BY_SIDE;
+            DEEPDRR_LANES
+            for (int l = 0; l < SIDE_BY_SIDE; ++l) sum[l] = at[l] = keep * at[l] + add * rows[r][l];
+        }
+    }
+    const double* before = sums + (axis.n - 2) * SIDE_BY_SIDE;
+    DEEPDRR_LANES
+    for (int l = 0; l < SIDE_BY_SIDE; ++l) at[l] = last * (at[l] + pole * before[l]) / pole + at[l];
+    for (std::int64_t k = (axis.n - 1) / CHUNK * CHUNK; k >= 0; k -= CHUNK) {
+        const int values = chunk(axis.n, k);
+        for (int r = values - 1; r >= 0; --r) {
+            const double share = axis.share(k + r);
+            const double* sum = sums + (k + r) * SIDE_BY_SIDE;
+            DEEPDRR_LANES
+            for (int l = 0; l < SIDE_BY_SIDE; ++l) {
+                at[l] = pole * (at[l] - sum[l]);
+                rows[r][l] = (float)(share * at[l]);
+            }
+        }
+        lines.store(k, values, rows);
+    }
+}
+
+// Lines of `next` between their values, `across` of them `apart`.
+inline void filter_all(float* data, const Recursion& axis, std::int64_t next, std::int64_t across, std::int64_t apart,
+                       double* sums) {
+    for (std::int64_t l = 0; l < across; l += SIDE_BY_SIDE)
+        filter(Lines{data + l * apart, next, apart, (int)lesser(across - l, (std::int64_t)SIDE_BY_SIDE)}, axis, sums);
+}
+
+inline void prefilter(const Prefilter& job, int threads) {
+    const std::int64_t na = job.n[1], nb = job.n[2], nc = job.n[3];
+    const Recursion a(na, job.transposed), b(nb, job.transposed), c(nc, job.transposed);
+    parallel_for(job.n[0] * na, threads, [&](std::int64_t plane) {
+        float* data = job.data + plane / na * job.distance[0] + plane % na * job.distance[1];
+        std::vector<double> sums((std::size_t)(greater(nb, nc) * SIDE_BY_SIDE));
+        if (nc > 1) filter_all(data, c, 1, nb, job.distance[2], sums.data());
+        if (nb > 1) filter_all(data, b, job.distance[2], nc, 1, sums.data());
+    });
+    if (na == 1) return;
+    parallel_for(job.n[0] * nb, threads, [&](std::int64_t row) {
+        float* data = job.data + row / nb * job.distance[0] + row % nb * job.distance[2];
+        std::vector<double> sums((std::size_t)(na * SIDE_BY_SIDE));
+        filter_all(data, a, job.distance[1], nc, 1, sums.data());
+    });
+}
+
+}  // namespace deepdrr
