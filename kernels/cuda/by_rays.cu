@@ -36,23 +36,25 @@ struct WeightedField {
 
     __device__ float weight(int c) const { return __ldg(upstream + c * image) * (scale ? __ldg(scale + c) : 1.0f); }
 
-    __device__ Slope trilinear(int voxel, float x, float y, float z) const {
+    __device__ Slope<float> trilinear(int voxel, float x, float y, float z) const {
         float corners[8] = {};
         for (int c = 0; c < channels; ++c) {
             const float w = weight(c);
             for (int corner = 0; corner < 8; ++corner)
                 corners[corner] += w * volume.at(c, voxel + volume.corner(corner));
         }
-        return trilinear_slope(corners, x, y, z);
+        const Cell<float> cell{corners[0], corners[1], corners[2], corners[3],
+                               corners[4], corners[5], corners[6], corners[7]};
+        return trilinear_slope(cell, x, y, z);
     }
 
-    __device__ Slope cubic(const Corner& x, const Corner& y, const Corner& z, const Grid& grid) const {
+    __device__ Slope<float> cubic(const Corner& x, const Corner& y, const Corner& z, const Grid& grid) const {
         const Taps ti(x, grid.n[0], grid.plane), tj(y, grid.n[1], grid.row), tk(z, grid.n[2], 1);
         float di[4], dj[4], dk[4];
         bspline_slopes(x.part, di[0], di[1], di[2], di[3]);
         bspline_slopes(y.part, dj[0], dj[1], dj[2], dj[3]);
         bspline_slopes(z.part, dk[0], dk[1], dk[2], dk[3]);
-        Slope sum{0, 0, 0, 0};
+        Slope<float> sum{0, 0, 0, 0};
 #pragma unroll 1
         for (int a = 0; a < 4; ++a)
 #pragma unroll 1
@@ -76,7 +78,7 @@ struct WeightedField {
 // Where a position is clamped to a face it does not move.
 __device__ inline float moves(float p, int n) { return p >= 0.0f && p <= (float)(n - 1) ? 1.0f : 0.0f; }
 
-__device__ inline void collect(RaySums& sums, const Slope& f, const float* moving, float weight, float along) {
+__device__ inline void collect(RaySums& sums, const Slope<float>& f, const float* moving, float weight, float along) {
     const float slope[3] = {f.x * moving[0], f.y * moving[1], f.z * moving[2]};
     for (int a = 0; a < 3; ++a) {
         sums.slope[a] += (double)(weight * slope[a]);
@@ -94,7 +96,7 @@ __device__ RaySums step_sums(const RayJob& job, const Chord& chord, const Weight
         const Corner x = locate(at[0], job.grid.n[0]), y = locate(at[1], job.grid.n[1]);
         const Corner z = locate(at[2], job.grid.n[2]);
         const float moving[3] = {moves(at[0], job.grid.n[0]), moves(at[1], job.grid.n[1]), moves(at[2], job.grid.n[2])};
-        const Slope f = CUBIC ? field.cubic(x, y, z, job.grid)
+        const Slope<float> f = CUBIC ? field.cubic(x, y, z, job.grid)
                               : field.trilinear(job.grid.voxel(x.low, y.low, z.low), x.part, y.part, z.part);
         collect(sums, f, moving, samples.weight, ((float)k + 0.5f) / (float)samples.last);
     }
@@ -137,9 +139,11 @@ __device__ RaySums exact_sums(const RayJob& job, const Chord& chord, const Weigh
 template <class T>
 __device__ RayGradient finish_exact(const RayJob& job, const TracedChord& ray, const RaySums& sums,
                                     const WeightedField<T>& field) {
+    RaySums all = sums;
     double last[3];
     for (int a = 0; a < 3; ++a) last[a] = ray.chord.entry[a] + ray.chord.length * ray.chord.slope[a];
-    return exact_gradient(ray, sums, field_at(job, field, ray.chord.entry), field_at(job, field, last));
+    all.first = field_at(job, field, ray.chord.entry), all.last = field_at(job, field, last);
+    return exact_gradient(ray, all);
 }
 
 enum class Rule { step_linear, exact_linear, step_cubic };

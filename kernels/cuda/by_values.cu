@@ -130,7 +130,7 @@ __device__ void by_values(const ValueAdjointJob& job) {
 }  // namespace deepdrr
 
 #define DEEPDRR_BY_VALUES(name, March, G, suffix)                                                                      \
-    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS) name##_by_values_##suffix(                    \
+    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_by_values_##suffix(                    \
         deepdrr::ValueAdjointJob job) {                                                                                \
         deepdrr::by_values<G, deepdrr::March>(job);                                                                    \
     }

@@ -44,6 +44,12 @@ def wanted_architectures() -> tuple[str, ...]:
     return chosen
 
 
+def toolkit() -> Path:
+    """The CUDA toolkit's folder; `nvcc` itself may be a wrapper elsewhere."""
+    told = _run("nvcc", "--dryrun", "-x", "cu", os.devnull)
+    return Path(_found(r"(?m)^#\$ TOP=(.*)$", told)).resolve()
+
+
 def build(out: Path, architectures: tuple[str, ...]) -> tuple[Path, ...]:
     """Writes the PTX and, for any architectures, the fatbin into `out`, each whole or not at all.
 
