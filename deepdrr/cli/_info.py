@@ -5,13 +5,15 @@ from pathlib import Path
 
 import torch
 
+from deepdrr._kernels import load_kernels
 from deepdrr.cli._histogram import hu_bands
 from deepdrr.cli._options import PatientOptions
 from deepdrr.cli._scene import read
 from deepdrr.cli._status import say, stage
 from deepdrr.data import Volume, axes_code
+from deepdrr.raycast import backends
 
-__all__ = ["facts", "info", "remarks"]
+__all__ = ["device_facts", "facts", "info", "remarks"]
 
 _DEFAULTS = PatientOptions()
 # Steps between slices show in pictures across them from about here; CT for planning has 0.5 to 3 mm.
@@ -21,13 +23,27 @@ _SATURATED_HU = 3071.0
 _OBLIQUE_DEG = 0.5
 
 
-def info(file: Path, *, patient: PatientOptions = _DEFAULTS, config: Path | None = None) -> None:
-    """Say what is in a CT file: grid, frame, HU, labels, and what to beware of.
+def info(
+    file: Path | None = None,
+    *,
+    devices: bool = False,
+    patient: PatientOptions = _DEFAULTS,
+    config: Path | None = None,
+) -> None:
+    """Say what is in a CT file: grid, frame, HU, labels, and what to beware of; or what this machine computes on.
 
     Args:
         file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
+        devices: list the backends, which one is taken, and why not the others.
         config: YAML file with the same fields as these flags; a flag goes before the file.
     """
+    if devices:
+        for what, text in device_facts():
+            say(what, text)
+    if file is None:
+        if not devices:
+            raise ValueError("info needs a CT file, or --devices")
+        return
     with stage(f"reading {file}"):
         volume = read(file, patient)
     for what, text in facts(volume):
@@ -40,6 +56,18 @@ def info(file: Path, *, patient: PatientOptions = _DEFAULTS, config: Path | None
         print()
     for line in lines:
         say("beware", line)
+
+
+def device_facts() -> Iterator[tuple[str, str]]:
+    """Every backend with its state, and which one serves tensors of the host and of a GPU."""
+    states = backends()
+    yield from states.items()
+    build = load_kernels().__name__.rpartition("_")[2] if states["cpu"] == "ready" else ""
+    on_host = f"cpu ({build}, {torch.get_num_threads()} threads)" if build else "reference"
+    yield "host uses", on_host
+    on_gpu = "cuda" if states["cuda"] == "ready" and torch.cuda.is_available() else "reference"
+    reason = "" if on_gpu == "cuda" or torch.cuda.is_available() else ", and this torch sees no GPU"
+    yield "GPU uses", on_gpu + reason
 
 
 def facts(volume: Volume) -> Iterator[tuple[str, str]]:

@@ -84,10 +84,9 @@ class Frame:
         return self._area_densities(self.camera)
 
     def _area_densities(self, camera: Camera) -> Tensor:
-        technique = self.technique
-        integrals = project(
-            self.prepared.density_field, camera, integration=technique.integration, backend=technique.backend
-        )
+        technique, field = self.technique, self.prepared.density_field
+        view = camera.to(field.device)
+        integrals = project(field, view, integration=technique.integration, backend=technique.backend).cpu()
         areas = integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
         return self.prepared.model.scaled(areas, self.materials)
 

@@ -40,10 +40,10 @@ class PreparedVolume:
     contrast: tuple[tuple[Tensor, int], ...] = ()
 
     @classmethod
-    def of(cls, volume: Volume, model: MaterialModel) -> Self:
-        """Decompose a volume into materials."""
+    def of(cls, volume: Volume, model: MaterialModel, device: torch.device) -> Self:
+        """Decompose a volume into materials, kept on a device."""
         found = model.densities(volume)
-        field = Field(found.values, volume.ijk_from_world)
+        field = Field(found.values.to(device), volume.ijk_from_world.to(device))
         if not found.values.requires_grad:  # the copy would cut it off
             field = arranged(field)
         assert field.values is not None  # it was given
@@ -66,7 +66,7 @@ class PreparedVolume:
     @property
     def density_field(self) -> Field:
         """The densities where the volume is now."""
-        return Field(self.densities, self.volume.ijk_from_world)
+        return Field(self.densities, self.volume.ijk_from_world.to(self.densities.device))
 
     def label_fields(self) -> Iterator[Field]:
         """Path lengths per label, where the volume is now, as many in a field as the operator can route.

@@ -64,7 +64,9 @@ class Projector:
             absorbs all and blurs nothing.
         materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
-        backend: `"auto"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
+        backend: `"auto"`, `"cuda"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
+        device: where the volume's densities are kept and rays are integrated, `"cpu"` or a GPU, `"cuda"`. What comes
+            after the integrals is computed on the CPU, where all results are.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -89,6 +91,7 @@ class Projector:
         materials: MaterialModel | Literal["continuous", "three_class"] = "continuous",
         integration: Integration | None = None,
         backend: str = "auto",
+        device: torch.device | str = "cpu",
     ) -> None:
         if not isinstance(volume, Volume):
             raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
@@ -111,6 +114,7 @@ class Projector:
             integration=integration or Exact(),
             backend=backend,
         )
+        self.device = _checked_device(device)
         self._prepared: PreparedVolume | None = None
 
     def __enter__(self) -> Self:
@@ -198,7 +202,7 @@ class Projector:
         kept = self._prepared
         if kept is None or not kept.is_current or kept.volume is not self.volume or kept.model is not self.materials:
             self._prepared = kept = None  # the old densities go before the new ones come
-            self._prepared = kept = PreparedVolume.of(self.volume, self.materials)
+            self._prepared = kept = PreparedVolume.of(self.volume, self.materials, self.device)
         return kept
 
 
@@ -206,6 +210,18 @@ def _as_source(beam: Spectrum | XRaySource | None) -> XRaySource:
     if isinstance(beam, XRaySource):
         return beam
     return XRaySource(spectrum=tungsten_spectrum(DEFAULT_KVP) if beam is None else beam)
+
+
+def _checked_device(device: torch.device | str) -> torch.device:
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            f"device must be 'cpu' or 'cuda', with a number if there are several, got {device!r}"
+        ) from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device must be 'cpu' here, got {str(device)!r}: this torch sees no CUDA GPU")
+    return found
 
 
 def _check_step(integration: Integration | None, volume: Volume) -> None:

@@ -83,7 +83,7 @@ def _bytes(labels: Tensor | None, values: Tensor | None, spacing: Spacing) -> Te
         return labels
     shape, strides = values.shape[1:], values.stride()[1:]
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    return torch.zeros(numbers, dtype=torch.uint8).as_strided(shape, strides).copy_(labels)
+    return torch.zeros(numbers, dtype=torch.uint8, device=labels.device).as_strided(shape, strides).copy_(labels)
 
 
 def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
@@ -92,7 +92,7 @@ def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
     if values.dtype == torch.int16:
         return values if lies_well(values, spacing) else placed(values, spacing, torch.int16), field.scale
     steps = [_step(channel) for channel in values.detach()]
-    integers = empty_placed(values.shape, spacing, torch.int16)
+    integers = empty_placed(values.shape, spacing, torch.int16, values.device)
     for channel, into, step in zip(values.detach(), integers, steps, strict=True):
         for plane, plane_into in zip(channel, into, strict=True):  # one by one: no second copy of the volume
             plane_into.copy_((plane.double() / step).round_())

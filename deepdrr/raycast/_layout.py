@@ -26,6 +26,7 @@ __all__ = [
     "rows_are_dense",
 ]
 
+_HOST = torch.device("cpu")
 _LINE_BYTES = 64
 # Rows shorter than this are left unpadded: the padding would be a large part of them.
 _SHORTEST_PADDED_ROW = 8 * _LINE_BYTES
@@ -78,13 +79,17 @@ def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tens
         spacing: distances between voxels along I, J and K, mm.
         dtype: float32 or int16.
     """
-    return empty_placed(values.shape, spacing, dtype).copy_(values.detach())
+    return empty_placed(values.shape, spacing, dtype, values.device).copy_(values.detach())
 
 
-def empty_placed(shape: Sequence[int], spacing: Sequence[float], dtype: torch.dtype) -> Tensor:
+def empty_placed(
+    shape: Sequence[int], spacing: Sequence[float], dtype: torch.dtype, device: torch.device = _HOST
+) -> Tensor:
     """Zeros [C, I, J, K] in the arrangement that the kernels read fastest."""
     strides = placed_strides(shape, spacing, dtype.itemsize)
-    return _zeros(shape[0] * strides[0], dtype).as_strided(shape, strides)
+    numbers = shape[0] * strides[0]
+    flat = _zeros(numbers, dtype) if device.type == "cpu" else torch.zeros(numbers, dtype=dtype, device=device)
+    return flat.as_strided(shape, strides)
 
 
 def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tensor:
@@ -122,7 +127,7 @@ def _padded(numbers: int, size: int) -> int:
 
 
 def _zeros(numbers: int, dtype: torch.dtype) -> Tensor:
-    """Zeros; large ones on huge pages where the system has them, as rays jump from page to page."""
+    """Zeros of the host; large ones on huge pages where the system has them, as rays jump from page to page."""
     if dtype.itemsize * numbers < _SMALLEST_ON_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.zeros(numbers, dtype=dtype)
     memory = mmap.mmap(-1, dtype.itemsize * numbers, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

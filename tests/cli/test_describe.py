@@ -27,3 +27,19 @@ def test_photons_are_those_of_the_open_field(exposure: Exposure) -> None:
 def test_an_air_kerma_is_said_as_it_was_given() -> None:
     text = describe_exposure(Exposure(air_kerma_ngy=900.0), tungsten_spectrum(80.0), CArmGeometry().camera())
     assert "0.9 µGy" in text
+
+
+def test_devices_says_which_backends_there_are_and_which_is_taken(run) -> None:
+    code, out, _ = run("info", "--devices")
+    assert code == 0
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines()[:3])
+    assert list(lines) == ["cuda", "cpu", "reference"]
+    assert (lines["cpu"], lines["reference"]) == ("ready", "ready")
+    assert "host uses" in out
+    assert "GPU uses" in out
+
+
+def test_info_of_nothing_says_what_it_needs(run) -> None:
+    code, _, error = run("info")
+    assert code == 2
+    assert "info needs a CT file, or --devices" in error

@@ -276,3 +276,11 @@ def test_prone_is_supine_turned(ct: Volume) -> None:
     arm = MobileCArm(limits=None).camera.moved(geo.rotation_about((0, 0, 1), 180, (0, 0, 0)))
     prone = Projector(ct, carm=arm.resized(48, 48))()
     assert_close(prone, supine, rtol=1e-4, atol=0)
+
+
+def test_a_device_that_is_not_here_is_refused(ct: Volume) -> None:
+    with pytest.raises(ValueError, match="device must be 'cpu' or 'cuda', .* got 'gpu0'"):
+        Projector(ct, carm=small(), device="gpu0")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match="got 'cuda': this torch sees no CUDA GPU"):
+            Projector(ct, carm=small(), device="cuda")
