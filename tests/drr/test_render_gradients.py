@@ -65,9 +65,9 @@ class TestFiniteDifferences:
         numbers = ([0.019, 0.021], [0.057], [1000.0, 1100.0])
         check(picture, one.image_hu.clone(), *(torch.tensor(n, dtype=torch.float64) for n in numbers))
 
-    @pytest.mark.parametrize("soft", [False, True])
-    def test_labels(self, soft: bool, generator: torch.Generator) -> None:
-        """Hard channels have no gradient by the border's motion, soft ones all of it; both have the values'."""
+    @pytest.mark.parametrize(("n_samples", "soft"), [(None, False), (15, False), (15, True)])
+    def test_labels(self, n_samples: int | None, soft: bool, generator: torch.Generator) -> None:
+        """Exact hard channels and soft ones have the gradient by a border's motion too, sampled hard ones do not."""
         one = small(generator)
         one.label = (torch.arange(120).reshape(1, 1, 4, 5, 6) // 7) % 3
         pose = poses(1, one.isocenter, torch.float64)
@@ -75,7 +75,7 @@ class TestFiniteDifferences:
         def picture(image_hu: Tensor, motion: Tensor) -> Tensor:
             again = Subject(image_hu, SPACING, one.label, convert_to_mu=False).double()
             moved = pose @ convert(motion[:, :3] / 500, motion[:, 3:], "so3_log")
-            return render(again, LENS, moved, SDD, 2, 3, 15, soft)
+            return render(again, LENS, moved, SDD, 2, 3, n_samples, soft)
 
         check(picture, one.image_hu / 1000, torch.full((1, 6), 0.01, dtype=torch.float64))
 
