@@ -24,6 +24,7 @@ __all__ = [
     "placed_strides",
     "readable_in_place",
     "rows_are_dense",
+    "zeros",
 ]
 
 _HOST = torch.device("cpu")
@@ -88,7 +89,7 @@ def empty_placed(
     """Zeros [C, I, J, K] in the arrangement that the kernels read fastest."""
     strides = placed_strides(shape, spacing, dtype.itemsize)
     numbers = shape[0] * strides[0]
-    flat = _zeros(numbers, dtype) if device.type == "cpu" else torch.zeros(numbers, dtype=dtype, device=device)
+    flat = zeros(numbers, dtype) if device.type == "cpu" else torch.zeros(numbers, dtype=dtype, device=device)
     return flat.as_strided(shape, strides)
 
 
@@ -126,7 +127,7 @@ def _padded(numbers: int, size: int) -> int:
     return per_line * (-(-numbers // per_line) | 1)
 
 
-def _zeros(numbers: int, dtype: torch.dtype) -> Tensor:
+def zeros(numbers: int, dtype: torch.dtype) -> Tensor:
     """Zeros of the host; large ones on huge pages where the system has them, as rays jump from page to page."""
     if dtype.itemsize * numbers < _SMALLEST_ON_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.zeros(numbers, dtype=dtype)

@@ -217,7 +217,7 @@ void from_slopes(Packed<float> slopes, const std::array<int, 3>& shape, const Pa
     std::memcpy(placement, total.m, sizeof total.m);
 }
 
-template <class Marching, class Basis>
+template <class Spread>
 void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doubles& source,
                const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
                int threads) {
@@ -226,7 +226,7 @@ void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doub
     const Gradient into{gradient.mutable_data(), grid(gradient), stride(gradient, 0), (int)gradient.shape(0)};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
-    adjoint_by_values<Marching, Basis>(job, threads);
+    adjoint_by_values<Spread>(job, threads);
 }
 
 template <class Function>
@@ -298,11 +298,11 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
                py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("upstream").noconvert(),
                py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
                py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
-    define(module, "exact_linear_by_values", &by_values<PieceNodes, Linear>, "gradient", "step");
-    define(module, "step_linear_by_values", &by_values<StepNodes, Linear>, "gradient", "step");
+    define(module, "exact_linear_by_values", &by_values<NodeSpread<PieceNodes, Linear>>, "gradient", "step");
+    define(module, "step_linear_by_values", &by_values<LinearStepSpread>, "gradient", "step");
     define_forward(module, "step_cubic", &cubic_integrals);
     define_by_rays(module, "step_cubic_by_rays", &by_rays<float, adjoint_by_rays<Cubic, float>>);
-    define(module, "step_cubic_by_values", &by_values<StepNodes, Cubic>, "gradient", "step");
+    define(module, "step_cubic_by_values", &by_values<NodeSpread<StepNodes, Cubic>>, "gradient", "step");
     define_labels<Hard, Stencil1, CellWalk>(module, "exact_nearest_hard");
     define_labels<Hard, Stencil1, StepMarch>(module, "step_nearest_hard");
     define_labels<Hard, NearStencil8, CellWalk>(module, "exact_linear_hard");

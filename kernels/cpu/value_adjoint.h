@@ -11,6 +11,7 @@
 
 #include "bases.h"
 #include "ray_adjoint.h"
+#include "spread_march.h"
 
 namespace deepdrr {
 
@@ -107,7 +108,25 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
     return extents;
 }
 
+// Spreads the rays of a packet, weights [C, LANES], over a slab: a march from node to node, or midpoint samples in turns.
 template <class Marching, class Basis>
+struct NodeSpread {
+    static void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) {
+        Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
+        typename Marching::Packet nodes;
+        while (march.next(nodes)) Basis::spread(nodes, weights, job.gradient);
+    }
+};
+
+struct LinearStepSpread {
+    static void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) {
+        const CellRange range = slabs.range(slab);
+        SpreadMarch march(chords, slabs.grid, job.step, slabs.axis, range.low[slabs.axis], range.high[slabs.axis]);
+        march.spread(weights, job.gradient);
+    }
+};
+
+template <class Spread>
 void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
     const Tiling tiling(job.rays);
     std::vector<float> weights((std::size_t)LANES * job.gradient.channels);
@@ -120,19 +139,17 @@ void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::ve
         Chord chords[LANES];
         tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);
         read_tile(job.upstream, tile, ones.data(), weights.data());
-        Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
-        typename Marching::Packet nodes;
-        while (march.next(nodes)) Basis::spread(nodes, weights.data(), job.gradient);
+        Spread::spread(chords, slabs, slab, job, weights.data());
     }
 }
 
-template <class Marching, class Basis>
+template <class Spread>
 void adjoint_by_values(const Adjoint& job, int threads) {
     const Slabs slabs(job.gradient.grid);
     const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
     for (int parity = 0; parity < 2; ++parity)
         parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
-            spread_slab<Marching, Basis>(job, slabs, 2 * (int)task + parity, extents);
+            spread_slab<Spread>(job, slabs, 2 * (int)task + parity, extents);
         });
 }
 
