@@ -82,7 +82,7 @@ def pose(patient: Subject) -> Problem:
         start=(torch.zeros(1, 3), torch.zeros(1, 3)),
         rates=(0.5, 2.0),
         error=lambda *unknowns: mean_target_registration_error(view(*unknowns), view(*truth), corners(patient)).item(),
-        unit="mm of mean target registration error",
+        unit="mm (mTRE)",
     )
 
 
@@ -127,7 +127,7 @@ def voxels(patient: Subject) -> Problem:
         return (hu - patient.image_hu).detach()[body].square().mean().sqrt().item()
 
     start = torch.where(body, 0.0, -1000.0)  # the body's outline, full of water
-    return Problem("voxels", image, (patient.image_hu,), (start,), (30.0,), error, "HU, root mean square in the body")
+    return Problem("voxels", image, (patient.image_hu,), (start,), (30.0,), error, "HU, RMS in the body")
 
 
 def filtration(patient: Subject) -> Problem:
