@@ -113,12 +113,16 @@ class BeamOptions:
     """Filter as MATERIAL=MM, repeated for several; "none" for a bare anode."""
     anode_angle_deg: float = 10.0
     """Angle of the tungsten anode, 6 to 20 degrees."""
+    heel: bool = False
+    """The anode's heel effect, with the cathode at the top of the picture."""
+    focal_spot_mm: float | None = None
+    """Side of the focal spot, mm, 0.6 being usual. [default: a point]"""
 
 
 @Parameter(**_FLAT, group=Group("Exposure and noise", sort_key=5))
 @dataclass(frozen=True)
 class ExposureOptions:
-    """How many photons; one of the three."""
+    """How many photons, in one of the four ways, and what sees them."""
 
     mas: float | None = None
     """Tube load, mAs."""
@@ -126,6 +130,10 @@ class ExposureOptions:
     """Photons per pixel in the open field."""
     air_kerma_ngy: float | None = None
     """Air kerma at the detector in the open field, nGy."""
+    behind_patient_ngy: float | None = None
+    """Automatic exposure control: air kerma at the detector behind the patient, nGy, 20 for a frame of fluoroscopy."""
+    panel: Literal["a-si", "cmos"] = "a-si"
+    """Flat panel of CsI on amorphous silicon, or on CMOS with a quarter of its electronic noise."""
     seed: Whole = 0
     """Seed of the noise, 0 or more: the same seed gives the same image."""
     noise: bool = True
@@ -156,6 +164,8 @@ class ModelOptions:
 class DisplayOptions:
     """How raw values become grey values."""
 
+    processing: Literal["radiograph", "fluoroscopy", "bone detail", "soft tissue"] | None = None
+    """Enhancement of an image as X-ray machines do it; it goes with --window and --clahe, and sets the polarity."""
     window: Range | None = None
     """Attenuation −ln(I/I0) shown as the two ends of the grey scale. [default: automatic]"""
     polarity: Literal["bone_white", "bone_black"] = "bone_white"

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.cli._options import DicomOptions, DisplayOptions
-from deepdrr.cli._quantities import STACKS, UNITS, Quantity, picture
+from deepdrr.cli._quantities import STACKS, UNITS, Quantity, picture, steps_of
 from deepdrr.detector import equivalent_mas
-from deepdrr.display import Picture
+from deepdrr.display import Picture, Processing
 from deepdrr.io import RadiographMetadata, write_dicom, write_npy, write_png, write_tiff
 from deepdrr.projector import Projector
 
@@ -88,8 +88,12 @@ class Product:
             stored=self.dicom.dicom_values,
             object_class=self.dicom.dicom_class,
             open_field=self.results["open_field"],
-            polarity=self.display.polarity,
+            polarity=self.display.polarity if self._steps is None else self._steps.polarity,
         )
+
+    @property
+    def _steps(self) -> Processing | None:
+        return steps_of(self.quantity, self.display)
 
     def _metadata(self) -> RadiographMetadata:
         technique = self.source.technique
@@ -100,4 +104,7 @@ class Product:
             kvp=technique.spectrum.kvp,
             mas=float(equivalent_mas(technique.exposure, technique.spectrum, self.camera)),
         )
-        return replace(header, detector="SCINTILLATOR", unit=technique.detector.unit)
+        header = replace(header, detector="SCINTILLATOR", unit=technique.detector.unit)
+        if self._steps is None or self.dicom.dicom_values != "picture":
+            return header
+        return replace(header, processing=self._steps.description, circular_field=self._steps.circular)

@@ -1,6 +1,7 @@
 """Which quantities there are, which files hold them, and how they look."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,11 +10,11 @@ import torch
 from torch import Tensor
 
 from deepdrr.cli._options import DisplayOptions
-from deepdrr.display import Picture
+from deepdrr.display import PRESETS, Picture, Processing, processed
 from deepdrr.display import display as make_picture
 from deepdrr.projector import OutputName
 
-__all__ = ["STACKS", "UNITS", "Quantity", "check_files", "check_not_input", "needed", "picture"]
+__all__ = ["STACKS", "UNITS", "Quantity", "check_files", "check_not_input", "needed", "picture", "steps_of"]
 
 Quantity = Literal[
     "image",
@@ -103,6 +104,8 @@ def picture(quantity: Quantity, values: Tensor, open_field: Tensor | None, optio
         return mask
     if quantity == "line_integrals":  # shown as the transmission that they mean, like an image
         quantity, values, open_field = "expected_image", torch.exp(-values.double()), values.new_ones(())
+    if (steps := steps_of(quantity, options)) is not None:
+        return processed(values, steps, open_field=open_field, dtype=dtype)
     return make_picture(
         values,
         quantity="signal" if quantity in _SIGNALS else "attenuation",
@@ -113,3 +116,11 @@ def picture(quantity: Quantity, values: Tensor, open_field: Tensor | None, optio
         clahe=options.clahe,
         dtype=dtype,
     )
+
+
+def steps_of(quantity: Quantity, options: DisplayOptions) -> Processing | None:
+    """The processing of an image that was asked for; None for the plain picture."""
+    if options.processing is None or quantity not in ("image", "expected_image"):
+        return None
+    steps = PRESETS[options.processing]
+    return replace(steps, window=options.window or steps.window, clahe=options.clahe or steps.clahe)

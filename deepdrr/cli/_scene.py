@@ -18,11 +18,11 @@ from deepdrr.cli._options import (
     TechniqueOptions,
 )
 from deepdrr.data import Volume
-from deepdrr.detector import Exposure, FlatPanel
+from deepdrr.detector import PANELS, Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
-from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector
+from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector, automatic_exposure
 from deepdrr.raycast import Exact, Step
-from deepdrr.spectrum import Spectrum, tungsten_spectrum
+from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
 
 __all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read"]
 
@@ -98,16 +98,17 @@ def projector(volume: Volume, view: Camera, options: TechniqueOptions) -> Projec
         if not 1 <= options.model.threads <= _MOST_THREADS:
             raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {options.model.threads}")
         torch.set_num_threads(options.model.threads)
-    return Projector(
+    found = Projector(
         volume,
         carm=view,
-        spectrum=spectrum(options.beam),
+        spectrum=source(options.beam),
         exposure=exposure(options.exposure),
         detector=detector(options.exposure),
         materials=material_model(options.model),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
     )
+    return _controlled(found, options.exposure)
 
 
 def material_model(options: ModelOptions) -> MaterialModel:
@@ -130,18 +131,38 @@ def spectrum(options: BeamOptions) -> Spectrum:
     return tungsten_spectrum(options.kvp, anode_angle_deg=options.anode_angle_deg, filters=filters)
 
 
+def source(options: BeamOptions) -> XRaySource:
+    """The tube with its heel and its focal spot."""
+    spot, heel = options.focal_spot_mm, HeelEffect(anode_angle_deg=options.anode_angle_deg) if options.heel else None
+    focal_spot = None if spot is None else FocalSpot(width_mm=spot, height_mm=spot)
+    return XRaySource(spectrum=spectrum(options), heel=heel, focal_spot=focal_spot)
+
+
 def exposure(options: ExposureOptions) -> Exposure:
-    """The exposure that was given, or the projector's own default."""
+    """The exposure that was given, or the projector's own default.
+
+    Raises:
+        ValueError: if more than one was given.
+    """
     if (options.mas, options.photons, options.air_kerma_ngy) == (None, None, None):
         return DEFAULT_EXPOSURE
+    if options.behind_patient_ngy is not None:
+        raise ValueError("behind-patient-ngy must stand alone: the exposure control finds the mAs, but they were given")
     return Exposure(mas=options.mas, photons_per_pixel=options.photons, air_kerma_ngy=options.air_kerma_ngy)
 
 
 def detector(options: ExposureOptions) -> FlatPanel:
-    """The default panel, or one without noise."""
-    if options.noise:
-        return FlatPanel()
-    return FlatPanel(quantum_noise=False, electronic_noise_electrons=0.0)
+    """The panel, or one without noise."""
+    panel = PANELS[{"a-si": "amorphous silicon", "cmos": "CMOS"}[options.panel]]
+    return panel if options.noise else replace(panel, quantum_noise=False, electronic_noise_electrons=0.0)
+
+
+def _controlled(projector: Projector, options: ExposureOptions) -> Projector:
+    """The same with the exposure that the control finds, where it is asked for."""
+    if options.behind_patient_ngy is not None:
+        found = automatic_exposure(projector, air_kerma_ngy=options.behind_patient_ngy)
+        projector.technique = replace(projector.technique, exposure=found)
+    return projector
 
 
 def _check_angles(angles: Mapping[str, float | None]) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import torch
 from PIL import Image
@@ -198,7 +199,7 @@ def test_a_source_in_the_patient_is_a_sentence(run, ct, tmp_path) -> None:
     ],
 )
 def test_a_number_out_of_range_is_a_sentence(run, ct, tmp_path, words, phrases) -> None:
-    code, _, error = run("project", ct, "--out", tmp_path / "a.png", "--binning", 48, *words)
+    code, _, error = run("project", ct, "--out", tmp_path / "a.png", *SMALL, *words)
     assert code == 2
     assert error.count("\n") == 1
     assert all(phrase in error for phrase in phrases)
@@ -219,7 +220,7 @@ def test_a_label_map_without_labels_has_nothing_to_write(run, ct, tmp_path) -> N
     volume = Volume.from_nifti(ct, labels=torch.zeros(36, 28, 24, dtype=torch.uint8))
     volume.save(tmp_path / "copy.nii.gz", labels=empty)
     out = tmp_path / "masks.png"
-    code, _, error = run("project", ct, "--labels", empty, "--quantity", "label_masks", "--out", out, "--binning", 48)
+    code, _, error = run("project", ct, "--labels", empty, "--quantity", "label_masks", "--out", out, *SMALL)
     assert code == 2
     assert "no label but 0" in error
 
@@ -229,3 +230,28 @@ def test_a_field_that_stands_twice_in_a_config_is_refused(run, ct, tmp_path) -> 
     code, _, error = run("project", ct, "--out", tmp_path / "a.png", "--config", tmp_path / "twice.yaml")
     assert code == 2
     assert "'kvp' 2 times" in error
+
+
+def test_exposure_control_heel_spot_and_panel(run, ct, tmp_path) -> None:
+    out = tmp_path / "a.npy"
+    small = ("project", ct, "--out", out, *SMALL, "--quantity", "expected_image")
+    low, high = (run(*small, "--behind-patient-ngy", dose)[1:] and float(np.load(out).mean()) for dose in (10, 40))
+    assert high == pytest.approx(4 * low, rel=1e-4)  # linear in the tube load
+    flat = np.load(out)
+    assert run(*small, "--behind-patient-ngy", 40, "--heel", "--focal-spot-mm", 0.6, "--panel", "cmos")[0] == 0
+    shaped = np.load(out) / flat
+    assert shaped[0].mean() > 1.02 * shaped[-1].mean()  # the cathode is at the top
+    code, _, error = run(*small, "--behind-patient-ngy", 40, "--mas", 2)
+    assert code != 0
+    assert "behind-patient-ngy must stand alone" in error
+
+
+def test_processing_is_named_in_the_file(run, ct, tmp_path) -> None:
+    plain, shown, file = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.dcm"
+    assert run("project", ct, "--out", plain, *SMALL)[0] == 0
+    words = ("--processing", "fluoroscopy", "--dicom-values", "picture")
+    assert run("project", ct, "--out", shown, "--out", file, *SMALL, *words)[0] == 0
+    assert plain.read_bytes() != shown.read_bytes()
+    header = pydicom.dcmread(file)
+    assert "dynamic range compression 0.5" in header.DerivationDescription
+    assert header.ShutterShape == "CIRCULAR"
