@@ -44,10 +44,12 @@ def density_field(subject: Subject, model: MaterialModel) -> tuple[Field, tuple[
 
 
 def _made(subject: Subject, model: MaterialModel, image_hu: Tensor) -> Densities:
-    """[M, D, H, W]."""
-    contrast = {agent: mg_per_ml.permute(2, 1, 0) for agent, mg_per_ml in model.contrast.items()}
-    labels = None if subject.label_map is None else subject.label_map[0, 0]
-    return replace(model, contrast=contrast).densities_of(image_hu[0, 0].to(_at_least_single(image_hu)), labels)
+    """[M, D, H, W] on the subject's device. The tables are in the host's memory: so is their use."""
+    contrast = {agent: mg_per_ml.permute(2, 1, 0).cpu() for agent, mg_per_ml in model.contrast.items()}
+    labels = None if subject.label_map is None else subject.label_map[0, 0].cpu()
+    hu = image_hu[0, 0].to("cpu", _at_least_single(image_hu))
+    found = replace(model, contrast=contrast).densities_of(hu, labels)
+    return Densities(found.materials, found.values.to(image_hu.device))
 
 
 def _at_least_single(image: Tensor) -> torch.dtype:
