@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-pyvista = pytest.importorskip("pyvista", reason="scenes need the extra deepdrr[scene]")
+pyvista = pytest.importorskip("pyvista", reason="scenes need the extra deepdrr[scene]", exc_type=ImportError)
 
 
 from deepdrr.camera import make_k_inv, make_rt_inv, project_points  # noqa: E402
