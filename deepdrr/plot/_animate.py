@@ -41,6 +41,7 @@ def animate(
     edge_alpha: float = 1.0,
     edge_detection_size: int = 200,
     verbose: bool = True,
+    loop: int = 0,
     **plot_kwargs: Any,
 ) -> Path | None:
     """Draw a batch of images one after the other; beside a fixed image, with the moving one's edges over it, if given.
@@ -61,6 +62,7 @@ def animate(
         pause: how much longer the last frame stays before the animation starts again, seconds.
         blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size: as in `overlay`.
         verbose: show a progress bar.
+        loop: how often the animation is shown; 0 for ever.
         plot_kwargs: for `plot_drr`, e.g. `vmin`.
 
     Returns:
@@ -79,7 +81,7 @@ def animate(
         'noise.gif'
     """
     moving, moving_mask = _single_channel(moving_img, moving_mask, "moving")
-    _check_timing(len(moving), titles, fps, pause)
+    _check_timing(len(moving), titles, fps, pause, loop)
     kind = _format_of(out)
     fixed = None
     if fixed_img is not None:
@@ -104,7 +106,7 @@ def animate(
         return _picture(figure)
 
     frames = [draw(index) for index in _counted(len(moving), verbose)]
-    return _finish(frames, out, kind, _durations_ms(len(moving), fps, pause))
+    return _finish(frames, out, kind, _durations_ms(len(moving), fps, pause), loop)
 
 
 def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor | None]:
@@ -116,13 +118,15 @@ def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tens
     return values.sum(dim=1, keepdim=True), areas
 
 
-def _check_timing(count: int, titles: Sequence[str] | None, fps: float, pause: float) -> None:
+def _check_timing(count: int, titles: Sequence[str] | None, fps: float, pause: float, loop: int) -> None:
     if titles is not None and len(titles) != count:
         raise ValueError(f"titles must have one entry for each of {count} frames, got {len(titles)}")
     if not 0.0 < fps <= 100.0:
         raise ValueError(f"fps must be in (0, 100], got {fps}")
     if not 0.0 <= pause <= 600.0:
         raise ValueError(f"pause must be 0 to 600 seconds, got {pause}")
+    if not 0 <= loop < 2**16:
+        raise ValueError(f"loop must be 0 to 65535, got {loop}")
 
 
 def _format_of(out: str | os.PathLike[str] | None) -> str:
@@ -168,10 +172,10 @@ def _counted(count: int, verbose: bool) -> Iterator[int]:
 
 
 def _finish(
-    frames: list["Image"], out: str | os.PathLike[str] | None, kind: str, durations_ms: list[int]
+    frames: list["Image"], out: str | os.PathLike[str] | None, kind: str, durations_ms: list[int], loop: int
 ) -> Path | None:
     first, *rest = frames
-    options: dict[str, Any] = {"format": kind, "save_all": True, "duration": durations_ms, "loop": 0}
+    options: dict[str, Any] = {"format": kind, "save_all": True, "duration": durations_ms, "loop": loop}
     if out is not None:
         with atomic_path(out) as temporary:
             first.save(temporary, append_images=rest, **options)

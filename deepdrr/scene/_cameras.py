@@ -52,17 +52,28 @@ class View:
 
 
 def views(
-    k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, *, orthographic: bool = False
+    k_inv: Tensor, rt_inv: Tensor, sdd: Tensor | float, height: int, width: int, *, orthographic: bool = False
 ) -> list[View]:
     """The views of a batch.
 
     Args:
-        k_inv: [B, 3, 3], `rt_inv`: [B, 4, 4], `sdd`: [B], mm; each may have a batch of one.
+        k_inv: [B, 3, 3], `rt_inv`: [B, 4, 4], `sdd`: [B] or a number, mm; each may have a batch of one.
         height, width: rows and columns of the detector.
         orthographic: parallel beams along the camera's z.
+
+    Raises:
+        ValueError: for other shapes, or batches of different sizes.
     """
-    batch = torch.broadcast_shapes(k_inv.shape[:1], rt_inv.shape[:1], sdd.shape)
-    inverse, pose, distance = (t.detach().cpu().double() for t in (k_inv, rt_inv, sdd))
+    distances = torch.as_tensor(sdd).reshape(-1)
+    if k_inv.shape[1:] != (3, 3) or rt_inv.shape[1:] != (4, 4):
+        raise ValueError(
+            f"k_inv must be [B, 3, 3] and rt_inv [B, 4, 4], got shapes {tuple(k_inv.shape)} and {tuple(rt_inv.shape)}"
+        )
+    sizes = {len(k_inv), len(rt_inv), len(distances)} - {1}
+    if len(sizes) > 1:
+        raise ValueError(f"k_inv, rt_inv and sdd must have one batch size or 1, got {sorted(sizes)}")
+    batch = (max(sizes, default=1),)
+    inverse, pose, distance = (t.detach().cpu().double() for t in (k_inv, rt_inv, distances))
     pixels = torch.tensor([(width * u, height * v, 1.0) for u, v in _CORNERS], dtype=torch.float64)
     corners = distance[:, None, None] * (pixels @ inverse.mT)
     sources = torch.zeros_like(corners)

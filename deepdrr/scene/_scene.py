@@ -26,7 +26,7 @@ def visualize_scene(
     subject: Subject,
     k_inv: Tensor,
     rt_inv: Tensor,
-    sdd: Tensor,
+    sdd: Tensor | float,
     height: int,
     width: int,
     render_mesh: bool = True,
@@ -45,7 +45,7 @@ def visualize_scene(
         subject: the patient.
         k_inv: inverse intrinsics [B, 3, 3].
         rt_inv: world_from_camera [B, 4, 4].
-        sdd: distance from source to detector [B], mm. Each of the three may have a batch of one.
+        sdd: distance from source to detector [B] or a number, mm. Each of the three may have a batch of one.
         height, width: rows and columns of the detector.
         render_mesh: show the subject's surface.
         render_imgs: render the images and put them on the detectors.

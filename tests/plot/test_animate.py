@@ -47,6 +47,14 @@ def test_time_is_kept_and_the_last_frame_stays(tmp_path: Path, fps: float) -> No
     assert durations[-1] - durations[0] == pytest.approx(500.0, abs=10.0)
 
 
+def test_how_often_it_is_shown(tmp_path: Path) -> None:
+    for loop in (0, 3):
+        path = animate(ramp(2), out=tmp_path / "a.gif", loop=loop, verbose=False)
+        assert path is not None
+        with Image.open(path) as file:
+            assert file.info["loop"] == loop
+
+
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png", ".GIF"])
 def test_formats(tmp_path: Path, suffix: str) -> None:
     path = animate(ramp(3), out=str(tmp_path / f"a{suffix}"), verbose=False)
@@ -106,6 +114,7 @@ def test_without_a_notebook_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         ({"pause": -1.0}, "pause must be 0 to 600 seconds, got -1.0"),
         ({"fixed_img": torch.zeros(2, 1, 12, 12)}, r"fixed_img must be one image .* got shape \(2, 1, 12, 12\)"),
         ({"moving_mask": torch.zeros(1, 2, 12, 12)}, "moving_mask must have the images and pixels"),
+        ({"loop": -1}, "loop must be 0 to 65535, got -1"),
         ({"out": "a.mp4"}, "out must end in .gif, .png, .webp, got 'a.mp4'"),
     ],
 )

@@ -145,6 +145,15 @@ def test_surfaces_that_cannot_be(options: dict[str, float | None], words: str) -
         visualize_scene(subject(), *camera(0.0), HEIGHT, WIDTH, render_imgs=False, **options)  # type: ignore[arg-type]
 
 
+def test_views_that_do_not_fit_together() -> None:
+    k_inv, rt_inv, sdd = camera(0.0, 90.0)
+    with pytest.raises(ValueError, match=r"k_inv must be \[B, 3, 3\] and rt_inv \[B, 4, 4\], got shapes \(3, 3\)"):
+        views(k_inv[0], rt_inv, sdd, HEIGHT, WIDTH)
+    with pytest.raises(ValueError, match=r"one batch size or 1, got \[2, 3\]"):
+        views(k_inv.expand(3, 3, 3), rt_inv, sdd, HEIGHT, WIDTH)
+    assert len(views(k_inv, rt_inv, SDD, HEIGHT, WIDTH)) == 2
+
+
 def test_a_subject_of_air_has_no_surface() -> None:
     plotter = pyvista.Plotter(off_screen=True)
     visualize_scene(subject(torch.zeros(4, 4, 4)), *camera(0.0), HEIGHT, WIDTH, render_imgs=False, plotter=plotter)
