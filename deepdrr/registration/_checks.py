@@ -1,0 +1,81 @@
+"""What a registration accepts."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+__all__ = ["check_cameras", "check_target", "shown"]
+
+# Rotations of float32 matrices that were multiplied a few times are orthogonal to about 1e-6.
+_ORTHOGONAL = 1e-4
+
+
+def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width: int) -> None:
+    """Poses, intrinsics and distances of the same views.
+
+    Raises:
+        TypeError: for something else than floating-point tensors.
+        ValueError: names what does not fit.
+    """
+    for name, tensor, tail in (("rt_inv", rt_inv, (4, 4)), ("k_inv", k_inv, (3, 3)), ("sdd", sdd, ())):
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise TypeError(f"{name} must be a floating-point tensor, got {_kind(tensor)}")
+        if tensor.dim() != 1 + len(tail) or tuple(tensor.shape[1:]) != tail or len(tensor) == 0:
+            wanted = ", ".join(["V", *map(str, tail)])
+            raise ValueError(f"{name} must be [{wanted}] for V views, got shape {tuple(tensor.shape)}")
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{name} must be finite, got {tensor.tolist()}")
+        if len(tensor) not in (1, len(rt_inv)):
+            raise ValueError(f"{name} must be for 1 or {len(rt_inv)} views, as many as rt_inv, got {len(tensor)}")
+        if tensor.device != rt_inv.device:
+            raise ValueError(f"{name} must be on rt_inv's device {rt_inv.device}, got {tensor.device}")
+    if bool((sdd <= 0).any()):
+        raise ValueError(f"sdd must be positive, got {sdd.tolist()}")
+    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
+        raise ValueError(f"height and width must be positive whole numbers, got {height} and {width}")
+    turn = rt_inv[:, :3, :3].detach().double()
+    off = float((turn @ turn.mT - torch.eye(3, dtype=turn.dtype, device=turn.device)).abs().max())
+    if off > _ORTHOGONAL:
+        raise ValueError(f"rt_inv must be rigid (R Rᵀ = I), off by {off:.3g}")
+
+
+def check_target(target: Tensor, mask: Tensor | None, shape: Sequence[int]) -> None:
+    """X-rays, and weights of their pixels, that lie on the rendered images.
+
+    Args:
+        target: the X-rays.
+        mask: the weights.
+        shape: (V, 1, H, W).
+
+    Raises:
+        TypeError: for something else than floating-point tensors.
+        ValueError: for other shapes, NaN, or images without contrast.
+    """
+    wanted = tuple(shape)
+    if not isinstance(target, Tensor) or not target.is_floating_point():
+        raise TypeError(f"target must be a floating-point tensor, got {_kind(target)}")
+    if tuple(target.shape) != wanted:
+        raise ValueError(f"target must be [V, 1, H, W] = {wanted}, got shape {tuple(target.shape)}")
+    wrong = int((~torch.isfinite(target)).sum())
+    if wrong:
+        raise ValueError(f"target must be finite, got {wrong} pixels that are NaN or infinite")
+    for view, image in enumerate(target):
+        if bool(image.min() == image.max()):
+            raise ValueError(f"target must have contrast, view {view} is {float(image.min()):g} everywhere")
+    if mask is None:
+        return
+    fits = isinstance(mask, Tensor) and mask.dim() == 4
+    if not fits or any(m not in (1, n) for m, n in zip(mask.shape, wanted, strict=True)):
+        raise ValueError(f"mask must be weights that broadcast to {wanted}, got {shown(mask)}")
+    if not bool(torch.isfinite(mask).all() and (mask >= 0).all() and (mask.sum(dim=(-2, -1)) > 0).all()):
+        raise ValueError("mask must hold weights of 0 or more, not all of them 0, got others")
+
+
+def shown(value: object) -> str:
+    """A tensor by its shape, anything else by its type."""
+    return f"shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def _kind(value: object) -> str:
+    return f"dtype {value.dtype}" if isinstance(value, Tensor) else type(value).__name__

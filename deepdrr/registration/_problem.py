@@ -1,0 +1,85 @@
+"""What a solver works on: X-rays at one resolution, and the images of the patient at any motion."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from deepdrr.registration._registration import Registration
+
+__all__ = ["Problem", "Solver", "resized"]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Find the motion of a registration whose images are like the target.
+
+    Attributes:
+        registration: at the resolution to work at; solvers leave what they found in its parameters.
+        target: X-rays [V, 1, H, W], lying on the rendered images.
+        mask: weights of the pixels [V, 1, H, W], or None.
+        n_samples, backend: see `deepdrr.drr.render`.
+        record: is told the loss and the motion [4, 4] after every iteration.
+    """
+
+    registration: Registration
+    target: Tensor
+    mask: Tensor | None
+    n_samples: int | None
+    backend: str
+    record: Callable[[float, Tensor], None]
+
+    @property
+    def start(self) -> Tensor:
+        """The motion to start from [4, 4], float64."""
+        return self.registration.motion.detach().double().cpu()
+
+    @property
+    def pixel_mm(self) -> float:
+        """Side of a pixel as large as it looks at the isocenter, the smallest of all views."""
+        registration = self.registration
+        places = registration.rt_inv.detach().double()
+        offset = registration.subject.isocenter.to(places) - places[:, :3, 3]
+        depth = (offset * places[:, :3, 2]).sum(dim=-1).abs()
+        side = registration.k_inv.detach().double().diagonal(dim1=-2, dim2=-1)[:, :2].abs().amin(dim=-1)
+        return float((side * (registration.sdd if registration.orthographic else depth)).min())
+
+    @torch.no_grad()
+    def images(self, motions: Tensor) -> Tensor:
+        """What the cameras see at motions [K, 4, 4]: [K, V, 1, H, W], the sum over labels, without gradients."""
+        registration = self.registration
+        poses = registration.poses_of(motions.to(registration.rt_inv.device))
+        seen = registration.render(poses, self.n_samples, backend=self.backend).sum(dim=1, keepdim=True)
+        images: Tensor = seen.unflatten(0, (len(motions), registration.views))
+        return images
+
+    def seen(self) -> Tensor:
+        """The images [V, 1, H, W] at the registration's present parameters, with their gradients."""
+        images: Tensor = self.registration(self.n_samples, backend=self.backend)
+        return images.sum(dim=1, keepdim=True)
+
+
+class Solver(Protocol):
+    """A way to solve a `Problem`."""
+
+    @property
+    def iterations_at_most(self) -> int:
+        """How many iterations it makes at most, for progress bars."""
+
+    def solve(self, problem: Problem) -> str:
+        """Move the registration's parameters to a better place.
+
+        Returns:
+            Why it stopped, in a few words.
+        """
+
+
+def resized(images: Tensor, height: int, width: int) -> Tensor:
+    """Images averaged over the pixels of a coarser detector with the same edges."""
+    if images.shape[-2:] == (height, width):
+        return images
+    pooled: Tensor = adaptive_avg_pool2d(images, (height, width))
+    return pooled
