@@ -24,7 +24,7 @@ class Case:
     Attributes:
         name: of the row.
         ours, other: the two calls, same work. Each returns what it computed.
-        must, reach: targets of the ratio: other / ours at least, or, where `cost`, ours / other at most.
+        must, reach: targets of the ratio: other / ours at least, or, where `cost`, ours / other at most. None for none.
         step_mm: distance of samples, mm; 0 for none.
         errors: of ours and the other's result, given both; for forward images against the exact integral.
         note: what else there is to know.
@@ -33,15 +33,17 @@ class Case:
     name: str
     ours: Call
     other: Call
-    must: float
-    reach: float
+    must: float | None
+    reach: float | None
     step_mm: float
     errors: Callable[[Tensor, Tensor], tuple[float | None, float]]
     note: str = ""
     cost: bool = False
 
     def verdict(self, ratio: float) -> str:
-        """``"reach"``, ``"must"`` or ``"below"``, by the ratio as it is reported."""
+        """``"reach"``, ``"must"`` or ``"below"``, by the ratio as it is reported; nothing without targets."""
+        if self.must is None or self.reach is None:
+            return ""
         sign = -1 if self.cost else 1
         return "reach" if sign * ratio >= sign * self.reach else "must" if sign * ratio >= sign * self.must else "below"
 

@@ -10,7 +10,7 @@ from _scene import Scene, carm
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Step, project
+from deepdrr.raycast import Exact, Step, project, spline_coefficients
 
 __all__ = ["own_cases"]
 
@@ -19,7 +19,8 @@ STEP = Step(mm=2.0)
 
 def own_cases(scene: Scene) -> list[Callable[[], Case]]:
     """Builders of the rows, in the issue's order."""
-    return [partial(build, scene) for build in (three_channels, exact_linear, cubic, batch_of_16)]
+    splines = [partial(cubic, scene, pose) for pose in ("AP", "tilt 30/20/10")] + [partial(cubic_from_values, scene)]
+    return [partial(three_channels, scene), partial(exact_linear, scene), *splines, partial(batch_of_16, scene)]
 
 
 def three_channels(scene: Scene) -> Case:
@@ -52,17 +53,37 @@ def exact_linear(scene: Scene) -> Case:
     )
 
 
-def cubic(scene: Scene) -> Case:
-    """Cubic B-spline over trilinear interpolation at the same step."""
-    field, camera = scene.field(), carm()
+def cubic(scene: Scene, pose: str) -> Case:
+    """Cubic B-spline over trilinear interpolation at the same step, the coefficients made once as for many views."""
+    field, camera = scene.field(), carm(pose)
+    coefficients = spline_coefficients(field)
     return Case(
-        name="cubic / linear, AP, 2 mm",
-        ours=partial(project, field, camera, interpolation="cubic", integration=STEP, backend="cpu"),
+        name=f"cubic / linear, {pose}, 2 mm",
+        ours=partial(project, coefficients, camera, interpolation="cubic", integration=STEP, backend="cpu"),
         other=partial(project, field, camera, integration=STEP, backend="cpu"),
         must=5.0,
         reach=3.0,
         step_mm=STEP.mm,
         errors=lambda ours, other: (None, relative_error(other, ours)),
+        note="coefficients made once",
+        cost=True,
+    )
+
+
+def cubic_from_values(scene: Scene) -> Case:
+    """What a single view pays for the coefficients: cubic from the values over cubic from coefficients made once."""
+    field, camera = scene.field(), carm()
+    coefficients = spline_coefficients(field)
+    how = {"interpolation": "cubic", "integration": STEP, "backend": "cpu"}
+    return Case(
+        name="cubic with its coefficients / without, AP, 2 mm",
+        ours=partial(project, field, camera, **how),
+        other=partial(project, coefficients, camera, **how),
+        must=None,
+        reach=None,
+        step_mm=STEP.mm,
+        errors=lambda ours, other: (relative_error(ours, other), 0.0),
+        note="no target: a filter over the whole volume",
         cost=True,
     )
 
