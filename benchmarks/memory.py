@@ -15,6 +15,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from _report import Row, machine, options, print_table, pyplot_or_none, save, save_figure
@@ -23,7 +24,7 @@ from _timing import Unavailable, attempt, seconds_per_call
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
-from deepdrr.raycast import Exact, Field, Step, available_memory, project
+from deepdrr.raycast import Exact, Field, Step, arranged, available_memory, project
 
 ALLOWED_MB = 200
 COLUMNS = ("case", "volume_mb", "output_mb", "peak_mb", "excess_mb", "verdict", "note")
@@ -51,9 +52,10 @@ def main() -> None:
 def memory_cases(*, short: bool) -> list[Row]:
     """Cubes of 128³ to 1024³ voxels; images of 200² to 3072² pixels; several channels; gradients."""
     plain: Row = {"side": 256, "channels": 1, "pixels": 200, "rule": "step", "gradient": ""}
-    more = [{"side": 128}, {}, {"pixels": 1024}, {"rule": "exact"}, {"channels": 3}]
+    more = [{"side": 128}, {}, {"pixels": 1024}, {"rule": "exact"}, {"rule": "cubic"}, {"rule": "arranged"}]
+    more += [{"channels": 3}]
     if not short:
-        more += [{"side": 512}, {"side": 1024}, {"pixels": 3072}]
+        more += [{"side": 512}, {"side": 1024}, {"side": 512, "rule": "cubic"}, {"pixels": 3072}]
         more += [{"gradient": "pose"}, {"gradient": "volume"}, {"pixels": 1024, "gradient": "pose"}]
     return [{**plain, **change, "threads": torch.get_num_threads()} for change in more]
 
@@ -87,9 +89,12 @@ def one(case: Row) -> Row:
     camera = carm("tilt 30/20/10", pixels=pixels, pixel_mm=400 / pixels)
     if case["gradient"] == "pose":
         camera.camera_from_world.requires_grad_()
-    how = Exact() if case["rule"] == "exact" else Step(mm=1.0)
+    how: dict[str, Any] = {"integration": Exact() if case["rule"] == "exact" else Step(mm=1.0), "backend": "cpu"}
+    if case["rule"] == "cubic":
+        how["interpolation"] = "cubic"  # from the values: its coefficients are the copy
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of making the volume
-    image = project(Field(values, matrix), camera, integration=how, backend="cpu")
+    field = Field(values, matrix)
+    image = project(arranged(field) if case["rule"] == "arranged" else field, camera, **how)
     if case["gradient"]:
         image.sum().backward()
     peak = _status_mb("VmHWM") - base
