@@ -1,56 +1,94 @@
-"""Calls of the compiled kernels that route an integral to one channel per label."""
+"""Calls of the compiled kernels that route an integral to one channel per label, and of their adjoints."""
 
 import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
+from deepdrr.raycast._adjoint import ByRays, images, ray_gradients, with_placement
 from deepdrr.raycast._arranged import arranged
-from deepdrr.raycast._cpu import flat_rays
+from deepdrr.raycast._cpu import flat_ends
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import lie_alike, memory_order, readable_in_place, rows_are_dense
 from deepdrr.raycast._request import Request
 
-__all__ = ["integrate_routed", "labelled", "readable_labels", "rule_of"]
+__all__ = ["integrate_routed", "routed_by_rays", "routed_by_values"]
 
 
 def integrate_routed(request: Request) -> Tensor:
     """Line integrals [..., L, H, W] of a request with labels, float32, without gradients."""
-    field, shape = readable_labels(request.field), request.rays.shape
+    field, shape = _readable(request.field), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() > 0:
-        kernel = getattr(load_kernels(), rule_of(request))
-        rays = [ends.numpy() for ends in flat_rays(request)]
-        kernel(*labelled(field), *rays, number_of(request.integration), out.numpy(), torch.get_num_threads())
+        _kernel(request, "")(*_labelled(field), *_rays(request), out.numpy(), torch.get_num_threads())
     return out.reshape(request.output_shape)
 
 
-def rule_of(request: Request) -> str:
+def routed_by_values(upstream: Tensor, request: Request) -> Tensor:
+    """The gradient by the values [1, I, J, K], of any values, float32; the same bits for any number of threads.
+
+    Args:
+        upstream: [..., L, H, W].
+        request: the integrals; the values of its field do not count.
+    """
+    field = _readable(Field(None, request.field.ijk_from_world, request.field.labels, request.field.label_count))
+    assert field.labels is not None  # it has come with them
+    strides = field.labels.stride()
+    numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
+    gradient = torch.zeros(numbers).as_strided((1, *field.shape), (numbers, *strides))
+    labels, _, _, matrix = _labelled(field)
+    if upstream.numel() > 0:
+        placed = gradient.permute(0, *(1 + axis for axis in memory_order(field.labels))).numpy()
+        arrays = (labels, placed, matrix, *_rays(request), images(upstream).numpy())
+        _kernel(request, "_by_values")(*arrays, torch.get_num_threads())
+    return gradient
+
+
+def routed_by_rays(upstream: Tensor, request: Request) -> ByRays:
+    """The gradients by source, target, start, stop and ijk_from_world, as `gradient_by_rays` gives them.
+
+    Args:
+        upstream: [..., L, H, W].
+        request: the integrals.
+    """
+    field = _readable(request.field)
+    assert field.labels is not None  # it has come with them
+    results, rows = ray_gradients(request.rays)
+    if upstream.numel() > 0:
+        arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
+        _kernel(request, "_by_rays")(*_labelled(field), *_rays(request), *arrays, torch.get_num_threads())
+    return with_placement(results, rows, memory_order(field.labels))
+
+
+def _kernel(request: Request, adjoint: str) -> object:
     """The kernel that serves a request. Path lengths routed hard are those of nearest interpolation."""
     rule = "exact" if isinstance(request.integration, Exact) else "step"
     constant = request.interpolation == "nearest" or (request.field.values is None and request.routing == "hard")
-    return f"{rule}_nearest_hard" if constant else f"{rule}_linear_{request.routing}"
+    routed = "nearest_hard" if constant and not adjoint else f"linear_{request.routing}"
+    return getattr(load_kernels(), f"{rule}_{routed}{adjoint}")
 
 
-def readable_labels(field: Field) -> Field:
+def _rays(request: Request) -> list[object]:
+    """End points and limits, and the number that tells the rule."""
+    return [*(ends.numpy() for ends in flat_ends(request.rays)), number_of(request.integration)]
+
+
+def _readable(field: Field) -> Field:
     """A field that the kernels can read, copied only where they cannot read it where it is."""
-    return field if _readable(field.values, field.labels) else arranged(field)
+    labels, values = field.labels, field.values
+    assert labels is not None  # it has come with them
+    in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
+    if in_place and values is not None:
+        in_place = readable_in_place(values) and lie_alike(labels, values)
+    return field if in_place else arranged(field)
 
 
-def _readable(values: Tensor | None, labels: Tensor | None) -> bool:
-    """Whether the labels are bytes with dense rows, and the values lie as they do."""
-    assert labels is not None  # those who call have seen them
-    if labels.dtype != torch.uint8 or not rows_are_dense(labels):
-        return False
-    return values is None or (readable_in_place(values) and lie_alike(labels, values))
-
-
-def labelled(field: Field) -> tuple[object, object, object, object]:
+def _labelled(field: Field) -> tuple[object, object, object, object]:
     """Labels [a, b, c], values [1, a, b, c] or none, both without a copy, their scale [1] and abc_from_world [4, 4].
 
     The axes a, b, c are I, J, K in their `memory_order`.
     """
-    assert field.labels is not None  # those who call have seen them
+    assert field.labels is not None  # it has come with them
     order = memory_order(field.labels)
     values = torch.empty(0) if field.values is None else field.values.detach().permute(0, *(1 + a for a in order))
     matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()

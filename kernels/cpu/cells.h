@@ -97,8 +97,8 @@ struct OneChannel {
 
     explicit OneChannel(const Values<T>& values) : data(values.channel(0)) { corner_offsets(values.grid, offset); }
 
-    // Lanes `first` and those after it.
-    DEEPDRR_FN Cell<Floats> cell(Ints voxel, int /*first*/) const {
+    // Of lanes `first` and those after it. The position in the cell, 0..1, is for fields that are routed by label.
+    DEEPDRR_FN Cell<Floats> cell(Ints voxel, Floats, Floats, Floats, int /*first*/) const {
         const Pair p = fetch<false>(data + offset[0], voxel), q = fetch<false>(data + offset[2], voxel);
         const Pair r = fetch<false>(data + offset[4], voxel), s = fetch<false>(data + offset[6], voxel);
         return {p.low, p.high, q.low, q.high, r.low, r.high, s.low, s.high};
@@ -120,7 +120,7 @@ struct WeightedChannels {
         corner_offsets(values.grid, offset);
     }
 
-    DEEPDRR_FN Cell<Floats> cell(Ints voxel, int first) const {
+    DEEPDRR_FN Cell<Floats> cell(Ints voxel, Floats, Floats, Floats, int first) const {
         Cell<Floats> sum = {};
         for (int c = 0; c < values.channels; ++c) {
             const Floats w = load<Floats>(weights + c * LANES + first);

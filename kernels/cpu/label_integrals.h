@@ -36,8 +36,10 @@ struct Hard {
     DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, Ledger& ledger) {
         alignas(64) int label[LANES];
         alignas(64) float value[LANES] = {};
-        fetch_labels(field.labels, nearest(stencil), label);
-        for (int l = 0; l < LANES; ++l) label[l] = field.labels.label(label[l]);
+        for (int first = 0; first < LANES; first += GROUP) {
+            const Ints bytes = fetch_bytes(field.labels, load<Ints>(nearest(stencil) + first));
+            store(label_of(field.labels, bytes), label + first);
+        }
         if (field.values.data)
             add(stencil, field.values.data, field.offset, value);
         else
@@ -71,14 +73,9 @@ DEEPDRR_FN void weigh(const Stencil8& stencil, const T* values, const std::int64
 
 // The labels of the corners, two in the bytes of a number. In a grid of one voxel along k the two are the same voxel.
 template <class T>
-DEEPDRR_FN void fetch_corner_labels(const LabelledField<T>& field, const int* voxel, int (*bytes)[LANES]) {
-    alignas(64) int row[LANES];
-    for (int corner = 0; corner < 8; corner += 2) {
-        for (int l = 0; l < LANES; ++l) row[l] = voxel[l] + (int)field.offset[corner];
-        fetch_labels(field.labels, row, bytes[corner / 2]);
-        if (field.values.grid.n[2] == 1)
-            for (int l = 0; l < LANES; ++l) bytes[corner / 2][l] = (bytes[corner / 2][l] & 0xff) * 0x101;
-    }
+DEEPDRR_FN Ints fetch_row(const LabelledField<T>& field, Ints voxel, int row) {
+    const Ints bytes = fetch_bytes(field.labels, voxel + (int)field.offset[2 * row]);
+    return field.values.grid.n[2] > 1 ? bytes & 0xffff : (bytes & 0xff) * 0x101;
 }
 
 // Where the corners of a lane agree, as nearly everywhere, their sum goes to their label as in hard routing.
@@ -87,27 +84,29 @@ struct Soft {
     DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, Ledger& ledger) {
         alignas(64) int bytes[4][LANES], label[LANES], differs[LANES];
         alignas(64) float share[8][LANES], value[LANES];
-        fetch_corner_labels(field, stencil.voxel, bytes);
+        for (int first = 0; first < LANES; first += GROUP)
+            for (int row = 0; row < 4; ++row)
+                store(fetch_row(field, load<Ints>(stencil.voxel + first), row), bytes[row] + first);
         if (field.values.data)
             weigh(stencil, field.values.data, field.offset, share);
         else
             std::memcpy(share, stencil.weight, sizeof share);
         int any = 0;
         for (int l = 0; l < LANES; ++l) {
-            const int same = (bytes[0][l] & 0xff) * 0x101;
-            differs[l] = ((bytes[0][l] ^ same) | (bytes[1][l] ^ same) | (bytes[2][l] ^ same) | (bytes[3][l] ^ same));
-            differs[l] &= 0xffff;
+            const int one = bytes[0][l] & 0xff, same = one * 0x101;
+            differs[l] = (bytes[0][l] ^ same) | (bytes[1][l] ^ same) | (bytes[2][l] ^ same) | (bytes[3][l] ^ same);
             any |= differs[l];
-            label[l] = differs[l] ? ledger.label(l) : field.labels.label(bytes[0][l]);
+            label[l] = differs[l] ? ledger.label(l) : lesser(one, field.labels.count);
             float sum = 0.0f;
             for (int corner = 0; corner < 8; ++corner) sum += share[corner][l];
             value[l] = differs[l] ? 0.0f : sum;
         }
         if (any)
             for (int l = 0; l < LANES; ++l)
-                for (int corner = 0; differs[l] && corner < 8; ++corner)
-                    ledger.add_at_once(field.labels.label(bytes[corner / 2][l] >> (corner & 1) * 8), l,
-                                       share[corner][l]);
+                for (int corner = 0; differs[l] && corner < 8; ++corner) {
+                    const int own = bytes[corner / 2][l] >> (corner & 1) * 8 & 0xff;
+                    ledger.add_at_once(lesser(own, field.labels.count), l, share[corner][l]);
+                }
         ledger.add(label, value);
     }
 };

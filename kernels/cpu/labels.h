@@ -1,7 +1,13 @@
 // The label map that routes an integral, and the sums by label of a packet of rays.
 #pragma once
 
-#include "fetch.h"
+#include <cstdint>
+
+#include "lanes.h"
+
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace deepdrr {
 
@@ -11,39 +17,30 @@ struct Labels {
     const std::uint8_t* DEEPDRR_RESTRICT data;  // [I, J, K], laid like a channel of the values
     int last;                                   // index of the last voxel
     int count;                                  // a label that is not below it is taken for `count`
-
-    // Of a byte, whatever stands above it.
-    DEEPDRR_FN int label(int bytes) const { return lesser(bytes & 0xff, count); }
 };
 
-// The byte at index[l] and above it the one that follows, if there is one; what stands above those has no meaning.
-#if defined(__AVX512F__)
-
-DEEPDRR_FN void fetch_labels(const Labels& labels, const int* index, int* bytes) {
-    const __m512i wanted = _mm512_load_si512(index);
-    if (labels.last < 3) {
-        for (int l = 0; l < LANES; ++l) {
-            const int next = index[l] + (index[l] < labels.last);
-            bytes[l] = labels.data[index[l]] | labels.data[next] << 8;
-        }
-        return;
+// The byte at each index and above it the one that follows, if there is one; what stands above those has no meaning.
+DEEPDRR_FN Ints fetch_bytes(const Labels& labels, Ints index) {
+#if defined(__AVX512F__) && defined(__GNUC__)
+    if (labels.last >= 3) {  // four bytes are loaded, none of them behind the last
+        const Ints first = where(index > labels.last - 3, Ints{} + (labels.last - 3), index);
+        return (Ints)_mm512_srlv_epi32(_mm512_i32gather_epi32((__m512i)first, labels.data, 1),
+                                       (__m512i)((index - first) * 8));
     }
-    // Four bytes are loaded, none of them behind the last.
-    const __m512i first = _mm512_min_epi32(wanted, _mm512_set1_epi32(labels.last - 3));
-    const __m512i shift = _mm512_slli_epi32(_mm512_sub_epi32(wanted, first), 3);
-    _mm512_store_si512(bytes, _mm512_srlv_epi32(_mm512_i32gather_epi32(first, labels.data, 1), shift));
-}
-
-#else
-
-DEEPDRR_FN void fetch_labels(const Labels& labels, const int* index, int* bytes) {
-    for (int l = 0; l < LANES; ++l) {
-        const int next = index[l] + (index[l] < labels.last);
-        bytes[l] = labels.data[index[l]] | labels.data[next] << 8;
-    }
-}
-
 #endif
+    int bytes[GROUP];
+    for (int l = 0; l < GROUP; ++l) {
+        const int at = lane(index, l);
+        bytes[l] = labels.data[at] | labels.data[at + (at < labels.last)] << 8;
+    }
+    return load<Ints>(bytes);
+}
+
+// The label in the lowest byte.
+DEEPDRR_FN Ints label_of(const Labels& labels, Ints bytes) {
+    const Ints label = bytes & 0xff;
+    return where(label > labels.count, Ints{} + labels.count, label);
+}
 
 // The sums of a packet by label. A ray stays with one label for long: each lane keeps a sum of its own, which is booked
 // on its label when a lane of the packet comes to another, and now and then, so that no float sum has many terms.

@@ -12,6 +12,8 @@
 #include "cubic_basis.h"
 #include "cubic_integrals.h"
 #include "label_integrals.h"
+#include "label_slopes.h"
+#include "label_spread.h"
 #include "line_integrals.h"
 #include "linear_basis.h"
 #include "ray_slopes.h"
@@ -188,6 +190,22 @@ void by_rays(const py::array_t<T>& values, const Packed<double>& scale, const Pa
     std::memcpy(placement, total.m, sizeof total.m);
 }
 
+template <class T, class March, template <class, bool> class Cells>
+void label_gradients(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
+                     const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
+                     const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
+                     Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
+                     Packed<double> by_stop, Packed<double> by_placement, int threads) {
+    const Call call(source, target, start, stop, upstream);
+    const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
+    ByRays out{by_source, by_target, by_start, by_stop, by_placement};
+    const RayTask task = out.task(affine(ijk_from_world), call.rays, field.values.grid);
+    double* placement = by_placement.mutable_data();
+    const py::gil_scoped_release unlocked;
+    const Placement total = labels_by_rays<March, Cells>(task, field, step, call.image, threads);
+    std::memcpy(placement, total.m, sizeof total.m);
+}
+
 // Sums of one channel that hold its integrals and all that their gradients by the rays need; out [B, 7 or 9, H, W].
 template <class March, class T>
 void with_slopes(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
@@ -226,7 +244,22 @@ void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doub
     const Gradient into{gradient.mutable_data(), grid(gradient), stride(gradient, 0), (int)gradient.shape(0)};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
-    adjoint_by_values<Spread>(job, threads);
+    adjoint_by_values(job, Spread{}, threads);
+}
+
+// `gradient` [1, I, J, K] lies like the labels.
+template <class Marching, class Basis>
+void label_values(const Bytes& labels, Floats gradient, const Packed<double>& ijk_from_world, const Doubles& source,
+                  const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+                  Packed<float> upstream, int threads) {
+    const Call call(source, target, start, stop, upstream);
+    const Packed<double> one(1);
+    const LabelledField<float> field = labelled(labels, gradient, one, call.image.channels);
+    require(field.values.data != nullptr, "there must be room for the gradient");
+    const Gradient into{gradient.mutable_data(), field.values.grid, 0, 1};
+    const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
+    const py::gil_scoped_release unlocked;
+    adjoint_by_values(job, NodeSpread<Marching, Basis>{Basis{field.labels}}, threads);
 }
 
 template <class Function>
@@ -283,6 +316,28 @@ void define_labels(py::module_& module, const char* name) {
     define(&label_integrals<std::int16_t, Routing, Stencil, March>);
 }
 
+template <class March, template <class, bool> class Cells>
+void define_label_gradients(py::module_& module, const char* name) {
+    const auto define = [&](auto function) {
+        module.def(name, function, py::arg("labels").noconvert(), py::arg("values").noconvert(),
+                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(),
+                   py::arg("target").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert(),
+                   py::arg("step"), py::arg("upstream").noconvert(), py::arg("by_source").noconvert(),
+                   py::arg("by_target").noconvert(), py::arg("by_start").noconvert(), py::arg("by_stop").noconvert(),
+                   py::arg("by_placement").noconvert(), py::arg("threads"));
+    };
+    define(&label_gradients<float, March, Cells>);
+    define(&label_gradients<std::int16_t, March, Cells>);
+}
+
+template <class Function>
+void define_label_values(py::module_& module, const char* name, Function function) {
+    module.def(name, function, py::arg("labels").noconvert(), py::arg("gradient").noconvert(),
+               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
+               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("step"),
+               py::arg("upstream").noconvert(), py::arg("threads"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(DEEPDRR_MODULE, module) {
@@ -309,6 +364,14 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_labels<Hard, NearStencil8, StepMarch>(module, "step_linear_hard");
     define_labels<Soft, Stencil8, CellWalk>(module, "exact_linear_soft");
     define_labels<Soft, Stencil8, StepMarch>(module, "step_linear_soft");
+    define_label_gradients<HalfPieceMarch, HardCells>(module, "exact_linear_hard_by_rays");
+    define_label_gradients<SlopeMarch, HardCells>(module, "step_linear_hard_by_rays");
+    define_label_gradients<PieceMarch, SoftCells>(module, "exact_linear_soft_by_rays");
+    define_label_gradients<SlopeMarch, SoftCells>(module, "step_linear_soft_by_rays");
+    define_label_values(module, "exact_linear_hard_by_values", &label_values<HalfPieceNodes, HardSpread>);
+    define_label_values(module, "step_linear_hard_by_values", &label_values<StepNodes, HardSpread>);
+    define_label_values(module, "exact_linear_soft_by_values", &label_values<PieceNodes, SoftSpread>);
+    define_label_values(module, "step_linear_soft_by_values", &label_values<StepNodes, SoftSpread>);
     define_prefilter(module);
     define_spectral_sums(module);
 }

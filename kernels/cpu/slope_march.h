@@ -57,7 +57,7 @@ class SlopeMarch : StepPlaces {
             const Along z = along<INSIDE>(places, 2, first, k);
             const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
             if (INSIDE) announce(field, origin, i + TURN * di, j + TURN * dj, k + TURN * dk, first);
-            Slope<Floats> f = trilinear_slope(field.cell(voxel, first), x.part, y.part, z.part);
+            Slope<Floats> f = trilinear_slope(field.cell(voxel, x.part, y.part, z.part, first), x.part, y.part, z.part);
             if (!INSIDE) {
                 const Ints live = n < left;
                 f.value = where(live, f.value, Floats{});

@@ -65,9 +65,10 @@ inline StepNodes march_in(Chord* chords, const Slabs& slabs, int slab, double st
     return march;
 }
 
-inline PieceNodes march_in(Chord* chords, const Slabs& slabs, int slab, double step, PieceNodes*) {
+template <class Pieces>
+Pieces march_in(Chord* chords, const Slabs& slabs, int slab, double step, Pieces*) {
     for (int l = 0; l < LANES; ++l) chords[l] = cut(chords[l], slabs.axis, slabs.low(slab), slabs.high(slab));
-    return PieceNodes(chords, slabs.grid, slabs.range(slab), step);
+    return Pieces(chords, slabs.grid, slabs.range(slab), step);
 }
 
 struct Extent {
@@ -111,15 +112,17 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
 // Spreads the rays of a packet, weights [C, LANES], over a slab: a march from node to node, or midpoint samples in turns.
 template <class Marching, class Basis>
 struct NodeSpread {
-    static void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) {
+    Basis basis;
+
+    void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) const {
         Marching march = march_in(chords, slabs, slab, job.step, (Marching*)nullptr);
         typename Marching::Packet nodes;
-        while (march.next(nodes)) Basis::spread(nodes, weights, job.gradient);
+        while (march.next(nodes)) basis.spread(nodes, weights, job.gradient);
     }
 };
 
 struct LinearStepSpread {
-    static void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) {
+    void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) const {
         const CellRange range = slabs.range(slab);
         SpreadMarch march(chords, slabs.grid, job.step, slabs.axis, range.low[slabs.axis], range.high[slabs.axis]);
         march.spread(weights, job.gradient);
@@ -127,10 +130,11 @@ struct LinearStepSpread {
 };
 
 template <class Spread>
-void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::vector<Extent>& extents) {
+void spread_slab(const Adjoint& job, const Spread& spread, const Slabs& slabs, int slab,
+                 const std::vector<Extent>& extents) {
     const Tiling tiling(job.rays);
-    std::vector<float> weights((std::size_t)LANES * job.gradient.channels);
-    const std::vector<double> ones((std::size_t)job.gradient.channels, 1.0);
+    std::vector<float> weights((std::size_t)LANES * (job.upstream.channels + 1));  // the last are 0
+    const std::vector<double> ones((std::size_t)job.upstream.channels, 1.0);
     const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
@@ -139,17 +143,17 @@ void spread_slab(const Adjoint& job, const Slabs& slabs, int slab, const std::ve
         Chord chords[LANES];
         tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);
         read_tile(job.upstream, tile, ones.data(), weights.data());
-        Spread::spread(chords, slabs, slab, job, weights.data());
+        spread.spread(chords, slabs, slab, job, weights.data());
     }
 }
 
 template <class Spread>
-void adjoint_by_values(const Adjoint& job, int threads) {
+void adjoint_by_values(const Adjoint& job, const Spread& spread, int threads) {
     const Slabs slabs(job.gradient.grid);
     const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
     for (int parity = 0; parity < 2; ++parity)
         parallel_for((slabs.count + 1 - parity) / 2, threads, [&](std::int64_t task) {
-            spread_slab<Spread>(job, slabs, 2 * (int)task + parity, extents);
+            spread_slab(job, spread, slabs, 2 * (int)task + parity, extents);
         });
 }
 
