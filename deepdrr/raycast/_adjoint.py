@@ -12,7 +12,16 @@ from deepdrr.raycast._layout import memory_order, zeros
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
-__all__ = ["gradient_by_rays", "gradient_by_values", "gradient_from_slopes", "integrate_with_slopes"]
+__all__ = [
+    "ByRays",
+    "gradient_by_rays",
+    "gradient_by_values",
+    "gradient_from_slopes",
+    "images",
+    "integrate_with_slopes",
+    "ray_gradients",
+    "with_placement",
+]
 
 
 def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
@@ -27,12 +36,12 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
     """
     field = request.field
     gradient = zeros(field.channels * math.prod(field.shape), torch.float32).reshape(field.channels, *field.shape)
-    images = _images(upstream)
-    if images.numel() > 0:
+    pictures = images(upstream)
+    if pictures.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
         threads = torch.get_num_threads()
         matrix, rule = field.ijk_from_world.detach().double().contiguous(), number_of(request.integration)
-        kernel(gradient.numpy(), matrix.numpy(), *_rays(request.rays), rule, images.numpy(), threads)
+        kernel(gradient.numpy(), matrix.numpy(), *_rays(request.rays), rule, pictures.numpy(), threads)
     return gradient
 
 
@@ -71,12 +80,12 @@ def gradient_from_slopes(
         ijk_from_world: [4, 4].
         rays: of the integrals.
     """
-    results, rows = _ray_gradients(rays)
+    results, rows = ray_gradients(rays)
     if upstream.numel() > 0:
-        arrays = [tensor.numpy() for tensor in (_images(upstream), *results, rows)]
+        arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         matrix, threads = ijk_from_world.detach().double().contiguous().numpy(), torch.get_num_threads()
-        load_kernels().by_rays_from_slopes(_images(slopes).numpy(), shape, matrix, *_rays(rays), *arrays, threads)
-    return _with_placement(results, rows, (0, 1, 2))
+        load_kernels().by_rays_from_slopes(images(slopes).numpy(), shape, matrix, *_rays(rays), *arrays, threads)
+    return with_placement(results, rows, (0, 1, 2))
 
 
 def gradient_by_rays(upstream: Tensor, request: Request) -> ByRays:
@@ -90,23 +99,23 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> ByRays:
     """
     field = readable(request)
     assert field.values is not None
-    results, rows = _ray_gradients(request.rays)
+    results, rows = ray_gradients(request.rays)
     if upstream.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
-        arrays = [tensor.numpy() for tensor in (_images(upstream), *results, rows)]
+        arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         threads = torch.get_num_threads()
         kernel(*packed(field), *_rays(request.rays), number_of(request.integration), *arrays, threads)
-    return _with_placement(results, rows, memory_order(field.values))
+    return with_placement(results, rows, memory_order(field.values))
 
 
-def _ray_gradients(rays: Rays) -> tuple[list[Tensor], Tensor]:
+def ray_gradients(rays: Rays) -> tuple[list[Tensor], Tensor]:
     """Room for the gradients by source, target, start and stop, and by the rows of ijk_from_world [3, 4]."""
     ends = [torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2)]
     shapes = (rays.shape if limit is not None else (0,) for limit in (rays.start, rays.stop))
     return ends + [torch.zeros(shape, dtype=torch.float64) for shape in shapes], torch.zeros(3, 4, dtype=torch.float64)
 
 
-def _with_placement(results: list[Tensor], rows: Tensor, order: tuple[int, int, int]) -> ByRays:
+def with_placement(results: list[Tensor], rows: Tensor, order: tuple[int, int, int]) -> ByRays:
     """With the gradient [4, 4] by ijk_from_world, whose rows come in a memory order."""
     placement = torch.zeros(4, 4, dtype=torch.float64)
     placement[list(order)] = rows
@@ -114,7 +123,7 @@ def _with_placement(results: list[Tensor], rows: Tensor, order: tuple[int, int, 
     return source, target, start, stop, placement
 
 
-def _images(upstream: Tensor) -> Tensor:
+def images(upstream: Tensor) -> Tensor:
     """[..., C, H, W] → [B, C, H, W], contiguous float32."""
     return upstream.detach().float().reshape(-1, *upstream.shape[-3:]).contiguous()
 

@@ -6,7 +6,7 @@ from torch import Tensor
 from deepdrr._kernels import reason_not_loaded
 from deepdrr.raycast._operator import line_integrals
 from deepdrr.raycast._request import Request
-from deepdrr.raycast._routed import integrate_routed
+from deepdrr.raycast._routed_operator import routed_integrals
 
 __all__ = ["CpuBackend"]
 
@@ -35,16 +35,16 @@ class CpuBackend:
 
     def project(self, request: Request) -> Tensor:
         """Line integrals [..., C, H, W], float32."""
-        return integrate_routed(request) if request.field.labels is not None else line_integrals(request)
+        return routed_integrals(request) if request.field.labels is not None else line_integrals(request)
 
 
 def _reason_against_gradient(request: Request) -> str | None:
     if not request.needs_grad:
         return None
-    if request.field.labels is not None:
-        return "it has no gradients of integrals routed by label"
     if request.interpolation == "nearest":
         return "it has no gradients of nearest interpolation"
+    if request.field.labels is not None and request.field.values is None and request.routing == "hard":
+        return "it has no gradients of path lengths that are routed hard"
     return None
 
 

@@ -1,6 +1,7 @@
 """`Field`: what is integrated along the rays."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -29,7 +30,8 @@ class Field:
     voxel to voxel. *Soft* routing gives each voxel's share of the interpolated value to that voxel's own label: channel
     l integrates the interpolant of the values that are 0 where the label is not l. Its channels fade into each other
     across one voxel and are continuous in the pose, with linear interpolation. With nearest interpolation both mean the
-    same.
+    same. As the rays move, an exact hard integral changes with the values and with the places of the borders between
+    labels, and its gradient has both; samples that are routed hard tell of the values only.
 
     Attributes:
         values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.
@@ -62,6 +64,23 @@ class Field:
             _check_pair(self.values, self.labels)
         if self.scale is not None:
             _check_scale(self.scale, self.values)
+
+    @classmethod
+    def checked(
+        cls,
+        values: Tensor | None,
+        ijk_from_world: Tensor,
+        labels: Tensor | None,
+        label_count: int | None,
+        prefiltered: bool,
+        scale: Tensor | None,
+    ) -> Self:
+        """A field of parts that have been checked together before: looking through labels takes as long as a view."""
+        field = object.__new__(cls)
+        parts = (values, ijk_from_world, labels, label_count, prefiltered, scale)
+        for name, part in zip((f.name for f in fields(cls)), parts, strict=True):
+            object.__setattr__(field, name, part)
+        return field
 
     @property
     def channels(self) -> int:

@@ -26,14 +26,14 @@ from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
-__all__ = ["line_integrals"]
+__all__ = ["FIVE", "HOW", "line_integrals", "matrix_first", "refuse", "save_nothing"]
 
 # The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is a rule's `number_of`.
-_HOW = (
+HOW = (
     "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, Tensor? scale, "
     "str interpolation, float step"
 )
-_FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
+FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
 
 
 def line_integrals(request: Request) -> Tensor:
@@ -65,24 +65,24 @@ def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
 # -- the operators -----------------------------------------------------------------------------------------------------
 
 
-@operator("line_integrals", f"(Tensor values, {_HOW}) -> Tensor")
+@operator("line_integrals", f"(Tensor values, {HOW}) -> Tensor")
 def _line_integrals(values: Tensor, *how: Any) -> Tensor:
     return integrate(_request(values, *how))
 
 
-@operator("line_integrals_with_slopes", f"(Tensor values, {_HOW}) -> (Tensor, Tensor)")
+@operator("line_integrals_with_slopes", f"(Tensor values, {HOW}) -> (Tensor, Tensor)")
 def _with_slopes(values: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
     return integrate_with_slopes(_request(values, *how))
 
 
-@operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {_HOW}) -> Tensor")
+@operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {HOW}) -> Tensor")
 def _by_values(upstream: Tensor, shape: list[int], *how: Any) -> Tensor:
     anything = upstream.new_zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
     matrix, source, target, start, stop, _scale, *rule = how
     return gradient_by_values(upstream, _request(anything, matrix, source, target, start, stop, None, *rule))
 
 
-@operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {_HOW}) -> {_FIVE}")
+@operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {HOW}) -> {FIVE}")
 def _by_rays(upstream: Tensor, values: Tensor, *how: Any) -> tuple[Tensor, ...]:
     return gradient_by_rays(upstream, _request(values, *how))
 
@@ -90,7 +90,7 @@ def _by_rays(upstream: Tensor, values: Tensor, *how: Any) -> tuple[Tensor, ...]:
 @operator(
     "line_integrals_by_rays_from_slopes",
     "(Tensor upstream, Tensor slopes, SymInt[] shape, Tensor ijk_from_world, Tensor source, Tensor target, "
-    f"Tensor? start, Tensor? stop) -> {_FIVE}",
+    f"Tensor? start, Tensor? stop) -> {FIVE}",
 )
 def _from_slopes(
     upstream: Tensor, slopes: Tensor, shape: list[int], matrix: Tensor, *ends: Tensor
@@ -142,11 +142,11 @@ def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
     if wanted[0]:
         gradients[0] = apply(_ByValues, upstream, list(values.shape[1:]), *how)
     if any(wanted[1:6]):
-        gradients[1:6] = _matrix_first(apply(_ByRays, upstream, values, *how))
+        gradients[1:6] = matrix_first(apply(_ByRays, upstream, values, *how))
     return _as_wanted(gradients, wanted, tensors)
 
 
-def _matrix_first(by_rays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def matrix_first(by_rays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     source, target, start, stop, matrix = by_rays
     return matrix, source, target, start, stop
 
@@ -170,15 +170,15 @@ def _pull_back_slopes(ctx: Any, upstream: Tensor, _by_slopes: Tensor) -> tuple[T
     if wanted[0]:
         gradients[0] = apply(_ByValues, upstream, list(values.shape[1:]), *tensors[1:], *ctx.rule)
     if any(wanted[1:6]):
-        gradients[1:6] = _matrix_first(apply(_FromSlopes, upstream, slopes, list(values.shape[1:]), *tensors[1:6]))
+        gradients[1:6] = matrix_first(apply(_FromSlopes, upstream, slopes, list(values.shape[1:]), *tensors[1:6]))
     return _as_wanted(gradients, wanted, tensors)
 
 
-def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+def save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
     pass
 
 
-def _refuse(ctx: Any, *upstream: Tensor) -> NoReturn:
+def refuse(ctx: Any, *upstream: Tensor) -> NoReturn:
     raise NotImplementedError(
         "the compiled kernels have first derivatives by the rays only, a second one was asked for: "
         'project(..., backend="reference") has derivatives of any order'
@@ -194,7 +194,7 @@ def _save_rays(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _push_forward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
     """The gradient by the values is linear in the upstream gradient: its adjoint is the integral again."""
     if any(ctx.needs_input_grad[2:]):
-        _refuse(ctx)
+        refuse(ctx)
     return apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 9
 
 
@@ -224,15 +224,15 @@ class _ByValues(Function):
 class _ByRays(Function):
     generate_vmap_rule = True
     forward = staticmethod(_by_rays)
-    setup_context = staticmethod(_save_nothing)
-    backward = staticmethod(_refuse)
+    setup_context = staticmethod(save_nothing)
+    backward = staticmethod(refuse)
 
 
 class _FromSlopes(Function):
     generate_vmap_rule = True
     forward = staticmethod(_from_slopes)
-    setup_context = staticmethod(_save_nothing)
-    backward = staticmethod(_refuse)
+    setup_context = staticmethod(save_nothing)
+    backward = staticmethod(refuse)
 
 
 _line_integrals.register_fake(_empty_integrals)
@@ -242,9 +242,9 @@ _with_slopes.register_fake(_empty_with_slopes)
 _from_slopes.register_fake(_empty_from_slopes)
 _line_integrals.register_autograd(_pull_back, setup_context=_save)
 _by_values.register_autograd(_push_forward, setup_context=_save_rays)
-_by_rays.register_autograd(_refuse)
+_by_rays.register_autograd(refuse)
 _with_slopes.register_autograd(_pull_back_slopes, setup_context=_save_slopes)
-_from_slopes.register_autograd(_refuse)
+_from_slopes.register_autograd(refuse)
 
 for _op in (_line_integrals, _by_values, _by_rays, _with_slopes, _from_slopes):
     _op.register_vmap(one_by_one(_op))

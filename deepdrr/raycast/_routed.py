@@ -1,5 +1,7 @@
 """Calls of the compiled kernels that route an integral to one channel per label, and of their adjoints."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,7 +11,7 @@ from deepdrr.raycast._arranged import arranged
 from deepdrr.raycast._cpu import flat_ends
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
-from deepdrr.raycast._layout import lie_alike, memory_order, readable_in_place, rows_are_dense
+from deepdrr.raycast._layout import lie_alike, memory_order, readable_in_place, rows_are_dense, zeros
 from deepdrr.raycast._request import Request
 
 __all__ = ["integrate_routed", "routed_by_rays", "routed_by_values"]
@@ -31,11 +33,12 @@ def routed_by_values(upstream: Tensor, request: Request) -> Tensor:
         upstream: [..., L, H, W].
         request: the integrals; the values of its field do not count.
     """
-    field = _readable(Field(None, request.field.ijk_from_world, request.field.labels, request.field.label_count))
+    given = request.field
+    field = _readable(Field.checked(None, given.ijk_from_world, given.labels, given.label_count, False, None))
     assert field.labels is not None  # it has come with them
     strides = field.labels.stride()
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
-    gradient = torch.zeros(numbers).as_strided((1, *field.shape), (numbers, *strides))
+    gradient = zeros(numbers, torch.float32).as_strided((1, *field.shape), (numbers, *strides))
     labels, _, _, matrix = _labelled(field)
     if upstream.numel() > 0:
         placed = gradient.permute(0, *(1 + axis for axis in memory_order(field.labels))).numpy()
@@ -60,7 +63,7 @@ def routed_by_rays(upstream: Tensor, request: Request) -> ByRays:
     return with_placement(results, rows, memory_order(field.labels))
 
 
-def _kernel(request: Request, adjoint: str) -> object:
+def _kernel(request: Request, adjoint: str) -> Any:
     """The kernel that serves a request. Path lengths routed hard are those of nearest interpolation."""
     rule = "exact" if isinstance(request.integration, Exact) else "step"
     constant = request.interpolation == "nearest" or (request.field.values is None and request.routing == "hard")
