@@ -135,7 +135,7 @@ def test_auto_takes_the_compiled_backend_for_plain_float32():
 @pytest.mark.parametrize(
     ("field", "message"),
     [
-        (Field(ONES.clone().requires_grad_(), EYE, LABELS, 4), "no gradients of integrals routed by label"),
+        (Field(None, EYE.clone().requires_grad_(), LABELS, 4), "no gradients of path lengths that are routed hard"),
         (unit_field(ONES.double()), "the values are float64"),
     ],
 )
