@@ -38,18 +38,23 @@ def density_field(subject: Subject, model: MaterialModel) -> tuple[Field, tuple[
     if known is None or None in state or known.state != state:
         _densities.pop(subject, None)  # so that the old ones make room before the new ones are made
         found = _made(subject, model, subject.image_hu.detach())
-        field = arranged(Field(_grid(found), matrix_of(subject).detach()))
+        field = Field(_grid(found), matrix_of(subject).detach())
+        if field.device.type == "cpu" and field.dtype == torch.float32:  # what the compiled backend reads
+            field = arranged(field)
         known = _densities[subject] = _Prepared(state, field, found.materials)
     return placed(known.field, subject), known.materials
 
 
 def _made(subject: Subject, model: MaterialModel, image_hu: Tensor) -> Densities:
-    """[M, D, H, W] on the subject's device. The tables are in the host's memory: so is their use."""
+    """[M, D, H, W] on the subject's device, float32, or float64 of a subject in float64.
+
+    The tables are in the host's memory: so is their use.
+    """
     contrast = {agent: mg_per_ml.permute(2, 1, 0).cpu() for agent, mg_per_ml in model.contrast.items()}
     labels = None if subject.label_map is None else subject.label_map[0, 0].cpu()
     hu = image_hu[0, 0].to("cpu", _at_least_single(image_hu))
     found = replace(model, contrast=contrast).densities_of(hu, labels)
-    return Densities(found.materials, found.values.to(image_hu.device))
+    return Densities(found.materials, found.values.to(image_hu.device, hu.dtype))
 
 
 def _at_least_single(image: Tensor) -> torch.dtype:

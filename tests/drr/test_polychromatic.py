@@ -145,6 +145,15 @@ def test_densities_are_made_once(pelvis: Subject, monkeypatch: pytest.MonkeyPatc
     assert again.values.data_ptr() == first.values.data_ptr()
 
 
+def test_a_subject_in_double_precision_stays_in_it(pelvis: Subject, pose: Tensor) -> None:
+    double = Subject(pelvis.image_hu.double(), pelvis.voxel_to_world)
+    exact = render(double, K_INV, pose, SDD, SIZE, SIZE, 60, spectrum=BEAM)
+    single = render(pelvis, K_INV, pose, SDD, SIZE, SIZE, 60, spectrum=BEAM)
+    assert (exact.dtype, single.dtype) == (torch.float64, torch.float32)
+    torch.testing.assert_close(single.double(), exact, rtol=2e-5, atol=0)  # exponents of some ten, summed in float32
+    assert not torch.equal(single.double(), exact)
+
+
 def test_a_factor_per_picture(pelvis: Subject, pose: Tensor) -> None:
     factors = torch.tensor([1.0, 1.3])
     model = MaterialModel(density_factors={"cortical bone": factors})
