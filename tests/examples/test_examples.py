@@ -25,6 +25,9 @@ def load(name: str) -> ModuleType:
     return module
 
 
+# Python 3.12 warns of every fork in a process with threads; the kernels keep none between calls.
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
 optimise, train_pose = load("optimise"), load("train_pose")
 
 
