@@ -102,6 +102,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the files of subject 1 belong; nothing is asked of the outside, and nobody waits."""
     monkeypatch.setenv("DEEPDRR_CACHE", str(tmp_path))
     monkeypatch.setenv("DEEPDRR_DEEPFLUORO_URL", "http://127.0.0.1:9/nobody-listens")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setattr(_download, "_PAUSE_S", 0.0)
     return tmp_path / "deepfluoro" / "subject01"
 
