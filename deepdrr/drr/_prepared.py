@@ -73,12 +73,13 @@ def _made_basis(subject: Subject) -> Fields:
 
 
 def _made(subject: Subject, channels: Channels, count: int) -> Field:
-    """A field of what `channels` makes of the voxels, arranged where the compiled backend may read it."""
+    """A field of what `channels` makes of the voxels, arranged where a compiled backend may read it."""
     hu, matrix = subject.image_hu.detach(), matrix_of(subject).detach()
     _check_finite(hu)
     if hu.device.type != "cpu" or hu.dtype == torch.float64:
         voxels = hu if hu.dtype == torch.float64 else hu.float()
-        return _field(channels(voxels[0, 0]).permute(0, 3, 2, 1), matrix, subject)
+        whole = _field(channels(voxels[0, 0]).permute(0, 3, 2, 1), matrix, subject)
+        return arranged(whole) if hu.device.type == "cuda" and hu.dtype != torch.float64 else whole
     field = arranged(_field(torch.zeros(()).expand(count, *hu.shape[:1:-1]), matrix, subject))
     assert field.values is not None  # it was given
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache

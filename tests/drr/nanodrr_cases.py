@@ -82,7 +82,7 @@ def results(peer: Peer, case: str, n_samples: int) -> dict[str, Tensor]:
     if voxels is not None:
         voxels.requires_grad_()
     sdd = torch.tensor([SDD])
-    picture = peer.drr.render(one, k_inv, pose, sdd, HEIGHT, WIDTH, n_samples, **how, backend="torch")
+    picture = peer.drr.render(one, k_inv, pose, sdd, HEIGHT, WIDTH, n_samples, **how)
     if "hard" in case:
         return {"picture": picture.detach()}
     weights = torch.cos(torch.arange(picture.numel()) * 0.37).reshape(picture.shape)
