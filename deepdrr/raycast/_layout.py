@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "copy_by_planes",
     "empty_placed",
     "lie_alike",
     "lies_well",
@@ -80,7 +81,23 @@ def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tens
         spacing: distances between voxels along I, J and K, mm.
         dtype: float32 or int16.
     """
-    return empty_placed(values.shape, spacing, dtype, values.device).copy_(values.detach())
+    into = empty_placed(values.shape, spacing, dtype, values.device)
+    if values.device.type != "cpu":
+        return into.copy_(values.detach())
+    copy_by_planes(values.detach(), into)
+    return into
+
+
+def copy_by_planes(values: Tensor, into: Tensor) -> None:
+    """Fill a grid [C, I, J, K] with values [C, I, J, K] that may lie in another order.
+
+    Plane by plane, each with the fastest axes of both: torch turns such a plane within the cache, and a whole grid at
+    once in six times the time.
+    """
+    fastest = {memory_order(values)[2], memory_order(into)[2]}
+    across = next(axis for axis in memory_order(into) if axis not in fastest)
+    for plane, plane_into in zip(values.unbind(1 + across), into.unbind(1 + across), strict=True):
+        plane_into.copy_(plane)
 
 
 def empty_placed(

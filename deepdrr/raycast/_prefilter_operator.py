@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
-from deepdrr.raycast._layout import empty_placed, memory_order, placed_strides
+from deepdrr.raycast._layout import copy_by_planes, empty_placed, memory_order, placed_strides
 
 __all__ = ["compiled_prefilter", "has_compiled_prefilter"]
 
@@ -41,8 +41,11 @@ def compiled_prefilter(values: Tensor, spacing: Spacing | None = None) -> Tensor
     "deepdrr::prefilter", mutates_args=(), schema="(Tensor values, bool transposed, float[]? spacing) -> Tensor"
 )
 def _prefilter(values: Tensor, transposed: bool, spacing: Spacing | None) -> Tensor:
-    room = _room(values) if spacing is None else empty_placed(values.shape, spacing, torch.float32)
-    out = room.copy_(values)
+    if spacing is None:
+        out = _room(values).copy_(values)
+    else:
+        out = empty_placed(values.shape, spacing, torch.float32)
+        copy_by_planes(values, out)
     if out.numel() > 0:
         order = memory_order(out)
         grids = out.permute(*range(out.dim() - 3), *(axis - 3 for axis in order))
