@@ -41,8 +41,11 @@ class CpuBackend:
 def _reason_against_gradient(request: Request) -> str | None:
     if not request.needs_grad:
         return None
-    if request.interpolation == "nearest":
-        return "it has no gradients of nearest interpolation"
+    by_rays = request.rays.requires_grad or request.field.ijk_from_world.requires_grad
+    if request.interpolation == "nearest" and by_rays:
+        return "it has no gradients of nearest interpolation by the rays"
+    if request.interpolation == "nearest" and request.field.labels is not None:
+        return "it has no gradients of nearest interpolation with labels"
     if request.field.labels is not None and request.field.values is None and request.routing == "hard":
         return "it has no gradients of path lengths that are routed hard"
     return None

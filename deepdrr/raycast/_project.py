@@ -45,7 +45,8 @@ def project(
 
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
     and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
-    interpolation, with labels or without, and for cubic without; the reference has derivatives of any order.
+    interpolation, with labels or without, for cubic without, and those by the values for nearest without; the reference
+    has derivatives of any order.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).

@@ -16,6 +16,7 @@
 #include "label_spread.h"
 #include "line_integrals.h"
 #include "linear_basis.h"
+#include "nearest_spread.h"
 #include "ray_slopes.h"
 #include "value_adjoint.h"
 
@@ -357,6 +358,8 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define(module, "step_linear_by_values", &by_values<LinearStepSpread>, "gradient", "step");
     define_forward(module, "step_cubic", &cubic_integrals);
     define_by_rays(module, "step_cubic_by_rays", &by_rays<float, adjoint_by_rays<Cubic, float>>);
+    define(module, "exact_nearest_by_values", &by_values<NearestExactSpread>, "gradient", "step");
+    define(module, "step_nearest_by_values", &by_values<NearestStepSpread>, "gradient", "step");
     define(module, "step_cubic_by_values", &by_values<NodeSpread<StepNodes, Cubic>>, "gradient", "step");
     define_labels<Hard, Stencil1, CellWalk>(module, "exact_nearest_hard");
     define_labels<Hard, Stencil1, StepMarch>(module, "step_nearest_hard");

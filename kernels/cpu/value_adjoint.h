@@ -138,7 +138,7 @@ void spread_slab(const Adjoint& job, const Spread& spread, const Slabs& slabs, i
     const float low = (float)slabs.low(slab), high = (float)slabs.high(slab);
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
-        if (extent.high < low || extent.low > high) continue;
+        if (extent.high < low - 0.5f || extent.low > high) continue;  // half a voxel for nearest interpolation
         const Tile tile = tiling.tile(index);
         Chord chords[LANES];
         tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);

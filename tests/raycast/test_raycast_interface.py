@@ -147,10 +147,12 @@ def test_auto_turns_to_the_reference_and_says_why(field, message):
         project(field, RAY, backend="cpu")
 
 
-def test_gradients_of_nearest_interpolation_are_the_references():
-    choice = select_backend(request(unit_field(ONES.clone().requires_grad_()), "nearest"))
+def test_gradients_of_nearest_interpolation_by_the_rays_are_the_references():
+    placed = Field(ONES, torch.eye(4, dtype=torch.float64, requires_grad=True))
+    choice = select_backend(request(placed, "nearest"))
     assert choice.backend.name == "reference"
-    assert "no gradients of nearest interpolation" in choice.reason
+    assert "no gradients of nearest interpolation by the rays" in choice.reason
+    assert select_backend(request(unit_field(ONES.clone().requires_grad_()), "nearest")).backend.name == "cpu"
 
 
 def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():
