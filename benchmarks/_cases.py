@@ -10,7 +10,7 @@ from _scene import POSES, Scene, carm, chords_mm, sample_count
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Step, project
+from deepdrr.raycast import Exact, Field, Routing, Step, project
 
 __all__ = ["Case", "PeerCases", "peer_cases", "relative_error"]
 
@@ -67,6 +67,10 @@ class PeerCases:
         return NanoDRR.load(self._scene, carm())
 
     @cached_property
+    def _labelled(self) -> Field:
+        return self._scene.labelled_field()
+
+    @cached_property
     def _labelled_peer(self) -> NanoDRR:
         return NanoDRR.load(self._scene, carm(), labels=True)
 
@@ -90,20 +94,15 @@ class PeerCases:
         camera = carm(pose)
         samples, weight = self._samples(camera, step_mm), _weight(camera)
 
-        def ours() -> Tensor:
-            twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
-            pose_ = torch.linalg.matrix_exp(-_hat(twist)) @ camera.camera_from_world
-            moved = replace(camera, camera_from_world=pose_)
-            image = project(self._field, moved, integration=Step(mm=step_mm), backend="cpu")
-            return torch.autograd.grad((image * weight).sum(), twist)[0]
+        def ours(twist: Tensor) -> Tensor:
+            return project(self._field, _moved(camera, twist), integration=Step(mm=step_mm), backend="cpu")
 
-        def other() -> Tensor:
-            twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
-            image = self._peer.project(camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist)), samples)
-            return torch.autograd.grad((image * weight).sum(), twist)[0]
+        def other(twist: Tensor) -> Tensor:
+            return self._peer.project(camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist)), samples)
 
         name, note = f"forward + pose gradient, {pose}, {step_mm:g} mm", f"nanodrr: n_samples={samples}"
-        return Case(name, ours, other, 40, 80, step_mm, _difference, note)
+        calls = (partial(_by_twist, image, weight) for image in (ours, other))
+        return Case(name, *calls, 40, 80, step_mm, _difference, note)
 
     def volume_gradient(self, pose: str, step_mm: float) -> Case:
         """Images, and the derivative of a weighted sum of pixels by every voxel."""
@@ -126,22 +125,41 @@ class PeerCases:
         return Case(name, ours, other, 10, 20, step_mm, _block_difference, note)
 
     def labels(self, pose: str, step_mm: float, rule: str) -> Case:
-        """One image per label, nearest voxel's label. `rule`: ``"step"`` as nanodrr, or ``"exact"``, nearest values."""
-        camera, field = carm(pose), self._scene.labelled_field()
+        """One image per label. `rule`: ``"hard"`` or ``"soft"`` steps as nanodrr's, ``"exact"`` with nearest values."""
+        camera, field = carm(pose), self._labelled
         samples = self._samples(camera, step_mm)
-        how = {"interpolation": "linear", "integration": Step(mm=step_mm)}
+        routing: Routing = "soft" if rule == "soft" else "hard"
+        how = {"interpolation": "linear", "integration": Step(mm=step_mm), "routing": routing}
         if rule == "exact":
             how = {"interpolation": "nearest", "integration": Exact()}
+        what = "nearest, exact" if rule == "exact" else f"{rule}, {step_mm:g} mm"
         return Case(
-            name=f"{self._scene.organs} labels, {pose}, {'nearest, exact' if rule == 'exact' else f'{step_mm:g} mm'}",
+            name=f"{self._scene.organs} labels, {pose}, {what}",
             ours=partial(project, field, camera, backend="cpu", **how),
-            other=partial(_no_grad, self._labelled_peer.project, camera.world_from_camera, samples),
+            other=partial(_no_grad, self._labelled_peer.project, camera.world_from_camera, samples, routing),
             must=25,
             reach=50,
             step_mm=step_mm,
             errors=_difference,
-            note=f"nanodrr: n_samples={samples}, hard labels",
+            note=f"nanodrr: n_samples={samples}, {routing} labels",
         )
+
+    def labels_pose_gradient(self, pose: str, step_mm: float, routing: Routing) -> Case:
+        """One image per label, and the derivative of a weighted sum of their pixels by the pose's six parameters."""
+        camera, samples = carm(pose), self._samples(carm(pose), step_mm)
+        weight = torch.linspace(1, 2, self._scene.label_count)[:, None, None] * _weight(camera)
+        how = {"integration": Step(mm=step_mm), "routing": routing, "backend": "cpu"}
+
+        def ours(twist: Tensor) -> Tensor:
+            return project(self._labelled, _moved(camera, twist), **how)
+
+        def other(twist: Tensor) -> Tensor:
+            moved = camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist))
+            return self._labelled_peer.project(moved, samples, routing)
+
+        name = f"{self._scene.organs} labels + pose gradient, {pose}, {routing}, {step_mm:g} mm"
+        calls = (partial(_by_twist, image, weight) for image in (ours, other))
+        return Case(name, *calls, 25, 50, step_mm, _difference, f"nanodrr: n_samples={samples}")
 
     def _samples(self, camera: Camera, step_mm: float) -> int:
         """Per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""
@@ -183,6 +201,17 @@ def _weight(camera: Camera) -> Tensor:
     return torch.exp(-2 * ((u - 0.2) ** 2 + (v + 0.1) ** 2))
 
 
+def _moved(camera: Camera, twist: Tensor) -> Camera:
+    """The camera moved by exp(twist) in its own frame."""
+    return replace(camera, camera_from_world=torch.linalg.matrix_exp(-_hat(twist)) @ camera.camera_from_world)
+
+
+def _by_twist(image: Callable[[Tensor], Tensor], weight: Tensor) -> Tensor:
+    """The derivative [6] of a weighted sum of the pixels of image(twist) at 0."""
+    twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    return torch.autograd.grad((image(twist) * weight).sum(), twist)[0]
+
+
 def _hat(twist: Tensor) -> Tensor:
     """se(3) matrix [4, 4] of (rotation, translation) [6]."""
     x, y, z, a, b, c = twist
@@ -198,4 +227,5 @@ def peer_cases(scene: Scene, *, short: bool) -> list[Callable[[], Case]]:
     rows = [partial(cases.forward, pose, step) for step in sorted({2.0, fine}, reverse=True) for pose in poses]
     rows += [partial(cases.pose_gradient, pose, fine) for pose in ("AP", "tilt 30/20/10")[: 1 if short else 2]]
     rows += [partial(cases.volume_gradient, pose, fine) for pose in ("AP", "tilt 30/20/10")[: 1 if short else 2]]
-    return rows + [partial(cases.labels, "AP", fine, rule) for rule in ("step", "exact")]
+    rows += [partial(cases.labels, "AP", fine, rule) for rule in ("hard", "soft", "exact")]
+    return rows + [partial(cases.labels_pose_gradient, "AP", fine, routing) for routing in ("hard", "soft")]

@@ -8,6 +8,7 @@ from _scene import Scene
 from torch import Tensor
 
 from deepdrr.camera import Camera
+from deepdrr.raycast import Routing
 
 __all__ = ["NanoDRR"]
 
@@ -37,9 +38,10 @@ class NanoDRR:
         drr = DRR(k_inv, camera.sdd_mm[None].float(), camera.height, camera.width)
         return cls(Subject.from_images(image, label, convert_to_mu=False), drr)
 
-    def project(self, world_from_camera: Tensor, samples: int) -> Tensor:
+    def project(self, world_from_camera: Tensor, samples: int, routing: Routing = "hard") -> Tensor:
         """Line integrals [1, C, H, W] with `samples` per ray in the volume, from a pose [4, 4]."""
-        image: Tensor = self.drr(self.subject, world_from_camera[None].float(), n_samples=samples, backend="torch")
+        how = {"n_samples": samples, "soft_labels": routing == "soft", "backend": "torch"}
+        image: Tensor = self.drr(self.subject, world_from_camera[None].float(), **how)
         return image
 
     @property
