@@ -39,7 +39,7 @@ def density_field(subject: Subject, model: MaterialModel) -> tuple[Field, tuple[
         _densities.pop(subject, None)  # so that the old ones make room before the new ones are made
         found = _made(subject, model, subject.image_hu.detach())
         field = Field(_grid(found), matrix_of(subject).detach())
-        if field.device.type == "cpu" and field.dtype == torch.float32:  # what the compiled backend reads
+        if field.device.type in ("cpu", "cuda") and field.dtype == torch.float32:  # what compiled backends read
             field = arranged(field)
         known = _densities[subject] = _Prepared(state, field, found.materials)
     return placed(known.field, subject), known.materials
