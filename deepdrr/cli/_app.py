@@ -6,6 +6,7 @@ from deepdrr._version import __version__
 from deepdrr.cli._config import fields_from_file
 from deepdrr.cli._info import info
 from deepdrr.cli._project import project
+from deepdrr.cli._register import register
 from deepdrr.cli._sample import sample
 from deepdrr.cli._validate import validate
 from deepdrr.cli._views import views
@@ -24,5 +25,5 @@ app = App(
     config=fields_from_file,
     default_parameter=None,
 )
-for _command in (project, views, info, sample, validate):
+for _command in (project, views, register, info, sample, validate):
     app.command(_command)

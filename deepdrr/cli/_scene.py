@@ -24,7 +24,7 @@ from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector, automa
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
 
-__all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read"]
+__all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read", "stand_of"]
 
 DEFAULT_VIEW = "AP"
 _LARGEST_SEED = 2**63 - 1  # torch counts seeds in 64 bits, and takes negative ones for others
@@ -51,16 +51,24 @@ def camera(pose: PoseOptions, options: DetectorOptions) -> Camera:
     """
     if pose.isocenter is not None and pose.landmark is not None:
         raise ValueError(f"give an isocenter or a landmark, not both: got {pose.isocenter} and {pose.landmark!r}")
+    stand, viewed_from = stand_of(pose) or _named_stand(DEFAULT_VIEW, pose.viewed_from)
+    return carm_geometry(options).camera(stand, viewed_from=viewed_from)
+
+
+def stand_of(pose: PoseOptions) -> tuple[CArmPose, str] | None:
+    """Where the arm stands and from which side one looks, by a view or by angles; None where neither is given.
+
+    Raises:
+        ValueError: if both are given.
+    """
     angles = {"alpha": pose.alpha, "beta": pose.beta, "gamma": pose.gamma}
     given = [f"--{name} {value:g}" for name, value in angles.items() if value is not None]
     if pose.view is not None and given:
         raise ValueError(f"give a view or angles, not both: got --view {pose.view} and {' '.join(given)}")
     if given:
         _check_angles(angles)
-        stand = CArmPose(pose.alpha or 0.0, pose.beta or 0.0, pose.gamma or 0.0)
-        return carm_geometry(options).camera(stand, viewed_from=pose.viewed_from or "detector")
-    chosen = view(DEFAULT_VIEW if pose.view is None else pose.view)
-    return carm_geometry(options).camera(chosen.pose(), viewed_from=pose.viewed_from or chosen.viewed_from)
+        return CArmPose(pose.alpha or 0.0, pose.beta or 0.0, pose.gamma or 0.0), pose.viewed_from or "detector"
+    return None if pose.view is None else _named_stand(pose.view, pose.viewed_from)
 
 
 def pose_name(pose: PoseOptions) -> str:
@@ -163,6 +171,11 @@ def _controlled(projector: Projector, options: ExposureOptions) -> Projector:
         found = automatic_exposure(projector, air_kerma_ngy=options.behind_patient_ngy)
         projector.technique = replace(projector.technique, exposure=found)
     return projector
+
+
+def _named_stand(name: str, viewed_from: str | None) -> tuple[CArmPose, str]:
+    chosen = view(name)
+    return chosen.pose(), viewed_from or chosen.viewed_from
 
 
 def _check_angles(angles: Mapping[str, float | None]) -> None:
