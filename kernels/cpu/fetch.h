@@ -2,7 +2,7 @@
 //
 // One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two; any other x86
 // loads them one by one, straight into the halves of registers (gathers are no faster on processors of the AVX2
-// generation).
+// generation). `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +38,38 @@ DEEPDRR_FN void fetch_pairs(const std::int16_t* base, const int* index, Pairs& p
     const __m512i word = _mm512_i32gather_epi32(_mm512_load_si512(index), base, 2);
     _mm512_store_ps(pairs.low, _mm512_cvtepi32_ps(_mm512_srai_epi32(_mm512_slli_epi32(word, 16), 16)));
     _mm512_store_ps(pairs.high, _mm512_cvtepi32_ps(_mm512_srai_epi32(word, 16)));
+}
+
+DEEPDRR_FN __m512 load(const float* from) { return _mm512_loadu_ps(from); }
+
+DEEPDRR_FN __m512 load(const std::int16_t* from) {
+    return _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i*)from)));
+}
+
+template <class T>
+DEEPDRR_FN void mix(const T* a, const T* b, const T* c, const T* d, const float* weight, float* sum) {
+    __m512 s = _mm512_mul_ps(load(a), _mm512_set1_ps(weight[0]));
+    s = _mm512_fmadd_ps(load(b), _mm512_set1_ps(weight[1]), s);
+    s = _mm512_fmadd_ps(load(c), _mm512_set1_ps(weight[2]), s);
+    _mm512_store_ps(sum, _mm512_fmadd_ps(load(d), _mm512_set1_ps(weight[3]), s));
+}
+
+// The numbers of up to four registers, by index.
+template <int ROWS>
+DEEPDRR_FN __m512 pick(const float* row, __m512i index) {
+    if (ROWS == 1) return _mm512_permutexvar_ps(index, _mm512_load_ps(row));
+    const __m512 near = _mm512_permutex2var_ps(_mm512_load_ps(row), index, _mm512_load_ps(row + 16));
+    if (ROWS == 2) return near;
+    const __m512 far = ROWS == 3 ? _mm512_permutexvar_ps(index, _mm512_load_ps(row + 32))
+                                 : _mm512_permutex2var_ps(_mm512_load_ps(row + 32), index, _mm512_load_ps(row + 48 * (ROWS > 3)));
+    return _mm512_mask_mov_ps(near, _mm512_test_epi32_mask(index, _mm512_set1_epi32(32)), far);
+}
+
+template <int ROWS>
+DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
+    const __m512i low = _mm512_load_si512(index), high = _mm512_add_epi32(low, _mm512_set1_epi32(1));
+    _mm512_store_ps(pairs.low, pick<ROWS>(row, low));
+    _mm512_store_ps(pairs.high, pick<ROWS>(row, high));
 }
 
 #elif defined(__x86_64__) || defined(_M_X64)
@@ -76,6 +108,22 @@ DEEPDRR_FN void fetch_pairs(const T* base, const int* index, Pairs& pairs) {
         std::memcpy(pair, base + index[l], sizeof pair);
         pairs.low[l] = (float)pair[0], pairs.high[l] = (float)pair[1];
     }
+}
+
+#endif
+
+#if !defined(__AVX512F__)
+
+template <class T>
+DEEPDRR_FN void mix(const T* a, const T* b, const T* c, const T* d, const float* weight, float* sum) {
+    DEEPDRR_LANES
+    for (int l = 0; l < LANES; ++l)
+        sum[l] = weight[0] * (float)a[l] + weight[1] * (float)b[l] + weight[2] * (float)c[l] + weight[3] * (float)d[l];
+}
+
+template <int ROWS>
+DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
+    fetch_pairs(row, index, pairs);
 }
 
 #endif

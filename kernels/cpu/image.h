@@ -54,34 +54,25 @@ struct Tiling {
     }
 };
 
-// A square of BUNDLE x BUNDLE tiles, fewer at the image's edges.
-constexpr int BUNDLE = 10;
+// The pixels of a packet that is no tile: the first `count` lanes have one each.
+struct Pixels {
+    std::int64_t view;
+    int count;
+    std::int64_t row[LANES], column[LANES];
 
-struct Bundle {
-    std::int64_t view, row, column;  // of its first pixel
+    explicit Pixels(std::int64_t view_) : view(view_), count(0) {}
+
+    void add(std::int64_t r, std::int64_t c) { row[count] = r, column[count] = c, ++count; }
 };
 
-struct Bundling {
-    static constexpr std::int64_t side = BUNDLE * TILE;  // pixels
-    std::int64_t down, across, count;
-
-    explicit Bundling(const Rays& rays)
-        : down((rays.height + side - 1) / side),
-          across((rays.width + side - 1) / side),
-          count(rays.views * down * across) {}
-
-    Bundle bundle(std::int64_t index) const {
-        return {index / (down * across), index / across % down * side, index % across * side};
-    }
-};
-
-template <class Work>
-void for_each_tile(const Rays& rays, const Bundle& bundle, const Work& work) {
-    const std::int64_t down = lesser(rays.height, bundle.row + Bundling::side);
-    const std::int64_t across = lesser(rays.width, bundle.column + Bundling::side);
-    for (std::int64_t row = bundle.row; row < down; row += TILE)
-        for (std::int64_t column = bundle.column; column < across; column += TILE)
-            work(Tile{bundle.view, row, column});
+inline Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
+                      const Grid& grid) {
+    const double* source = rays.source.at(b, r, c);
+    const double* target = rays.target.at(b, r, c);
+    double square = 0;
+    for (int a = 0; a < 3; ++a) square += (target[a] - source[a]) * (target[a] - source[a]);
+    return clip(ijk_from_world, source, target, std::sqrt(square), *rays.start.at(b, r, c), *rays.stop.at(b, r, c),
+                grid);
 }
 
 // The chords of a tile, one per lane; lanes outside the image miss the volume.
@@ -89,17 +80,17 @@ inline void tile_chords(const Rays& rays, const Tile& tile, const Affine& ijk_fr
                         Chord* chords) {
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
-        if (r >= rays.height || c >= rays.width) {
-            chords[lane] = Chord{{0, 0, 0}, {0, 0, 0}, 0};
-            continue;
-        }
-        const double* source = rays.source.at(b, r, c);
-        const double* target = rays.target.at(b, r, c);
-        double square = 0;
-        for (int a = 0; a < 3; ++a) square += (target[a] - source[a]) * (target[a] - source[a]);
-        chords[lane] = clip(ijk_from_world, source, target, std::sqrt(square), *rays.start.at(b, r, c),
-                            *rays.stop.at(b, r, c), grid);
+        const bool inside = r < rays.height && c < rays.width;
+        chords[lane] = inside ? chord_of(rays, b, r, c, ijk_from_world, grid) : Chord{{0, 0, 0}, {0, 0, 0}, 0};
     }
+}
+
+inline void pixel_chords(const Rays& rays, const Pixels& pixels, const Affine& ijk_from_world, const Grid& grid,
+                         Chord* chords) {
+    for (int l = 0; l < LANES; ++l)
+        chords[l] = l < pixels.count
+                        ? chord_of(rays, pixels.view, pixels.row[l], pixels.column[l], ijk_from_world, grid)
+                        : Chord{{0, 0, 0}, {0, 0, 0}, 0};
 }
 
 // Writes result(lane) to channel c of the tile's pixels inside the image.

@@ -1,13 +1,14 @@
 // Line integrals of the channels of a field.
 //
 // A packet of rays marches together; each stencil it meets is added to up to CHANNELS channels at once. More channels
-// repeat the march. The packets of a bundle (a square of neighbouring tiles) take turns of TURN stencils, so that they
-// pass through the volume side by side and share what they bring into the cache. The sum of a turn is formed in float
-// and those are added to a total, so that a thousand terms lose no more than a few units in the last place.
+// repeat the march. The packets of a bundle take turns of TURN stencils, so that they pass through the volume side by
+// side. The sum of a turn is formed in float and those are added to a total, so that a thousand terms lose no more than a
+// few units in the last place.
 #pragma once
 
 #include <vector>
 
+#include "bundles.h"
 #include "fetch.h"
 #include "marches.h"
 #include "parallel.h"
@@ -50,12 +51,12 @@ DEEPDRR_FN void prefetch(const int* voxel, const T* values, const std::int64_t* 
 // A packet on its way.
 template <class Stencil, template <class> class March>
 struct Traveller {
-    Tile tile;
+    Pixels pixels;
     March<Stencil> march;
     alignas(64) float total[CHANNELS][LANES] = {};
 
-    Traveller(const Tile& at, const Chord* chords, const Grid& grid, double step)
-        : tile(at), march(chords, grid, step) {}
+    Traveller(const Pixels& of, const Chord* chords, const Grid& grid, double step)
+        : pixels(of), march(chords, grid, step) {}
 
     // Up to TURN stencils further, in `count` channels from `first`; false at the end of all its rays.
     template <class T>
@@ -75,38 +76,103 @@ struct Traveller {
     }
 };
 
-template <class Stencil, template <class> class March, class T>
-void project_bundle(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
-                    const Image& image, const Bundle& bundle) {
-    std::int64_t offset[8];
-    corner_offsets(values.grid, offset);
-    std::vector<Traveller<Stencil, March>> travellers;
-    for (int first = 0; first < values.channels; first += CHANNELS) {
-        const int count = lesser(values.channels - first, CHANNELS);
-        travellers.clear();
-        for_each_tile(rays, bundle, [&](const Tile& tile) {
+// The packets of a bundle: the sheets, and the packets of all other rays.
+template <class Stencil, template <class> class March>
+class Caravan {
+   public:
+    Caravan(const Bundle& bundle, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step) {
+        const auto enlist = [&](const Pixels& pixels) {
             Chord chords[LANES];
-            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
-            travellers.emplace_back(tile, chords, values.grid, step);
-        });
+            pixel_chords(rays, pixels, ijk_from_world, grid, chords);
+            travellers_.emplace_back(pixels, chords, grid, step);
+        };
+        travellers_.reserve((std::size_t)(bundle.down * bundle.across / LANES / (bundle.along == Along::NOTHING ? 1 : 4)));
+        std::vector<char> rest((std::size_t)(bundle.down * bundle.across), 1);
+        if (bundle.along != Along::NOTHING) find_sheets(bundle, rays, ijk_from_world, grid, step, rest.data());
+        // Four pixels of every line, then the next four: packets are tiles where nothing is missing.
+        Pixels pixels(bundle.view);
+        for (int block = 0; block < bundle.length(); block += TILE)
+            for (int line = 0; line < bundle.lines(); ++line)
+                for (int place = block; place < lesser(block + TILE, bundle.length()); ++place) {
+                    if (!rest[(std::size_t)line * bundle.length() + place]) continue;
+                    pixels.add(bundle.row_of(line, place), bundle.column_of(line, place));
+                    if (pixels.count == LANES) enlist(pixels), pixels.count = 0;
+                }
+        if (pixels.count > 0) enlist(pixels);
+    }
+
+    template <class T>
+    void travel(const Values<T>& values, int first, int count) {
+        std::int64_t offset[8];
+        corner_offsets(values.grid, offset);
         for (bool more = true; more;) {
             more = false;
-            for (auto& traveller : travellers) more |= traveller.advance(values, first, count, offset);
+            for (Sheet& sheet : sheets_) more |= advance(sheet, values, first, count, offset);
+            for (auto& traveller : travellers_) more |= traveller.advance(values, first, count, offset);
         }
-        for (const auto& traveller : travellers)
-            for (int c = 0; c < count; ++c)
-                write_tile(image, traveller.tile, first + c, [&](int lane) {
-                    return (float)(values.scale[first + c] * traveller.total[c][lane]);
-                });
     }
-}
+
+    void write(const Image& image, int first, int count, const double* scale) const {
+        const auto write_all = [&](const auto& packets) {
+            for (const auto& packet : packets)
+                for (int c = 0; c < count; ++c)
+                    for (int l = 0; l < packet.pixels.count; ++l)
+                        image.at(packet.pixels.view, first + c, packet.pixels.row[l], packet.pixels.column[l]) =
+                            (float)(scale[first + c] * packet.total[c][l]);
+        };
+        write_all(travellers_), write_all(sheets_);
+    }
+
+   private:
+    void find_sheets(const Bundle& bundle, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step,
+                     char* rest) {
+        const int length = bundle.length();
+        std::vector<Course> courses;
+        courses.reserve((std::size_t)length);
+        sheets_.reserve((std::size_t)(bundle.lines() * (length / LANES + 1)));
+        for (int line = 0; line < bundle.lines(); ++line, rest += length) {
+            courses.clear();
+            for (int place = 0; place < length; ++place) {
+                const std::int64_t r = bundle.row_of(line, place), c = bundle.column_of(line, place);
+                courses.emplace_back(chord_of(rays, bundle.view, r, c, ijk_from_world, grid), step);
+            }
+            cut_line(courses.data(), length, grid, [&](int from, int to) {
+                Pixels pixels(bundle.view);
+                for (int place = from; place < to; ++place) {
+                    pixels.add(bundle.row_of(line, place), bundle.column_of(line, place));
+                    rest[place] = 0;
+                }
+                sheets_.emplace_back(pixels, courses.data() + from);
+            });
+        }
+    }
+
+    std::vector<Traveller<Stencil, March>> travellers_;
+    std::vector<Sheet> sheets_;
+};
+
+// Midpoint samples of linear interpolation may come in sheets.
+template <class March>
+constexpr bool HAS_SHEETS = false;
+
+template <>
+constexpr bool HAS_SHEETS<StepMarch<Stencil8>> = true;
 
 template <class Stencil, template <class> class March, class T>
 void project_all(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                  const Image& image, int threads) {
-    const Bundling bundling(rays);
-    parallel_for(bundling.count, threads, [&](std::int64_t index) {
-        project_bundle<Stencil, March>(values, ijk_from_world, rays, step, image, bundling.bundle(index));
+    std::vector<Bundle> bundles;
+    for (std::int64_t view = 0; view < rays.views; ++view) {
+        const bool may = HAS_SHEETS<March<Stencil>>;
+        bundle_view(rays, view, may ? sheets_along(rays, ijk_from_world, view) : Along::NOTHING, bundles);
+    }
+    parallel_for((std::int64_t)bundles.size(), threads, [&](std::int64_t index) {
+        for (int first = 0; first < values.channels; first += CHANNELS) {
+            const int count = lesser(values.channels - first, CHANNELS);
+            Caravan<Stencil, March> caravan(bundles[(std::size_t)index], rays, ijk_from_world, values.grid, step);
+            caravan.travel(values, first, count);
+            caravan.write(image, first, count, values.scale);
+        }
     });
 }
 

@@ -1,0 +1,193 @@
+// Sheets: packets of neighbouring rays, along a row or a column of pixels, that lie in one plane with the k axis.
+//
+// At every sample such rays share their place along i and j and differ along k only. The four rows of voxels about them
+// are read whole, mixed with weights that all rays share, and looked up along k: no voxel is fetched twice and none is
+// gathered. A view has such rows or columns of pixels where an edge of its detector runs along k.
+//
+// Rays of a sheet have chords of the same number of samples, which enter and advance alike along i and j up to
+// SAME_PLACE voxels: what that can change is far below the result's rounding. They are found from the chords themselves;
+// all other rays march as packets of their own.
+#pragma once
+
+#include "deepdrr/midpoints.h"
+#include "deepdrr/trilinear.h"
+#include "fetch.h"
+#include "image.h"
+#include "marches.h"
+#include "values.h"
+
+namespace deepdrr {
+
+constexpr double SAME_PLACE = 2e-5;
+constexpr int MOST_ROWS = 4;       // of LANES voxels, that are looked up at once
+constexpr int LEAST_RAYS = 5;      // fewer are as fast on their own
+constexpr int SHEET_TURN = LANES;  // samples whose places are found together
+
+// Where the samples of a chord lie: entry + n pace, n = 0 .. count - 1, in voxels.
+struct Course {
+    double entry[3], last[3];  // samples 0 and count - 1
+    double part;               // mm from one to the next
+    int count;
+
+    Course(const Chord& chord, double step) : count(sample_count(chord.length, step)) {
+        part = count > 0 ? chord.length / count : 0.0;
+        for (int a = 0; a < 3; ++a) {
+            entry[a] = chord.entry[a] + 0.5 * part * chord.slope[a];
+            last[a] = chord.entry[a] + (count - 0.5) * part * chord.slope[a];
+        }
+    }
+
+    double pace(int axis) const { return count > 1 ? (last[axis] - entry[axis]) / (count - 1) : 0.0; }
+};
+
+inline bool alongside(const Course& a, const Course& b) {
+    double apart = 0.0;
+    for (int x = 0; x < 2; ++x)
+        apart = greater(apart, greater(magnitude(a.entry[x] - b.entry[x]), magnitude(a.last[x] - b.last[x])));
+    return a.count > 0 && a.count == b.count && apart <= SAME_PLACE;
+}
+
+// Whether all rays lie between the first and the last along k too, from the first sample to the last one.
+inline bool in_order(const Course* courses, int length) {
+    const double tolerance = 0.005;  // voxels
+    const Course &a = courses[0], &b = courses[length - 1];
+    const double way = a.entry[2] + a.last[2] <= b.entry[2] + b.last[2] ? 1.0 : -1.0;
+    double beyond = 0.0;
+    for (int l = 0; l < length; ++l) {
+        const Course& c = courses[l];
+        beyond = greater(beyond, greater(way * (a.entry[2] - c.entry[2]), way * (a.last[2] - c.last[2])));
+        beyond = greater(beyond, greater(way * (c.entry[2] - b.entry[2]), way * (c.last[2] - b.last[2])));
+    }
+    return beyond <= tolerance;
+}
+
+struct Sheet {
+    static constexpr float MARGIN = 0.01f;  // voxels, more than `in_order` and rounding let a ray lie beyond the lowest
+
+    Pixels pixels;
+    int count, at = 0;        // samples, and how many of them are done
+    int rows;                 // of LANES voxels, from the first ray to the last
+    float entry[3], pace[3];  // shared along i and j; of the lowest ray along k
+    alignas(64) float k_entry[LANES], k_pace[LANES], part[LANES];
+    alignas(64) float total[CHANNELS][LANES] = {};
+
+    Sheet(const Pixels& of, const Course* courses) : pixels(of), count(courses[0].count) {
+        const Course &first = courses[0], &last = courses[of.count - 1];
+        const Course& lowest = first.entry[2] + first.last[2] <= last.entry[2] + last.last[2] ? first : last;
+        for (int a = 0; a < 3; ++a) {
+            const Course& course = a < 2 ? courses[of.count / 2] : lowest;
+            entry[a] = (float)course.entry[a], pace[a] = (float)course.pace(a);
+        }
+        for (int l = 0; l < LANES; ++l) {
+            const Course& course = courses[lesser(l, of.count - 1)];
+            k_entry[l] = (float)course.entry[2], k_pace[l] = (float)course.pace(2), part[l] = (float)course.part;
+        }
+        rows = rows_between(first, last);
+    }
+
+    // As many as hold both neighbours of every ray between two.
+    static int rows_between(const Course& a, const Course& b) {
+        const double span = greater(magnitude(a.entry[2] - b.entry[2]), magnitude(a.last[2] - b.last[2]));
+        return (int)((span + 3.0 + MARGIN) / LANES) + 1;
+    }
+};
+
+// Finds the sheets on a line of pixels: on_sheet(from, to) for each.
+template <class OnSheet>
+void cut_line(const Course* courses, int length, const Grid& grid, const OnSheet& on_sheet) {
+    const int most = lesser(MOST_ROWS, grid.n[2] / LANES);
+    for (int from = 0, to; from < length; from = to) {
+        to = from + 1;
+        while (to < length && to - from < LANES && alongside(courses[from], courses[to]) &&
+               Sheet::rows_between(courses[from], courses[to]) <= most)
+            ++to;
+        if (to - from >= LEAST_RAYS && in_order(courses + from, to - from)) on_sheet(from, to);
+    }
+}
+
+// The places of SHEET_TURN samples of a sheet, from sample `at` on.
+struct Places {
+    alignas(64) float weight[4][SHEET_TURN];  // of the rows (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1)
+    alignas(64) int voxel[SHEET_TURN];        // the first that is read
+    alignas(64) int first[SHEET_TURN];        // its k
+
+    Places(const Sheet& sheet, int at, const Grid& grid) {
+        const int furthest = grid.n[2] - LANES * sheet.rows;
+        DEEPDRR_LANES
+        for (int s = 0; s < SHEET_TURN; ++s) {
+            const float n = (float)(at + s);
+            const Corner i = locate(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
+            const Corner j = locate(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
+            const float k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN, 0.0f);
+            const int low = lesser((int)k, furthest);
+            const float both = i.part * j.part;
+            first[s] = low, voxel[s] = grid.voxel(i.low, j.low, low);
+            weight[0][s] = 1.0f - i.part - j.part + both, weight[1][s] = j.part - both;
+            weight[2][s] = i.part - both, weight[3][s] = both;
+        }
+    }
+};
+
+// Brings the rows of a later sample into the cache.
+template <int ROWS, class T>
+DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
+    constexpr int line = 64, bytes = ROWS * LANES * (int)sizeof(T);
+    for (int corner = 0; corner < 8; corner += 2)
+        for (int byte = 0; byte < bytes + line - 1; byte += line)
+            DEEPDRR_PREFETCH((const char*)(at + offset[corner]) + lesser(byte, bytes - 1));
+}
+
+// Up to SHEET_TURN samples further, in `count` channels from `first`.
+template <int ROWS, class T>
+void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
+    const Grid& grid = values.grid;
+    const Places places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
+    const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
+    const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
+    const float last = (float)(grid.n[2] - 1);
+    alignas(64) float sum[CHANNELS][LANES] = {};
+    for (int s = 0; s < samples; ++s) {
+        const float n = (float)(sheet.at + s);
+        alignas(64) float part[LANES];
+        alignas(64) int index[LANES];
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float k = clamp(sheet.k_entry[l] + n * sheet.k_pace[l], 0.0f, last);
+            const int low = lesser((int)k, grid.n[2] - 2);
+            part[l] = k - (float)low, index[l] = low - places.first[s];
+        }
+        const float weight[4] = {places.weight[0][s], places.weight[1][s], places.weight[2][s], places.weight[3][s]};
+        for (int c = 0; c < count; ++c) {
+            const T* channel = values.channel(first + c);
+            if (s < ahead) prefetch<ROWS>(channel + next.voxel[s], offset);
+            const T* at = channel + places.voxel[s];
+            alignas(64) float row[ROWS * LANES];
+            for (int r = 0; r < ROWS * LANES; r += LANES)
+                mix(at + r, at + r + offset[2], at + r + offset[4], at + r + offset[6], weight, row + r);
+            Pairs pairs;
+            look_up<ROWS>(row, index, pairs);
+            DEEPDRR_LANES
+            for (int l = 0; l < LANES; ++l) sum[c][l] += pairs.low[l] + part[l] * (pairs.high[l] - pairs.low[l]);
+        }
+    }
+    sheet.at += samples;
+    for (int c = 0; c < count; ++c)
+        for (int l = 0; l < LANES; ++l) sheet.total[c][l] += sheet.part[l] * sum[c][l];
+}
+
+// False at the end of the sheet's rays.
+template <class T>
+bool advance(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
+    if (sheet.at >= sheet.count) return false;
+    if (sheet.rows == 1)
+        advance_rows<1>(sheet, values, first, count, offset);
+    else if (sheet.rows == 2)
+        advance_rows<2>(sheet, values, first, count, offset);
+    else if (sheet.rows == 3)
+        advance_rows<3>(sheet, values, first, count, offset);
+    else
+        advance_rows<MOST_ROWS>(sheet, values, first, count, offset);
+    return sheet.at < sheet.count;
+}
+
+}  // namespace deepdrr

@@ -1,0 +1,92 @@
+"""Views with rows or columns of pixels along an axis of the grid, where the compiled backend reads whole rows of voxels."""
+
+import importlib
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raycast_scenes import carm, grid, noise
+from torch.testing import assert_close
+
+from deepdrr._kernels import usable_builds
+from deepdrr.camera import Camera
+from deepdrr.raycast import Field, Rays, Samples, Step, _cpu, arranged, project
+
+STEP = Step(mm=0.7)
+
+
+def assert_parity(field: Field, view: Camera | Rays, how: Step | Samples = STEP) -> None:
+    """Float32 weights and sums: 1e-5 of the brightest pixel, the accuracy that the product promises."""
+    reference = project(field, view, integration=how, backend="reference")
+    compiled = project(field, view, integration=how, backend="cpu")
+    assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.max()))
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(st.integers(1, 70), st.integers(1, 70), st.integers(16, 70)),
+    order=st.permutations([0, 1, 2]),
+    spacing=st.tuples(*3 * [st.floats(0.3, 3.0)]),
+    angles=st.sampled_from([(0, 0, 0), (90, 0, 0), (37, 0, 0), (0, 60, 0), (0, 0, 90), (180, 0, 0), (20, 30, 10)]),
+    field_of_view=st.floats(0.1, 1.6),
+    channels=st.sampled_from([1, 1, 2, 5]),
+    how=st.sampled_from([Step(mm=1.3), Step(mm=5.0), Samples(100), Samples(1)]),
+    orthographic=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_views_along_the_grid_agree_with_the_reference(
+    shape, order, spacing, angles, field_of_view, channels, how, orthographic, seed
+):
+    shape = tuple(shape[axis] for axis in order)
+    field = Field(noise((channels, *shape), torch.Generator().manual_seed(seed)), grid(shape, spacing))
+    extent = sum(n * s for n, s in zip(shape, spacing, strict=True)) * field_of_view
+    assert_parity(field, replace(carm(7, 33, extent, angles), orthographic=orthographic), how)
+
+
+@pytest.mark.parametrize("build", usable_builds())
+@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("wide_mm", [4.0, 30.0, 60.0, 100.0])  # a packet spans one to more than four rows of 16 voxels
+def test_every_build_and_storage_agrees(build, storage, wide_mm, generator, monkeypatch):
+    module = importlib.import_module(f"deepdrr._kernels_{build}")
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
+    field = Field((1000 * noise((2, 150, 40, 30), generator)).round(), grid((150, 40, 30), (0.5, 0.8, 1.2)))
+    for angles in ((0, 0, 0), (0, 40, 0)):
+        expected = project(field, carm(6, 33, wide_mm, angles), integration=STEP, backend="reference")
+        result = project(arranged(field, storage), carm(6, 33, wide_mm, angles), integration=STEP, backend="cpu")
+        assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))  # float32, as above
+
+
+@pytest.mark.parametrize("turn_deg", [1e-9, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3])
+def test_a_view_that_is_nearly_along_the_grid(turn_deg, generator):
+    field = Field(noise((1, 80, 70, 60), generator), grid((80, 70, 60), (0.5, 0.8, 1.2)))
+    for angles in ((turn_deg, 0, 0), (0, turn_deg, 0), (0, 0, turn_deg), (turn_deg, turn_deg, turn_deg)):
+        assert_parity(field, carm(5, 33, 50, angles))
+
+
+def test_a_source_or_a_detector_inside_and_rays_that_cross(generator):
+    field = Field(noise((1, 80, 40, 30), generator), grid((80, 40, 30), (1.0, 1.0, 1.0)))
+    x = torch.linspace(-30, 30, 40, dtype=torch.float64)
+    zero = torch.zeros_like(x)
+    outside, inside = torch.stack([x, zero - 60, zero + 3], -1), torch.stack([x, zero + 7, zero + 3], -1)
+    centre, crossed = torch.tensor([0.3, 0.2, 3.0]).double().expand(40, 3), torch.stack([-x, zero + 60, zero + 3], -1)
+    for source, target in ((centre, outside), (outside, inside), (outside, crossed), (outside, -outside)):
+        assert_parity(field, Rays(source[None], target[None]))
+        assert_parity(field, Rays(source[:, None], target[:, None]))
+    start = 0.1 + 0.01 * torch.rand(1, 40, generator=generator, dtype=torch.float64)
+    assert_parity(field, Rays(outside[None], crossed[None], start, start + 0.5))
+
+
+def test_any_number_of_threads_gives_the_same_bits(generator):
+    field = Field(noise((3, 90, 40, 30), generator), grid((90, 40, 30), (0.5, 0.8, 2.5)))
+    camera = Camera.stack([carm(37, 61, 45, angles) for angles in ((0, 0, 0), (0, 50, 0), (90, 0, 0))])
+    before, results = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            results.append(project(field, camera, integration=STEP, backend="cpu"))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2])
