@@ -56,10 +56,15 @@ def flat_rays(request: Request) -> list[Tensor]:
 
 def flat_ends(rays: Rays) -> list[Tensor]:
     """The same of rays alone."""
-    zero = torch.zeros(1, 1, dtype=torch.float64)
-    ends = [_flat(tensor, rays.shape, 3) for tensor in (rays.source, rays.target)]
-    limits = (zero if rays.start is None else rays.start, zero + 1 if rays.stop is None else rays.stop)
-    return ends + [_flat(tensor[..., None], rays.shape, 1)[..., 0] for tensor in limits]
+    shape = rays.shape
+    flat = [_flat(tensor, shape, 3) for tensor in (rays.source, rays.target)]
+    for limit, unlimited in ((rays.start, 0.0), (rays.stop, 1.0)):
+        if limit is None:
+            everywhere = torch.full((1, 1, 1), unlimited, dtype=torch.float64)
+            flat.append(everywhere.expand(shape[:-2].numel(), *shape[-2:]))
+        else:
+            flat.append(_flat(limit[..., None], shape, 1)[..., 0])
+    return flat
 
 
 def _flat(tensor: Tensor, shape: torch.Size, components: int) -> Tensor:

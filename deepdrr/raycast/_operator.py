@@ -25,6 +25,7 @@ from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
+from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["FIVE", "HOW", "line_integrals", "matrix_first", "refuse", "save_nothing"]
 
@@ -58,8 +59,12 @@ def _wants_slopes(request: Request) -> bool:
 
 def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
     source, target, start, stop, scale, interpolation, step = how
-    field = Field(values.detach(), matrix.detach(), prefiltered=interpolation == "cubic", scale=scale)
-    return Request(field, Rays(source, target, start, stop), interpolation, from_number(step))
+    coefficients = interpolation == "cubic"
+    field = unchecked(
+        Field, values=values.detach(), ijk_from_world=matrix.detach(), prefiltered=coefficients, scale=scale
+    )
+    rays = unchecked(Rays, source=source, target=target, start=start, stop=stop)
+    return unchecked(Request, field=field, rays=rays, interpolation=interpolation, integration=from_number(step))
 
 
 # -- the operators -----------------------------------------------------------------------------------------------------

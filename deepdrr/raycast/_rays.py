@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
+from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["Rays", "unexpanded"]
 
@@ -47,13 +48,21 @@ class Rays:
     @classmethod
     def from_camera(cls, camera: Camera) -> Self:
         """The rays of all pixels of a camera, [*batch, H, W], from the source to the pixel's centre."""
-        return cls(*camera.pixel_rays())
+        source, target = camera.pixel_rays()
+        # Pixel centres are affine in row and column: they are finite where those of the corners are.
+        corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
+        if not bool(torch.isfinite(corners.sum(dtype=torch.float64))):
+            raise ValueError("camera must have pixels at finite places, got NaN or infinity")
+        return unchecked(cls, source=source, target=target)
 
     @property
     def shape(self) -> torch.Size:
         """[..., H, W], after broadcasting."""
-        limits = (tensor.shape for _, tensor in self._limits)
-        return torch.Size(torch.broadcast_shapes(self.source.shape[:-1], self.target.shape[:-1], *limits))
+        source, target = self.source.shape[:-1], self.target.shape[:-1]
+        limits = [tensor.shape for _, tensor in self._limits]
+        if source == target and not limits:
+            return source
+        return torch.Size(torch.broadcast_shapes(source, target, *limits))
 
     @property
     def device(self) -> torch.device:

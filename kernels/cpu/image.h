@@ -54,6 +54,36 @@ struct Tiling {
     }
 };
 
+// A square of BUNDLE x BUNDLE tiles, fewer at the image's edges.
+constexpr int BUNDLE = 10;
+
+struct Bundle {
+    std::int64_t view, row, column;  // of its first pixel
+};
+
+struct Bundling {
+    static constexpr std::int64_t side = BUNDLE * TILE;  // pixels
+    std::int64_t down, across, count;
+
+    explicit Bundling(const Rays& rays)
+        : down((rays.height + side - 1) / side),
+          across((rays.width + side - 1) / side),
+          count(rays.views * down * across) {}
+
+    Bundle bundle(std::int64_t index) const {
+        return {index / (down * across), index / across % down * side, index % across * side};
+    }
+};
+
+template <class Work>
+void for_each_tile(const Rays& rays, const Bundle& bundle, const Work& work) {
+    const std::int64_t down = lesser(rays.height, bundle.row + Bundling::side);
+    const std::int64_t across = lesser(rays.width, bundle.column + Bundling::side);
+    for (std::int64_t row = bundle.row; row < down; row += TILE)
+        for (std::int64_t column = bundle.column; column < across; column += TILE)
+            work(Tile{bundle.view, row, column});
+}
+
 // The pixels of a packet that is no tile: the first `count` lanes have one each.
 struct Pixels {
     std::int64_t view;

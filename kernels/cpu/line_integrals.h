@@ -1,17 +1,17 @@
 // Line integrals of the channels of a field.
 //
 // A packet of rays marches together; each stencil it meets is added to up to CHANNELS channels at once. More channels
-// repeat the march. The packets of a bundle take turns of TURN stencils, so that they pass through the volume side by
+// repeat the march. The packets of a region take turns of TURN stencils, so that they pass through the volume side by
 // side. The sum of a turn is formed in float and those are added to a total, so that a thousand terms lose no more than a
 // few units in the last place.
 #pragma once
 
 #include <vector>
 
-#include "bundles.h"
 #include "fetch.h"
 #include "marches.h"
 #include "parallel.h"
+#include "regions.h"
 #include "values.h"
 
 namespace deepdrr {
@@ -41,7 +41,7 @@ DEEPDRR_FN void add(const Stencil8& stencil, const T* values, const std::int64_t
 }
 
 // Brings the voxels of a later stencil into the cache: those of four lanes spread over the tile, which share their lines
-// with the others. It comes a turn ahead, while the other packets of the bundle advance.
+// with the others. It comes a turn ahead, while the other packets of the region advance.
 template <class T>
 DEEPDRR_FN void prefetch(const int* voxel, const T* values, const std::int64_t* offset) {
     for (int l = 0; l < LANES; l += TILE + 1)
@@ -76,26 +76,26 @@ struct Traveller {
     }
 };
 
-// The packets of a bundle: the sheets, and the packets of all other rays.
+// The packets of a region: the sheets, and the packets of all other rays.
 template <class Stencil, template <class> class March>
 class Caravan {
    public:
-    Caravan(const Bundle& bundle, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step) {
+    Caravan(const Region& region, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step) {
         const auto enlist = [&](const Pixels& pixels) {
             Chord chords[LANES];
             pixel_chords(rays, pixels, ijk_from_world, grid, chords);
             travellers_.emplace_back(pixels, chords, grid, step);
         };
-        travellers_.reserve((std::size_t)(bundle.down * bundle.across / LANES / (bundle.along == Along::NOTHING ? 1 : 4)));
-        std::vector<char> rest((std::size_t)(bundle.down * bundle.across), 1);
-        if (bundle.along != Along::NOTHING) find_sheets(bundle, rays, ijk_from_world, grid, step, rest.data());
+        travellers_.reserve((std::size_t)(region.down * region.across / LANES / (region.along == Along::NOTHING ? 1 : 4)));
+        std::vector<char> rest((std::size_t)(region.down * region.across), 1);
+        if (region.along != Along::NOTHING) find_sheets(region, rays, ijk_from_world, grid, step, rest.data());
         // Four pixels of every line, then the next four: packets are tiles where nothing is missing.
-        Pixels pixels(bundle.view);
-        for (int block = 0; block < bundle.length(); block += TILE)
-            for (int line = 0; line < bundle.lines(); ++line)
-                for (int place = block; place < lesser(block + TILE, bundle.length()); ++place) {
-                    if (!rest[(std::size_t)line * bundle.length() + place]) continue;
-                    pixels.add(bundle.row_of(line, place), bundle.column_of(line, place));
+        Pixels pixels(region.view);
+        for (int block = 0; block < region.length(); block += TILE)
+            for (int line = 0; line < region.lines(); ++line)
+                for (int place = block; place < lesser(block + TILE, region.length()); ++place) {
+                    if (!rest[(std::size_t)line * region.length() + place]) continue;
+                    pixels.add(region.row_of(line, place), region.column_of(line, place));
                     if (pixels.count == LANES) enlist(pixels), pixels.count = 0;
                 }
         if (pixels.count > 0) enlist(pixels);
@@ -124,22 +124,22 @@ class Caravan {
     }
 
    private:
-    void find_sheets(const Bundle& bundle, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step,
+    void find_sheets(const Region& region, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step,
                      char* rest) {
-        const int length = bundle.length();
+        const int length = region.length();
         std::vector<Course> courses;
         courses.reserve((std::size_t)length);
-        sheets_.reserve((std::size_t)(bundle.lines() * (length / LANES + 1)));
-        for (int line = 0; line < bundle.lines(); ++line, rest += length) {
+        sheets_.reserve((std::size_t)(region.lines() * (length / LANES + 1)));
+        for (int line = 0; line < region.lines(); ++line, rest += length) {
             courses.clear();
             for (int place = 0; place < length; ++place) {
-                const std::int64_t r = bundle.row_of(line, place), c = bundle.column_of(line, place);
-                courses.emplace_back(chord_of(rays, bundle.view, r, c, ijk_from_world, grid), step);
+                const std::int64_t r = region.row_of(line, place), c = region.column_of(line, place);
+                courses.emplace_back(chord_of(rays, region.view, r, c, ijk_from_world, grid), step);
             }
             cut_line(courses.data(), length, grid, [&](int from, int to) {
-                Pixels pixels(bundle.view);
+                Pixels pixels(region.view);
                 for (int place = from; place < to; ++place) {
-                    pixels.add(bundle.row_of(line, place), bundle.column_of(line, place));
+                    pixels.add(region.row_of(line, place), region.column_of(line, place));
                     rest[place] = 0;
                 }
                 sheets_.emplace_back(pixels, courses.data() + from);
@@ -161,15 +161,15 @@ constexpr bool HAS_SHEETS<StepMarch<Stencil8>> = true;
 template <class Stencil, template <class> class March, class T>
 void project_all(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                  const Image& image, int threads) {
-    std::vector<Bundle> bundles;
+    std::vector<Region> regions;
     for (std::int64_t view = 0; view < rays.views; ++view) {
         const bool may = HAS_SHEETS<March<Stencil>>;
-        bundle_view(rays, view, may ? sheets_along(rays, ijk_from_world, view) : Along::NOTHING, bundles);
+        divide_view(rays, view, may ? sheets_along(rays, ijk_from_world, view) : Along::NOTHING, regions);
     }
-    parallel_for((std::int64_t)bundles.size(), threads, [&](std::int64_t index) {
+    parallel_for((std::int64_t)regions.size(), threads, [&](std::int64_t index) {
         for (int first = 0; first < values.channels; first += CHANNELS) {
             const int count = lesser(values.channels - first, CHANNELS);
-            Caravan<Stencil, March> caravan(bundles[(std::size_t)index], rays, ijk_from_world, values.grid, step);
+            Caravan<Stencil, March> caravan(regions[(std::size_t)index], rays, ijk_from_world, values.grid, step);
             caravan.travel(values, first, count);
             caravan.write(image, first, count, values.scale);
         }

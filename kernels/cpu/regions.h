@@ -1,6 +1,6 @@
-// Bundles: rectangles of pixels whose packets advance side by side and share what they bring into the cache.
+// Regions: rectangles of pixels whose packets advance side by side and share what they bring into the cache.
 //
-// Without sheets they are squares of tiles. Sheets come in a few whole lines of pixels, so that the rows of voxels they
+// Without sheets they are bundles of tiles. Sheets come in a few whole lines of pixels, so that the rows of voxels they
 // read are read to their end.
 #pragma once
 
@@ -11,14 +11,13 @@
 
 namespace deepdrr {
 
-constexpr std::int64_t SQUARE = 40;         // pixels
 constexpr std::int64_t LINES = 10;          // of pixels
 constexpr std::int64_t LONGEST_LINE = 256;  // pixels
 
 // Which lines of pixels of a view hold sheets.
 enum class Along { NOTHING, ROWS, COLUMNS };
 
-struct Bundle {
+struct Region {
     std::int64_t view, row, column, down, across;  // first pixel, and how many
     Along along;
 
@@ -30,12 +29,12 @@ struct Bundle {
     std::int64_t column_of(int line, int place) const { return column + (along == Along::ROWS ? place : line); }
 };
 
-inline void bundle_view(const Rays& rays, std::int64_t view, Along along, std::vector<Bundle>& bundles) {
-    const std::int64_t down = along == Along::ROWS ? LINES : along == Along::COLUMNS ? LONGEST_LINE : SQUARE;
-    const std::int64_t across = along == Along::ROWS ? LONGEST_LINE : along == Along::COLUMNS ? LINES : SQUARE;
+inline void divide_view(const Rays& rays, std::int64_t view, Along along, std::vector<Region>& regions) {
+    const std::int64_t down = along == Along::ROWS ? LINES : along == Along::COLUMNS ? LONGEST_LINE : Bundling::side;
+    const std::int64_t across = along == Along::ROWS ? LONGEST_LINE : along == Along::COLUMNS ? LINES : Bundling::side;
     for (std::int64_t row = 0; row < rays.height; row += down)
         for (std::int64_t column = 0; column < rays.width; column += across)
-            bundles.push_back({view, row, column, lesser(down, rays.height - row),
+            regions.push_back({view, row, column, lesser(down, rays.height - row),
                                lesser(across, rays.width - column), along});
 }
 
