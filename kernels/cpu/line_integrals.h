@@ -12,6 +12,7 @@
 #include "marches.h"
 #include "parallel.h"
 #include "regions.h"
+#include "value_march.h"
 #include "values.h"
 
 namespace deepdrr {
@@ -58,6 +59,8 @@ struct Traveller {
     Traveller(const Pixels& of, const Chord* chords, const Grid& grid, double step)
         : pixels(of), march(chords, grid, step) {}
 
+    double result(int c, int l) const { return total[c][l]; }
+
     // Up to TURN stencils further, in `count` channels from `first`; false at the end of all its rays.
     template <class T>
     bool advance(const Values<T>& values, int first, int count, const std::int64_t* offset) {
@@ -77,16 +80,16 @@ struct Traveller {
 };
 
 // The packets of a region: the sheets, and the packets of all other rays.
-template <class Stencil, template <class> class March>
+template <class Packet>
 class Caravan {
    public:
     Caravan(const Region& region, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step) {
         const auto enlist = [&](const Pixels& pixels) {
             Chord chords[LANES];
             pixel_chords(rays, pixels, ijk_from_world, grid, chords);
-            travellers_.emplace_back(pixels, chords, grid, step);
+            packets_.emplace_back(pixels, chords, grid, step);
         };
-        travellers_.reserve((std::size_t)(region.down * region.across / LANES / (region.along == Along::NOTHING ? 1 : 4)));
+        packets_.reserve((std::size_t)(region.down * region.across / LANES / (region.along == Along::NOTHING ? 1 : 4)));
         std::vector<char> rest((std::size_t)(region.down * region.across), 1);
         if (region.along != Along::NOTHING) find_sheets(region, rays, ijk_from_world, grid, step, rest.data());
         // Four pixels of every line, then the next four: packets are tiles where nothing is missing.
@@ -108,7 +111,7 @@ class Caravan {
         for (bool more = true; more;) {
             more = false;
             for (Sheet& sheet : sheets_) more |= advance(sheet, values, first, count, offset);
-            for (auto& traveller : travellers_) more |= traveller.advance(values, first, count, offset);
+            for (Packet& packet : packets_) more |= packet.advance(values, first, count, offset);
         }
     }
 
@@ -118,9 +121,9 @@ class Caravan {
                 for (int c = 0; c < count; ++c)
                     for (int l = 0; l < packet.pixels.count; ++l)
                         image.at(packet.pixels.view, first + c, packet.pixels.row[l], packet.pixels.column[l]) =
-                            (float)(scale[first + c] * packet.total[c][l]);
+                            (float)(scale[first + c] * packet.result(c, l));
         };
-        write_all(travellers_), write_all(sheets_);
+        write_all(packets_), write_all(sheets_);
     }
 
    private:
@@ -147,29 +150,20 @@ class Caravan {
         }
     }
 
-    std::vector<Traveller<Stencil, March>> travellers_;
+    std::vector<Packet> packets_;
     std::vector<Sheet> sheets_;
 };
 
-// Midpoint samples of linear interpolation may come in sheets.
-template <class March>
-constexpr bool HAS_SHEETS = false;
-
-template <>
-constexpr bool HAS_SHEETS<StepMarch<Stencil8>> = true;
-
-template <class Stencil, template <class> class March, class T>
-void project_all(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
-                 const Image& image, int threads) {
+template <class Packet, class T>
+void project_packets(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                     const Image& image, int threads, bool in_sheets) {
     std::vector<Region> regions;
-    for (std::int64_t view = 0; view < rays.views; ++view) {
-        const bool may = HAS_SHEETS<March<Stencil>>;
-        divide_view(rays, view, may ? sheets_along(rays, ijk_from_world, view) : Along::NOTHING, regions);
-    }
+    for (std::int64_t view = 0; view < rays.views; ++view)
+        divide_view(rays, view, in_sheets ? sheets_along(rays, ijk_from_world, view) : Along::NOTHING, regions);
     parallel_for((std::int64_t)regions.size(), threads, [&](std::int64_t index) {
         for (int first = 0; first < values.channels; first += CHANNELS) {
             const int count = lesser(values.channels - first, CHANNELS);
-            Caravan<Stencil, March> caravan(regions[(std::size_t)index], rays, ijk_from_world, values.grid, step);
+            Caravan<Packet> caravan(regions[(std::size_t)index], rays, ijk_from_world, values.grid, step);
             caravan.travel(values, first, count);
             caravan.write(image, first, count, values.scale);
         }
@@ -179,10 +173,21 @@ void project_all(const Values<T>& values, const Affine& ijk_from_world, const Ra
 template <class Stencil, template <class> class March, class T>
 void project(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& image,
              int threads) {
+    using Thin = Traveller<typename Stencil::Thin, March>;
     if (values.grid.n[2] == 1)
-        project_all<typename Stencil::Thin, March>(values, ijk_from_world, rays, step, image, threads);
+        project_packets<Thin>(values, ijk_from_world, rays, step, image, threads, false);
     else
-        project_all<Stencil, March>(values, ijk_from_world, rays, step, image, threads);
+        project_packets<Traveller<Stencil, March>>(values, ijk_from_world, rays, step, image, threads, false);
+}
+
+// Linear interpolation at midpoint samples.
+template <class T>
+void project_steps(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                   const Image& image, int threads) {
+    if (values.grid.n[2] == 1)
+        project<Stencil8, StepMarch>(values, ijk_from_world, rays, step, image, threads);
+    else
+        project_packets<ValueMarch>(values, ijk_from_world, rays, step, image, threads, true);
 }
 
 }  // namespace deepdrr

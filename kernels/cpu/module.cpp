@@ -118,6 +118,13 @@ void line_integrals(const py::array_t<T>& values, const Packed<double>& scale, c
                    threads);
 }
 
+template <class T>
+void step_linear(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+                 Packed<float> out, int threads) {
+    run_projection(project_steps<T>, values, scale, ijk_from_world, source, target, start, stop, step, out, threads);
+}
+
 void cubic_integrals(const Floats& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
                      const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
                      double step, Packed<float> out, int threads) {
@@ -346,7 +353,8 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_both<Stencil1, CellWalk>(module, "exact_nearest");
     define_both<Stencil8, CellWalk>(module, "exact_linear");
     define_both<Stencil1, StepMarch>(module, "step_nearest");
-    define_both<Stencil8, StepMarch>(module, "step_linear");
+    define_forward(module, "step_linear", &step_linear<float>);
+    define_forward(module, "step_linear", &step_linear<std::int16_t>);
     define_slopes<PieceMarch>(module, "exact_linear");
     define_slopes<SlopeMarch>(module, "step_linear");
     module.def("by_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),

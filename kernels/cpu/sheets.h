@@ -85,6 +85,8 @@ struct Sheet {
         rows = rows_between(first, last);
     }
 
+    double result(int c, int l) const { return total[c][l]; }
+
     // As many as hold both neighbours of every ray between two.
     static int rows_between(const Course& a, const Course& b) {
         const double span = greater(magnitude(a.entry[2] - b.entry[2]), magnitude(a.last[2] - b.last[2]));

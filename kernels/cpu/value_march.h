@@ -1,0 +1,88 @@
+// A linear field at midpoint samples along the rays of a packet, summed: up to CHANNELS channels in one march.
+#pragma once
+
+#include "cells.h"
+#include "step_places.h"
+
+namespace deepdrr {
+
+class ValueMarch : StepPlaces {
+   public:
+    Pixels pixels;
+
+    // The grid has more than one voxel along k.
+    ValueMarch(const Pixels& of, const Chord* chords, const Grid& grid, double step)
+        : StepPlaces(chords, grid, step), pixels(of) {}
+
+    // One turn of `count` channels from `channel`; false where it was the last.
+    template <class T>
+    bool advance(const Values<T>& values, int channel, int count, const std::int64_t* offset) {
+        if (sample_ >= samples_) return false;
+        Places places;
+        const bool inside = place(places);
+        for (int first = 0; first < LANES; first += GROUP)
+            if (inside)
+                run<true>(values, channel, count, offset, places, first);
+            else
+                run<false>(values, channel, count, offset, places, first);
+        sample_ += turn_;
+        return sample_ < samples_;
+    }
+
+    double result(int c, int l) const { return part_[l] * sum_[c][l]; }
+
+   private:
+    template <class T>
+    DEEPDRR_FN static Floats value(const T* at, const std::int64_t* offset, Ints voxel, Floats x, Floats y, Floats z) {
+        const auto row = [&](int corner) {
+            const Pair pair = fetch_pair(at + offset[corner], voxel);
+            return pair.low + z * (pair.high - pair.low);
+        };
+        const Floats a = row(0), b = row(2), c = row(4), d = row(6);
+        const Floats low = a + y * (b - a), high = c + y * (d - c);
+        return low + x * (high - low);
+    }
+
+    template <bool INSIDE, class T>
+    DEEPDRR_FN void run(const Values<T>& values, int channel, int count, const std::int64_t* offset,
+                        const Places& places, int first) {
+        const Ints origin = load<Ints>(places.voxel + first), left = load<Ints>(count_ + first) - sample_;
+        const Ints di = load<Ints>(places.pace[0] + first), dj = load<Ints>(places.pace[1] + first);
+        const Ints dk = load<Ints>(places.pace[2] + first);
+        Ints i = load<Ints>(places.at[0] + first), j = load<Ints>(places.at[1] + first);
+        Ints k = load<Ints>(places.at[2] + first);
+        Floats sum[CHANNELS] = {};
+        for (int n = 0; n < turn_; ++n) {
+            const Along x = along<INSIDE>(places, 0, first, i), y = along<INSIDE>(places, 1, first, j);
+            const Along z = along<INSIDE>(places, 2, first, k);
+            const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
+            Ints later{};
+            if (INSIDE) later = voxel_at(origin, i + TURN * di, j + TURN * dj, k + TURN * dk);
+            for (int c = 0; c < count; ++c) {
+                const T* at = values.channel(channel + c);
+                if (INSIDE) prefetch(at, offset, later, first);
+                const Floats f = value(at, offset, voxel, x.part, y.part, z.part);
+                sum[c] += INSIDE ? f : where(n < left, f, Floats{});
+            }
+            i += di, j += dj, k += dk;
+        }
+        for (int c = 0; c < count; ++c) add_to(sum_[c] + first, sum[c]);
+    }
+
+    DEEPDRR_FN Ints voxel_at(Ints origin, Ints i, Ints j, Ints k) const {
+        return origin + (i >> bits_) * grid_.plane + (j >> bits_) * grid_.row + (k >> bits_);
+    }
+
+    // Brings the cells of the next turn into the cache: those of four lanes across the packet, which share their lines
+    // with the others. Meanwhile the other packets of the region advance.
+    template <class T>
+    DEEPDRR_FN static void prefetch(const T* at, const std::int64_t* offset, Ints voxel, int first) {
+        for (int l = 0; l < GROUP; ++l)
+            if ((first + l) % (TILE + 1) == 0)
+                for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(at + lane(voxel, l) + offset[corner]);
+    }
+
+    alignas(64) float sum_[CHANNELS][LANES] = {};
+};
+
+}  // namespace deepdrr
