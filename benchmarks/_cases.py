@@ -56,7 +56,7 @@ class PeerCases:
 
     @cached_property
     def _field(self) -> Field:
-        return self._scene.field()
+        return self._scene.int16_field()
 
     @cached_property
     def _padded(self) -> Field:
@@ -86,7 +86,7 @@ class PeerCases:
             reach=80 if pose in ("AP", "lateral") else 50,
             step_mm=step_mm,
             errors=partial(self._image_errors, camera),
-            note=f"nanodrr: n_samples={samples}",
+            note=f"nanodrr: n_samples={samples}; ours: int16 voxels, without loss",
         )
 
     def pose_gradient(self, pose: str, step_mm: float) -> Case:

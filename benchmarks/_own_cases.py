@@ -25,7 +25,7 @@ def own_cases(scene: Scene) -> list[Callable[[], Case]]:
 
 def three_channels(scene: Scene) -> Case:
     """Three channels over one; the sum of the three is the one."""
-    one, three, camera = scene.field(), scene.field(3), carm()
+    one, three, camera = scene.int16_field(), scene.int16_field(3), carm()
     return Case(
         name="3 channels / 1 channel, AP, 2 mm",
         ours=partial(project, three, camera, integration=STEP, backend="cpu"),
@@ -40,7 +40,7 @@ def three_channels(scene: Scene) -> Case:
 
 def exact_linear(scene: Scene) -> Case:
     """Exact integration over steps of half a voxel; its error against the float64 reference on a few rays."""
-    field, camera, step = scene.field(), carm("tilt 30/20/10"), Step(mm=scene.voxel_mm / 2)
+    field, camera, step = scene.int16_field(), carm("tilt 30/20/10"), Step(mm=scene.voxel_mm / 2)
     return Case(
         name="exact linear / half-voxel steps, tilt 30/20/10",
         ours=partial(project, field, camera, integration=Exact(), backend="cpu"),
@@ -90,7 +90,7 @@ def cubic_from_values(scene: Scene) -> Case:
 
 def batch_of_16(scene: Scene) -> Case:
     """Sixteen poses in one call over sixteen calls."""
-    field = scene.field()
+    field = scene.int16_field()
     cameras = [carm((6.0 * n - 45.0, 3.0 * n - 22.5, 0.0)) for n in range(16)]
     batch = Camera.stack(cameras)
 

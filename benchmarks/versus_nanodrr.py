@@ -74,7 +74,7 @@ def measure(build: Callable[[], Case], repetitions: int, only: str = "") -> Row 
 def rate(scene: Scene, repetitions: int, *, short: bool) -> Row:
     """Million samples per second and core: every pixel of the C-arm's detector at its default, half-voxel steps."""
     geometry = CArmGeometry().binned(4) if short else CArmGeometry()
-    camera, field, step = MobileCArm(geometry=geometry).camera, scene.field(), Step(mm=scene.voxel_mm / 2)
+    camera, field, step = MobileCArm(geometry=geometry).camera, scene.int16_field(), Step(mm=scene.voxel_mm / 2)
     samples, threads = sample_count(chords_mm(field, camera), step.mm), torch.get_num_threads()
     project(field, carm(), integration=step, backend="cpu")
     times = [

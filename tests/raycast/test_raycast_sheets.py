@@ -1,4 +1,4 @@
-"""Views whose rows or columns of pixels run along an axis of the grid: the compiled backend reads whole rows of voxels."""
+"""Views with rows or columns of pixels along an axis of the grid: the compiled backend reads whole rows of voxels."""
 
 import importlib
 from dataclasses import replace
