@@ -108,12 +108,12 @@ void cut_line(const Course* courses, int length, const Grid& grid, const OnSheet
 }
 
 // The places of SHEET_TURN samples of a sheet, from sample `at` on.
-struct Places {
+struct SheetPlaces {
     alignas(64) float weight[4][SHEET_TURN];  // of the rows (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1)
     alignas(64) int voxel[SHEET_TURN];        // the first that is read
     alignas(64) int first[SHEET_TURN];        // its k
 
-    Places(const Sheet& sheet, int at, const Grid& grid) {
+    SheetPlaces(const Sheet& sheet, int at, const Grid& grid) {
         const int furthest = grid.n[2] - LANES * sheet.rows;
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
@@ -143,7 +143,7 @@ DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
 template <int ROWS, class T>
 void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
     const Grid& grid = values.grid;
-    const Places places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
+    const SheetPlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
     const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
     const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
     const float last = (float)(grid.n[2] - 1);
