@@ -76,7 +76,7 @@ DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
 
 DEEPDRR_FN void fetch_pairs(const float* base, const int* index, Pairs& pairs) {
     const auto two = [&](int l) {  // the pairs of lanes l and l + 1
-        const __m128 one = _mm_castpd_ps(_mm_load_sd((const double*)(base + index[l])));
+        const __m128 one = _mm_castsi128_ps(_mm_loadl_epi64((const __m128i*)(base + index[l])));
         return _mm_loadh_pi(one, (const __m64*)(base + index[l + 1]));
     };
     for (int l = 0; l < LANES; l += 4) {
