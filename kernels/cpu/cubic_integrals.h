@@ -2,12 +2,12 @@
 //
 // Packets of rays march through the volume side by side, in turns, as in line_integrals.h. A lane sums its rows in a
 // register of four, along i and j, and keeps the sum over its samples so; the four are added up at the end of a turn.
+// Sheets of rays mix sixteen whole rows, as those of linear interpolation do four.
 #pragma once
 
-#include <vector>
-
 #include "bspline_taps.h"
-#include "parallel.h"
+#include "line_integrals.h"
+#include "spline_sheets.h"
 #include "values.h"
 
 namespace deepdrr {
@@ -39,7 +39,7 @@ DEEPDRR_FN void add_splines(const Nodes<1>& nodes, const BSplineWeights& w, cons
 
 // Brings the coefficients of a later node into the cache: those of four lanes spread over the tile.
 template <bool THIN>
-DEEPDRR_FN void prefetch(const int (*cell)[LANES], const float* channel, const Taps<THIN>& taps) {
+DEEPDRR_FN void prefetch_taps(const int (*cell)[LANES], const float* channel, const Taps<THIN>& taps) {
     const Grid& grid = taps.grid;
     for (int l = 0; l < LANES; l += TILE + 1) {
         const float* first = channel + grid.voxel(first_tap(cell[0][l], grid.n[0]), first_tap(cell[1][l], grid.n[1]),
@@ -52,15 +52,17 @@ DEEPDRR_FN void prefetch(const int (*cell)[LANES], const float* channel, const T
 // A packet on its way.
 template <bool THIN>
 struct SplineTraveller {
-    Tile tile;
+    Pixels pixels;
     StepNodes march;
     alignas(64) float total[CHANNELS][LANES] = {};
 
-    SplineTraveller(const Tile& at, const Chord* chords, const Grid& grid, double step)
-        : tile(at), march(chords, grid, CellRange::whole(grid), step) {}
+    SplineTraveller(const Pixels& of, const Chord* chords, const Grid& grid, double step)
+        : pixels(of), march(chords, grid, CellRange::whole(grid), step) {}
+
+    double result(int c, int l) const { return total[c][l]; }
 
     // Up to SPLINE_TURN nodes further, in `count` channels from `first`; false at the end of all its rays.
-    bool advance(const Values<float>& values, int first, int count) {
+    bool advance(const Values<float>& values, int first, int count, const std::int64_t* /*offset*/) {
         const Grid grid = values.grid;
         const Taps<THIN> taps{grid};
         bool more = true;
@@ -77,47 +79,22 @@ struct SplineTraveller {
                 for (int l = 0; l < LANES; ++l) w.i[a][l] *= nodes.weight[0][l];
             }
             march.announce(SPLINE_TURN, later);
-            for (int c = 0; c < count; ++c) prefetch(later, values.channel(first + c), taps);
+            for (int c = 0; c < count; ++c) prefetch_taps(later, values.channel(first + c), taps);
             for (int c = 0; c < count; ++c) add_splines(nodes, w, values.channel(first + c), taps, sum[c]);
         }
         for (int c = 0; c < count; ++c)
-            for (int l = 0; l < LANES; ++l) total[c][l] += (sum[c][l][0] + sum[c][l][1]) + (sum[c][l][2] + sum[c][l][3]);
+            for (int l = 0; l < LANES; ++l)
+                total[c][l] += (sum[c][l][0] + sum[c][l][1]) + (sum[c][l][2] + sum[c][l][3]);
         return more;
     }
 };
 
-template <bool THIN>
-void project_cubic_bundle(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
-                          const Image& image, const Bundle& bundle) {
-    std::vector<SplineTraveller<THIN>> travellers;
-    for (int first = 0; first < values.channels; first += CHANNELS) {
-        const int count = lesser(values.channels - first, CHANNELS);
-        travellers.clear();
-        for_each_tile(rays, bundle, [&](const Tile& tile) {
-            Chord chords[LANES];
-            tile_chords(rays, tile, ijk_from_world, values.grid, chords);
-            travellers.emplace_back(tile, chords, values.grid, step);
-        });
-        for (bool more = true; more;) {
-            more = false;
-            for (auto& traveller : travellers) more |= traveller.advance(values, first, count);
-        }
-        for (const auto& traveller : travellers)
-            for (int c = 0; c < count; ++c)
-                write_tile(image, traveller.tile, first + c, [&](int lane) { return traveller.total[c][lane]; });
-    }
-}
-
 inline void project_cubic(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                           const Image& image, int threads) {
-    const Bundling bundling(rays);
-    parallel_for(bundling.count, threads, [&](std::int64_t index) {
-        const Bundle bundle = bundling.bundle(index);
-        if (is_thin(values.grid))
-            project_cubic_bundle<true>(values, ijk_from_world, rays, step, image, bundle);
-        else
-            project_cubic_bundle<false>(values, ijk_from_world, rays, step, image, bundle);
-    });
+    if (is_thin(values.grid))
+        project_packets<SplineTraveller<true>>(values, ijk_from_world, rays, step, image, threads, false);
+    else
+        project_packets<SplineTraveller<false>, SplineSheet>(values, ijk_from_world, rays, step, image, threads, true);
 }
 
 }  // namespace deepdrr

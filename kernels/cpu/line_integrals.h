@@ -80,7 +80,7 @@ struct Traveller {
 };
 
 // The packets of a region: the sheets, and the packets of all other rays.
-template <class Packet>
+template <class Packet, class Sheets>
 class Caravan {
    public:
     Caravan(const Region& region, const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step) {
@@ -110,7 +110,7 @@ class Caravan {
         corner_offsets(values.grid, offset);
         for (bool more = true; more;) {
             more = false;
-            for (Sheet& sheet : sheets_) more |= advance(sheet, values, first, count, offset);
+            for (Sheets& sheet : sheets_) more |= advance(sheet, values, first, count, offset);
             for (Packet& packet : packets_) more |= packet.advance(values, first, count, offset);
         }
     }
@@ -139,7 +139,7 @@ class Caravan {
                 const std::int64_t r = region.row_of(line, place), c = region.column_of(line, place);
                 courses.emplace_back(chord_of(rays, region.view, r, c, ijk_from_world, grid), step);
             }
-            cut_line(courses.data(), length, grid, [&](int from, int to) {
+            cut_line(courses.data(), length, grid, Sheets::TAPS, [&](int from, int to) {
                 Pixels pixels(region.view);
                 for (int place = from; place < to; ++place) {
                     pixels.add(region.row_of(line, place), region.column_of(line, place));
@@ -151,10 +151,10 @@ class Caravan {
     }
 
     std::vector<Packet> packets_;
-    std::vector<Sheet> sheets_;
+    std::vector<Sheets> sheets_;
 };
 
-template <class Packet, class T>
+template <class Packet, class Sheets = Sheet, class T>
 void project_packets(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                      const Image& image, int threads, bool in_sheets) {
     std::vector<Region> regions;
@@ -163,7 +163,7 @@ void project_packets(const Values<T>& values, const Affine& ijk_from_world, cons
     parallel_for((std::int64_t)regions.size(), threads, [&](std::int64_t index) {
         for (int first = 0; first < values.channels; first += CHANNELS) {
             const int count = lesser(values.channels - first, CHANNELS);
-            Caravan<Packet> caravan(regions[(std::size_t)index], rays, ijk_from_world, values.grid, step);
+            Caravan<Packet, Sheets> caravan(regions[(std::size_t)index], rays, ijk_from_world, values.grid, step);
             caravan.travel(values, first, count);
             caravan.write(image, first, count, values.scale);
         }

@@ -62,6 +62,7 @@ inline bool in_order(const Course* courses, int length) {
 }
 
 struct Sheet {
+    static constexpr int TAPS = 2;
     static constexpr float MARGIN = 0.01f;  // voxels, more than `in_order` and rounding let a ray lie beyond the lowest
 
     Pixels pixels;
@@ -71,7 +72,8 @@ struct Sheet {
     alignas(64) float k_entry[LANES], k_pace[LANES], part[LANES];
     alignas(64) float total[CHANNELS][LANES] = {};
 
-    Sheet(const Pixels& of, const Course* courses) : pixels(of), count(courses[0].count) {
+    // TAPS voxels along k are looked up for a sample.
+    Sheet(const Pixels& of, const Course* courses, int taps = TAPS) : pixels(of), count(courses[0].count) {
         const Course &first = courses[0], &last = courses[of.count - 1];
         const Course& lowest = first.entry[2] + first.last[2] <= last.entry[2] + last.last[2] ? first : last;
         for (int a = 0; a < 3; ++a) {
@@ -82,26 +84,26 @@ struct Sheet {
             const Course& course = courses[lesser(l, of.count - 1)];
             k_entry[l] = (float)course.entry[2], k_pace[l] = (float)course.pace(2), part[l] = (float)course.part;
         }
-        rows = rows_between(first, last);
+        rows = rows_between(first, last, taps);
     }
 
     double result(int c, int l) const { return total[c][l]; }
 
-    // As many as hold both neighbours of every ray between two.
-    static int rows_between(const Course& a, const Course& b) {
+    // As many as hold the taps of every ray between two.
+    static int rows_between(const Course& a, const Course& b, int taps) {
         const double span = greater(magnitude(a.entry[2] - b.entry[2]), magnitude(a.last[2] - b.last[2]));
-        return (int)((span + 3.0 + MARGIN) / LANES) + 1;
+        return (int)((span + taps + 1.0 + MARGIN) / LANES) + 1;
     }
 };
 
 // Finds the sheets on a line of pixels: on_sheet(from, to) for each.
 template <class OnSheet>
-void cut_line(const Course* courses, int length, const Grid& grid, const OnSheet& on_sheet) {
+void cut_line(const Course* courses, int length, const Grid& grid, int taps, const OnSheet& on_sheet) {
     const int most = lesser(MOST_ROWS, grid.n[2] / LANES);
     for (int from = 0, to; from < length; from = to) {
         to = from + 1;
         while (to < length && to - from < LANES && alongside(courses[from], courses[to]) &&
-               Sheet::rows_between(courses[from], courses[to]) <= most)
+               Sheet::rows_between(courses[from], courses[to], taps) <= most)
             ++to;
         if (to - from >= LEAST_RAYS && in_order(courses + from, to - from)) on_sheet(from, to);
     }
