@@ -5,6 +5,7 @@ import platform
 import shutil
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pybind11
@@ -58,7 +59,13 @@ class BuildWithData(build_py):
 
 
 class BuildKernels(build_ext):
-    """Compiles one module per instruction set, with the flags that the compiler at hand understands."""
+    """Compiles one module per instruction set, side by side, with the flags that the compiler at hand understands."""
+
+    _thread = threading.local()
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
 
     def build_extensions(self) -> None:
         msvc = self.compiler.compiler_type == "msvc"
@@ -97,12 +104,20 @@ class BuildKernels(build_ext):
 
     def build_extension(self, extension: Extension) -> None:
         """Keeps the object files of one source, compiled with different flags, apart."""
-        together = self.build_temp
-        self.build_temp = str(Path(together) / extension.name)
+        self._thread.folder = str(Path(self.build_temp) / extension.name)
         try:
             super().build_extension(extension)
         finally:
-            self.build_temp = together
+            del self._thread.folder
+
+    @property
+    def build_temp(self) -> str:
+        """Where the object files of the module that this thread builds go."""
+        return getattr(self._thread, "folder", self._folder)
+
+    @build_temp.setter
+    def build_temp(self, folder: str) -> None:
+        self._folder = folder
 
     def _with_simd(self, flags: list[str]) -> list[str]:
         """The flags with OpenMP's vector pragmas, or a notice where the compiler has none."""
