@@ -18,7 +18,7 @@ test-slow: setup
 
 # The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
 test-cuda: setup
-	$(BIN)/python tests/software_cuda_driver/build.py --out $(SOFTWARE_DRIVER)
+	$(BIN)/python tests/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
 	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 tests/cuda tests/software_cuda_driver
 
 # The same tests on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.

@@ -119,6 +119,8 @@ def check_affine(matrix: ArrayLike, name: str) -> Tensor:
         TypeError: if it is not a matrix of numbers.
         ValueError: says what is wrong and shows the matrix.
     """
+    if isinstance(matrix, Tensor) and matrix.device.type == "mps":  # which has no double precision
+        matrix = matrix.cpu()
     try:
         affine = torch.as_tensor(matrix, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:

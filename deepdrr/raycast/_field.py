@@ -109,7 +109,7 @@ class Field:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distances between voxels along I, J and K."""
-        i, j, k = torch.linalg.inv(self.ijk_from_world.detach().double()[:3, :3]).norm(dim=0).tolist()
+        i, j, k = torch.linalg.inv(self.ijk_from_world.detach().cpu().double()[:3, :3]).norm(dim=0).tolist()
         return i, j, k
 
     @property

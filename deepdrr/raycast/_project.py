@@ -1,5 +1,6 @@
 """`project`: line integrals of a field along the rays of a camera."""
 
+from dataclasses import replace
 from typing import get_args
 
 from torch import Tensor
@@ -42,6 +43,7 @@ def project(
             of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
         backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
             ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
+            Tensors on Apple's MPS, which has no double precision, are integrated on the host and brought back.
 
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
     and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
@@ -72,6 +74,9 @@ def project(
         raise ValueError(f"routing must be 'hard' or 'soft', got {routing!r}")
     if not isinstance(integration, Integration):
         raise TypeError(f"integration must be Exact(), Step(mm=…) or Samples(count=…), got {integration!r}")
+    if field.device.type == "mps":  # it has no double precision, in which the geometry is computed
+        options = {"interpolation": interpolation, "integration": integration, "routing": routing, "backend": backend}
+        return project(_on_host(field), _rays_on_host(field, view), **options).to(field.device)  # type: ignore[arg-type]
     if interpolation == "cubic" and field.values is not None:
         field = spline_coefficients(field)
     request = Request(field, _rays(field, view), interpolation, integration, routing)
@@ -87,3 +92,14 @@ def _rays(field: Field, view: Camera | Rays) -> Rays:
     shape = (*view.batch_shape, view.height, view.width, 3)
     check_fits("the end points of the rays", shape, dtype=view.intrinsics.dtype, device=field.device)
     return Rays.from_camera(view)
+
+
+def _on_host(field: Field) -> Field:
+    values, labels, scale = (None if t is None else t.cpu() for t in (field.values, field.labels, field.scale))
+    return replace(field, values=values, ijk_from_world=field.ijk_from_world.cpu(), labels=labels, scale=scale)
+
+
+def _rays_on_host(field: Field, view: Camera | Rays) -> Rays:
+    rays = _rays(field, view)
+    limits = (None if t is None else t.cpu() for t in (rays.start, rays.stop))
+    return Rays(rays.source.cpu(), rays.target.cpu(), *limits)

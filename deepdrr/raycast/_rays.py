@@ -38,7 +38,7 @@ class Rays:
             if not tensor.is_floating_point():
                 raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
             # A sum is NaN or infinite where one term is, and needs no buffer of the images' size.
-            if not bool(torch.isfinite(unexpanded(tensor).sum(dtype=torch.float64))):
+            if not bool(torch.isfinite(_total(unexpanded(tensor)))):
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
         try:
             _ = self.shape
@@ -51,7 +51,7 @@ class Rays:
         source, target = camera.pixel_rays()
         # Pixel centres are affine in row and column: they are finite where those of the corners are.
         corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
-        if not bool(torch.isfinite(corners.sum(dtype=torch.float64))):
+        if not bool(torch.isfinite(_total(corners))):
             raise ValueError("camera must have pixels at finite places, got NaN or infinity")
         return unchecked(cls, source=source, target=target)
 
@@ -84,3 +84,8 @@ def unexpanded(tensor: Tensor) -> Tensor:
     """A tensor without its repetitions: axes of stride 0 become 1 long, the last excepted. No gradient."""
     repeated = [stride == 0 for stride in tensor.stride()[:-1]]
     return tensor.detach()[tuple(slice(1) if once else slice(None) for once in repeated)]
+
+
+def _total(tensor: Tensor) -> Tensor:
+    """The sum, in double precision where the device has it."""
+    return tensor.sum() if tensor.device.type == "mps" else tensor.sum(dtype=torch.float64)

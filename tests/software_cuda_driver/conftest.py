@@ -9,9 +9,8 @@ import pytest
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
+from build_software_driver import build_driver, toolkit  # noqa: E402
 from raw_driver import RawDriver  # noqa: E402
-
-from build import build_driver, toolkit  # noqa: E402
 
 
 @pytest.fixture(scope="session")
