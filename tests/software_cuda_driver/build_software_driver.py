@@ -1,4 +1,4 @@
-"""Builds the software CUDA driver, and PyCUDA against it: `python tests/software_cuda_driver/build_software_driver.py --out FOLDER`.
+"""Builds the software CUDA driver, and PyCUDA against it, into a folder: `build_software_driver.py --out FOLDER`.
 
 The driver takes seconds. PyCUDA comes as source and takes some minutes of compiling, once: its wheel is kept in FOLDER.
 Both need the headers of a CUDA toolkit, which are found beside nvcc.
