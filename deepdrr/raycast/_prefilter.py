@@ -41,7 +41,8 @@ def spline_coefficients(field: Field) -> Field:
         >>> box = Field(torch.ones(1, 40, 40, 40), translation((19.5, 19.5, 19.5)))  # 40 mm about the origin
         >>> coefficients = spline_coefficients(box)
         >>> for angle in (0, 45):
-        ...     camera = Camera.carm(1000, 500, height=1, width=1, pixel_mm=1.0, angles_deg=(angle, 0, 0))
+        ...     place = {"sdd_mm": 1000, "sid_mm": 500, "pixel_mm": 1.0, "angles_deg": (angle, 0, 0)}
+        ...     camera = Camera.carm(height=1, width=1, **place)
         ...     image = project(coefficients, camera, interpolation="cubic", integration=Step(mm=0.5))
         ...     print(round(image.item(), 2))
         40.0
