@@ -1,14 +1,12 @@
 """Calls of the compiled adjoints: how a sum of line integrals, weighted by an upstream gradient, changes."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._cpu import flat_ends, packed, readable
 from deepdrr.raycast._integration import Exact, number_of
-from deepdrr.raycast._layout import memory_order, zeros
+from deepdrr.raycast._layout import memory_order
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 
@@ -35,7 +33,7 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
         request: the integrals; its field counts by its shape only.
     """
     field = request.field
-    gradient = zeros(field.channels * math.prod(field.shape), torch.float32).reshape(field.channels, *field.shape)
+    gradient = torch.zeros(field.channels, *field.shape)
     pictures = images(upstream)
     if pictures.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
