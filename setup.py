@@ -85,7 +85,8 @@ class BuildKernels(build_ext):
     def _build_cuda(self) -> None:
         """The kernels for NVIDIA GPUs, where nvcc is: nothing is compiled on the user's machine at run time.
 
-        A build in place, or for an editable install, is a developer's: it gets PTX alone, which takes seconds, unless architectures are named.
+        A build in place, or for an editable install, is a developer's: it gets PTX alone, which takes seconds, unless
+        architectures are named.
         """
         named, in_place = nvcc_build.VARIABLE in os.environ, self.inplace or self.editable_mode
         architectures = () if in_place and not named else nvcc_build.wanted_architectures()
