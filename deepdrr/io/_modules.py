@@ -135,6 +135,8 @@ def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset
         dataset.Grid = "FIXED" if metadata.grid else "NONE"
     if metadata.processing and len(metadata.processing) <= 64:
         dataset.AcquisitionDeviceProcessingDescription = metadata.processing
+    # Of X-Ray Generation (C.8.7.9): KVP and Exposure are also in X-Ray Acquisition Dose (C.8.7.8), this name is not.
+    dataset.GeneratorID = "deepdrr"
     dataset.PositionerType = "CARM"
     dataset.AcquisitionContextSequence = []
     if is_picture:

@@ -132,6 +132,28 @@ def write_enhanced(
     return file
 
 
+def compress_by_gdcm(file: Path, syntax: str) -> None:
+    """Compress a file's pixels in place, as JPEG Lossless for instance, which pydicom cannot write."""
+    import gdcm
+
+    dataset = pydicom.dcmread(file)
+    reader, change, writer = gdcm.ImageReader(), gdcm.ImageChangeTransferSyntax(), gdcm.ImageWriter()
+    reader.SetFileName(str(file))
+    assert reader.Read()
+    change.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(syntax)))
+    change.SetInput(reader.GetImage())
+    assert change.Change()
+    writer.SetFileName(str(file))
+    writer.SetFile(reader.GetFile())
+    writer.SetImage(change.GetOutput())
+    assert writer.Write()
+    # Only the pixels are taken over: GDCM rewrites the positions of frames as it understands them.
+    dataset.PixelData = pydicom.dcmread(file).PixelData
+    dataset["PixelData"].is_undefined_length = True
+    dataset.file_meta.TransferSyntaxUID = syntax
+    pydicom.dcmwrite(file, dataset, enforce_file_format=True)
+
+
 def _base(sop_class: str, series_uid: str) -> FileDataset:
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = sop_class

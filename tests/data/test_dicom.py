@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
-from dicom_writer import Grid, phantom_at, write_enhanced, write_slices
+from dicom_writer import Grid, compress_by_gdcm, phantom_at, write_enhanced, write_slices
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 from pydicom.uid import (
@@ -13,6 +13,9 @@ from pydicom.uid import (
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
     JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
     RLELossless,
 )
 
@@ -92,10 +95,14 @@ class TestSameScanInEveryShape:
 
 class TestStorage:
     @pytest.mark.parametrize("shape", ["slices", "frames"])
-    @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless], ids=["rle", "jpeg2000"])
+    @pytest.mark.parametrize(
+        "syntax", [RLELossless, JPEG2000Lossless, JPEGLSLossless], ids=["rle", "jpeg2000", "jpeg-ls"]
+    )
     def test_compressed(self, tmp_path: Path, syntax: str, shape: str) -> None:
         if syntax == JPEG2000Lossless:
             pytest.importorskip("openjpeg", reason="needs the extra deepdrr[dicom]")
+        if syntax == JPEGLSLossless:
+            pytest.importorskip("jpeg_ls", reason="needs pyjpegls to write the file")
 
         def edit(dataset: FileDataset, n: int) -> None:
             dataset.compress(syntax)
@@ -105,6 +112,19 @@ class TestStorage:
             check_phantom(read_dicom(write_slices(tmp_path, grid, edit=edit)))
         else:
             check_phantom(read_dicom(write_enhanced(tmp_path / "ct.dcm", grid, places=[3, 1, 0, 2], edit=edit)))
+
+    @pytest.mark.parametrize("shape", ["slices", "frames"])
+    @pytest.mark.parametrize("syntax", [JPEGLossless, JPEGLosslessSV1], ids=["jpeg-lossless", "jpeg-lossless-sv1"])
+    def test_compressed_as_by_most_scanners(self, tmp_path: Path, syntax: str, shape: str) -> None:
+        pytest.importorskip("gdcm", reason="needs the extra deepdrr[dicom]")
+        if shape == "slices":
+            write_slices(tmp_path)
+        else:
+            write_enhanced(tmp_path / "ct.dcm", places=[3, 1, 0, 2])
+        for file in tmp_path.iterdir():
+            compress_by_gdcm(file, syntax)
+            assert pydicom.dcmread(file).file_meta.TransferSyntaxUID == syntax
+        check_phantom(read_dicom(tmp_path))
 
     @pytest.mark.parametrize(
         "syntax", [ImplicitVRLittleEndian, ExplicitVRBigEndian, DeflatedExplicitVRLittleEndian], ids=lambda s: s.name
