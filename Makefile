@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find kernels -type f -not -path '*/__pycache__/*')
 SOFTWARE_DRIVER := out/software_cuda_driver
+# The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
+ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
 .PHONY: demo test test-slow test-cuda test-gpu lint types install-check bench setup clean
 
@@ -19,11 +21,11 @@ test-slow: setup
 # The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
 test-cuda: setup
 	$(BIN)/python tests/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
-	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 tests/cuda tests/software_cuda_driver
+	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(ON_CUDA) tests/software_cuda_driver
 
 # The same tests on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
 test-gpu: setup
-	$(BIN)/python -m pytest tests/cuda tests/raycast
+	$(BIN)/python -m pytest $(ON_CUDA)
 
 lint: setup
 	$(BIN)/ruff check .

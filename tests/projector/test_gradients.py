@@ -41,32 +41,38 @@ def camera(shift_mm: float | Tensor = 0.0) -> Camera:
 
 
 def mean(
-    ct: Volume, *, amount: float | Tensor = 5.0, view: Camera | None = None, beam: XRaySource | None = None
+    ct: Volume,
+    backend: str,
+    *,
+    amount: float | Tensor = 5.0,
+    view: Camera | None = None,
+    beam: XRaySource | None = None,
 ) -> Tensor:
-    """Log of the mean of the expected image, in the float64 reference."""
+    """Log of the mean of the expected image."""
     vessels = ((ct.hu > 0) & (ct.hu < 80)).double() * amount
     model = MaterialModel(contrast={"iodine": vessels})
     shot = Projector(
-        ct, carm=view or camera(), spectrum=beam or source(), detector=FlatPanel(), materials=model, backend="reference"
+        ct, carm=view or camera(), spectrum=beam or source(), detector=FlatPanel(), materials=model, backend=backend
     )
     return shot().double().mean().log()
 
 
 # Steps: the densities are float32 (7 digits), so a step must change the mean by 1e-3 or more for three digits.
-CASES: dict[str, tuple[float, float, Callable[[Volume, Tensor | float], Tensor]]] = {
-    "kvp": (83.3, 0.2, lambda ct, v: mean(ct, beam=source(kvp=v))),
-    "copper": (0.1, 0.005, lambda ct, v: mean(ct, beam=source(copper_mm=v))),
-    "contrast": (5.0, 0.2, lambda ct, v: mean(ct, amount=v)),
-    "pose": (0.0, 0.2, lambda ct, v: mean(ct, view=camera(v))),
+CASES: dict[str, tuple[float, float, Callable[[Volume, str, Tensor | float], Tensor]]] = {
+    "kvp": (83.3, 0.2, lambda ct, by, v: mean(ct, by, beam=source(kvp=v))),
+    "copper": (0.1, 0.005, lambda ct, by, v: mean(ct, by, beam=source(copper_mm=v))),
+    "contrast": (5.0, 0.2, lambda ct, by, v: mean(ct, by, amount=v)),
+    "pose": (0.0, 0.2, lambda ct, by, v: mean(ct, by, view=camera(v))),
 }
 
 
+@pytest.mark.parametrize("backend", ["cpu", "reference"])
 @pytest.mark.parametrize("name", list(CASES))
-def test_against_central_differences(name: str, ct: Volume) -> None:
+def test_against_central_differences(name: str, backend: str, ct: Volume) -> None:
     at, step, value = CASES[name]
     start = torch.tensor(at, dtype=torch.float64, requires_grad=True)
-    (slope,) = torch.autograd.grad(value(ct, start), start)
+    (slope,) = torch.autograd.grad(value(ct, backend, start), start)
     with torch.no_grad():
-        expected = (value(ct, at + step) - value(ct, at - step)) / (2 * step)
+        expected = (value(ct, backend, at + step) - value(ct, backend, at - step)) / (2 * step)
     # 1 %: float32 of densities, and for the pose the bends of the linear interpolation within the step
     assert float(slope) == pytest.approx(float(expected), rel=0.01)

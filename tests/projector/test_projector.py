@@ -33,6 +33,7 @@ def small(carm: MobileCArm | None = None, pixels: int = 48) -> Camera:
     return (carm or MobileCArm()).camera.resized(pixels, pixels)
 
 
+@pytest.mark.large("2.4 million rays")
 def test_the_seed_example() -> None:
     """As a newcomer writes it, at the C-arm's full resolution."""
     carm = MobileCArm()

@@ -29,6 +29,7 @@ def image_and_gradients(seed: int, how: dict[str, object]) -> Tensor:
 
 
 @RULES
+@pytest.mark.cpu_only("the same bits from threads at once: a GPU adds gradients in any order")
 def test_python_threads_at_once_give_what_one_gives(how):
     expected = [image_and_gradients(seed, how) for seed in range(6)]
     with ThreadPoolExecutor(4) as pool:
@@ -37,6 +38,7 @@ def test_python_threads_at_once_give_what_one_gives(how):
 
 
 @RULES
+@pytest.mark.cpu_only("a GPU's context does not outlive a fork")
 def test_the_workers_of_a_data_loader_give_what_the_parent_gives(how):
     expected = torch.stack([image_and_gradients(seed, how) for seed in range(4)])
     loader = DataLoader(range(4), batch_size=1, num_workers=2, collate_fn=lambda s: image_and_gradients(s[0], how))

@@ -97,6 +97,7 @@ def test_samples_refuse(count, error):
         ({"backend": "cuda"}, ValueError, "cannot serve this request: the field is on cpu"),
     ],
 )
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_project_refuses(arguments, error, message):
     with pytest.raises(error, match=message):
         project(unit_field(ONES), RAY, **arguments)
@@ -127,6 +128,7 @@ def test_every_backend_is_ready_or_says_why_not():
     assert states["cuda"] == "ready" or any(why in states["cuda"] for why in ("nvcc", "PyCUDA", "NVIDIA driver"))
 
 
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_auto_takes_the_compiled_backend_for_plain_float32():
     choice = select_backend(request(unit_field(ONES)))
     assert (choice.backend.name, choice.reason) == ("cpu", "not cuda: the field is on cpu")
@@ -139,6 +141,7 @@ def test_auto_takes_the_compiled_backend_for_plain_float32():
         (unit_field(ONES.double()), "the values are float64"),
     ],
 )
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_auto_turns_to_the_reference_and_says_why(field, message):
     choice = select_backend(request(field))
     assert choice.backend.name == "reference"
@@ -147,6 +150,7 @@ def test_auto_turns_to_the_reference_and_says_why(field, message):
         project(field, RAY, backend="cpu")
 
 
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_gradients_of_nearest_interpolation_by_the_rays_are_the_references():
     placed = Field(ONES, torch.eye(4, dtype=torch.float64, requires_grad=True))
     choice = select_backend(request(placed, "nearest"))
@@ -155,6 +159,7 @@ def test_gradients_of_nearest_interpolation_by_the_rays_are_the_references():
     assert select_backend(request(unit_field(ONES.clone().requires_grad_()), "nearest")).backend.name == "cpu"
 
 
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():
     field = unit_field(ONES.clone().requires_grad_())
     with torch.no_grad():
@@ -164,6 +169,7 @@ def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():
         arranged(field)
 
 
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_a_missing_module_is_a_reason_not_a_crash(monkeypatch):
     monkeypatch.setattr(_kernels, "_BUILDS", {"never_built": None})
     monkeypatch.setenv("DEEPDRR_CPU_ISA", "never_built")
@@ -171,6 +177,7 @@ def test_a_missing_module_is_a_reason_not_a_crash(monkeypatch):
     assert select_backend(request(unit_field(ONES))).backend.name == "reference"
 
 
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_an_unknown_instruction_set_is_an_error(monkeypatch):
     monkeypatch.setenv("DEEPDRR_CPU_ISA", "mmx")
     with pytest.raises(ValueError, match="DEEPDRR_CPU_ISA must be one of avx512, avx2, baseline, got 'mmx'"):

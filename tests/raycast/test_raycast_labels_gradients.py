@@ -153,6 +153,7 @@ def test_values_and_integrals_are_each_others_adjoint(how, generator):
 
 
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(how, generator):
     field = labelled((60, 16, 12), (0.5, 0.8, 2.5), 40, 9, generator)
     bundle = Rays.from_camera(Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))]))
@@ -172,6 +173,7 @@ def test_any_number_of_threads_gives_the_same_bits(how, generator):
 
 @pytest.mark.parametrize("build", usable_builds())
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_routed, "load_kernels", lambda: module)

@@ -107,6 +107,7 @@ def test_the_label_map_is_read_no_further_than_it_reaches(voxels, how):
 
 @pytest.mark.parametrize("build", usable_builds())
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_routed, "load_kernels", lambda: module)
@@ -114,6 +115,7 @@ def test_every_build_agrees(build, how, generator, monkeypatch):
 
 
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(how, generator):
     field = labelled((20, 16, 12), (1.5, 0.8, 2.5), 40, 9, generator)
     camera = Camera.stack([carm(47, 51, 35), carm(47, 51, 35, (5, 60, 0))])
@@ -156,6 +158,7 @@ def test_values_stored_as_int16(how, generator):
     assert_close(result, whole, rtol=0, atol=2e-5 * float(whole.sum(0).max()))
 
 
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_cubic_interpolation_by_label_is_the_references(generator):
     field, how = labelled((5, 6, 7), (1.0, 1.0, 1.0), 20, 3, generator), {"interpolation": "cubic"}
     assert project(field, carm(3, 3, 9), integration=Step(mm=1.0), **how).shape == (3, 3, 3)

@@ -61,6 +61,7 @@ def test_a_ray_marks_the_voxels_it_crosses(how):
 
 
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(how, generator):
     field = Field(noise((2, 60, 16, 12), generator), grid((60, 16, 12), (0.5, 0.8, 2.5), 40))
     bundle, before, results = Rays.from_camera(carm(37, 41, 35)), torch.get_num_threads(), []

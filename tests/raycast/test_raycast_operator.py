@@ -98,6 +98,7 @@ def test_a_second_derivative_by_the_values_is_a_projection(generator):
     assert_close(products["cpu"], products["reference"], rtol=1e-5, atol=1e-5)  # float32 sums
 
 
+@pytest.mark.cpu_only("of the CPU backend's words")
 def test_a_gradient_wanted_is_no_reason_against_the_compiled_backend(generator):
     field = Field(noise((1, *SHAPE), generator).requires_grad_(), AFFINE)
     choice = select_backend(Request(field, VIEW, "linear", Exact()))

@@ -85,6 +85,7 @@ def test_step_nearest_agrees_with_the_reference_but_for_samples_on_voxel_faces(g
 @pytest.mark.parametrize("build", usable_builds())
 @pytest.mark.parametrize("interpolation", ["nearest", "linear"])
 @pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7), Samples(50)], ids=["exact", "step", "samples"])
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_agrees(build, interpolation, integration, generator, monkeypatch):
     # Odd sides: across an even number of voxels the middle one of an odd number of samples lies on a face.
     field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
@@ -97,6 +98,7 @@ def test_every_build_agrees(build, interpolation, integration, generator, monkey
     assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))
 
 
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(generator):
     field = Field(noise((3, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
     camera = Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))])
@@ -114,6 +116,7 @@ def test_any_number_of_threads_gives_the_same_bits(generator):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.cpu_only("a GPU's context does not outlive a fork")
 def test_works_in_a_forked_worker_after_use_in_the_parent(generator):
     field = Field(noise((1, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5)))
     expected = project(field, carm(16, 16, 30), backend="cpu")
@@ -144,6 +147,9 @@ def test_moving_the_volume_is_moving_the_camera_the_other_way(backend, generator
 
 
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
+@pytest.mark.cpu_only(
+    "a GPU cuts the rays of one view into more parts than those of six, whose sums are rounded differently"
+)
 def test_batches_and_broadcast_rays_equal_one_view_at_a_time(backend, generator):
     field = Field(noise((2, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
     views = [carm(6, 7, 35, (angle, 10, 0)) for angle in (0, 30, 60, 90, 120, 150)]

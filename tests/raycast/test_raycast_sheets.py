@@ -48,6 +48,7 @@ def test_views_along_the_grid_agree_with_the_reference(
 @pytest.mark.parametrize("build", usable_builds())
 @pytest.mark.parametrize("storage", ["float32", "int16"])
 @pytest.mark.parametrize("wide_mm", [4.0, 30.0, 60.0, 100.0])  # a packet spans one to more than four rows of 16 voxels
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_and_storage_agrees(build, storage, wide_mm, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
@@ -78,6 +79,7 @@ def test_a_source_or_a_detector_inside_and_rays_that_cross(generator):
     assert_parity(field, Rays(outside[None], crossed[None], start, start + 0.5))
 
 
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(generator):
     field = Field(noise((3, 90, 40, 30), generator), grid((90, 40, 30), (0.5, 0.8, 2.5)))
     camera = Camera.stack([carm(37, 61, 45, angles) for angles in ((0, 0, 0), (0, 50, 0), (90, 0, 0))])

@@ -48,6 +48,7 @@ def test_one_channel_is_one_of_several(how, generator):
 
 @pytest.mark.parametrize("build", usable_builds())
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_adjoint, "load_kernels", lambda: module)
@@ -86,6 +87,7 @@ def test_samples_many_voxels_apart(count, generator):
     assert_same_gradients(field, bundle, interpolation="linear", integration=Samples(count))
 
 
+@pytest.mark.cpu_only("the CUDA kernels count voxels in float32, in steps of 1e-3 at the 16 000th")
 def test_a_sample_is_on_its_side_of_a_voxel_far_from_the_grids_origin():
     """The field |x - 16000|, sampled 1e-4 voxels beside its kink, where float32 counts in steps of 1e-3."""
     values = (torch.arange(20000.0) - 16000).abs().reshape(1, -1, 1, 1).expand(-1, -1, 2, 2)
@@ -99,6 +101,7 @@ def test_a_sample_is_on_its_side_of_a_voxel_far_from_the_grids_origin():
 
 
 @EVERY_RULE
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits(how, generator):
     field = Field(noise((1, 60, 16, 12), generator), grid((60, 16, 12), (0.5, 0.8, 2.5), 40))
     bundle, before, results = Rays.from_camera(carm(87, 91, 35)), torch.get_num_threads(), []

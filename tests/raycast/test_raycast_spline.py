@@ -99,6 +99,7 @@ def test_the_filter_is_an_operator_of_torch(generator):
     assert_close(jacobian.double(), torch.linalg.inv(spline_matrix(5)), rtol=0, atol=1e-6)  # float32
 
 
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_coefficients(generator):
     values, before = noise((1, 40, 30, 50), generator), torch.get_num_threads()
     try:

@@ -48,6 +48,7 @@ def test_views_along_the_grid_agree_with_the_reference(
 
 @pytest.mark.parametrize("build", usable_builds())
 @pytest.mark.parametrize("wide_mm", [4.0, 30.0, 60.0, 100.0])  # a packet spans one to more than four rows of 16 voxels
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_every_build_agrees_along_the_grid(build, wide_mm, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
@@ -63,6 +64,7 @@ def test_a_view_that_is_nearly_along_the_grid(turn_deg, generator):
         assert_parity(field, carm(5, 33, 50, angles))
 
 
+@pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_bits_along_the_grid(generator):
     field = Field(noise((3, 90, 40, 30), generator), grid((90, 40, 30), (0.5, 0.8, 2.5)))
     camera = Camera.stack([carm(21, 41, 45, angles) for angles in ((0, 0, 0), (0, 50, 0), (90, 0, 0))])

@@ -1,4 +1,8 @@
-"""Where the tests of the CUDA backend run: on a GPU, or on the host's memory under the software driver."""
+"""Where the tests of the CUDA backend run: on a GPU, or on the host's memory under the software driver.
+
+torch's CUDA tensors do not exist on the software driver. There the tests give the launcher a memory of their own:
+tensors of the host, of which the driver is told for the time of a launch, and of no others.
+"""
 
 import ctypes
 import threading
@@ -7,12 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 
-from deepdrr._cuda import Launcher
+from deepdrr._cuda import Launcher, reason_against_cuda
 from deepdrr.camera import Camera
-from deepdrr.raycast import Field, Rays, project
+from deepdrr.raycast import Field, Rays, Request, _cuda, _cuda_backend, _engines, _operator, project
 
 
 class HostMemory:
@@ -54,6 +59,9 @@ class Gpu:
         limits = (None if t is None else t.to(self.device) for t in (rays.start, rays.stop))
         return Rays(rays.source.to(self.device), rays.target.to(self.device), *limits)
 
+    def request(self, request: Request) -> Request:
+        return replace(request, field=self.field(request.field), rays=self.rays(request.rays))
+
     def project(self, field: Field, view: Camera | Rays, **options: Any) -> Tensor:
         """`project` by the CUDA backend, of tensors of the host."""
         return project(self.field(field), self.rays(view), backend="cuda", **options).cpu()
@@ -67,3 +75,32 @@ def software_driver() -> ctypes.CDLL | None:
     library.swcuda_last_fault.restype = ctypes.c_char_p
     library.swcuda_calls.restype = library.swcuda_allocations.restype = ctypes.c_uint64
     return library
+
+
+def reason_against_tests() -> str | None:
+    """Why there is neither a GPU nor the software driver to run the kernels on; None if there is one."""
+    missing = reason_against_cuda()
+    if missing is None and software_driver() is None and not torch.cuda.is_available():
+        return "this torch sees no GPU"
+    return missing
+
+
+def send_host_tensors_to_the_kernels(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the software driver, where the tensors of the host are the device's: the operator calls the CUDA kernels."""
+    monkeypatch.setattr(_cuda, "launcher", lambda _device: launcher)
+    monkeypatch.setattr(_engines, "_on_cuda", lambda _device: True)
+    monkeypatch.setattr(_operator, "_wants_slopes", lambda _request: False)  # as for tensors on a GPU
+    monkeypatch.setattr(_cuda_backend, "reason_against_device", lambda _device: None)
+
+
+def recorded(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A list that gets the name of every kernel that is launched."""
+    names: list[str] = []
+    launch = launcher.launch
+
+    def record(kernel: str, *arguments: Any) -> None:
+        names.append(kernel)
+        launch(kernel, *arguments)
+
+    monkeypatch.setattr(launcher, "launch", record)
+    return names
