@@ -4,13 +4,15 @@ For weights wₖₑ and aₘ the area densities of a pixel, the sum over the bin
 
     Sₖ = Σₑ wₖₑ Tₑ,  Tₑ = exp(−Σₘ aₘ (µ/ρ)ₘₑ)
 
-float32 on the CPU is summed by a compiled kernel (`kernels/cpu/spectral_sums.h`), all else by torch, the reference. No
-direction ever holds a [pixels, E] array of the whole picture; only a second derivative does, which is torch's.
+float32 is summed by compiled kernels (`kernels/cpu/spectral_sums.h`, `kernels/cuda/spectral.cu`), all else by torch,
+the reference. No direction ever holds a [pixels, E] array of the whole picture; only a second derivative does, which is
+torch's.
 
 As in `deepdrr.raycast`, autograd meets the formulas twice: `torch.library` holds them for `torch.compile`, an
 `autograd.Function` for eager mode and `torch.func`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +21,7 @@ from torch.autograd import Function
 
 from deepdrr._operators import apply, one_by_one, operator
 from deepdrr.spectrum._sums_by_cpu import adjoint_by_cpu, cpu_serves, sums_by_cpu
+from deepdrr.spectrum._sums_by_cuda import adjoint_by_cuda, cuda_serves, sums_by_cuda
 from deepdrr.spectrum._sums_by_torch import adjoint_by_torch, second_adjoint, sums_by_torch
 
 __all__ = ["spectral_sums"]
@@ -28,8 +31,8 @@ def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor
     """Weighted sums of the transmission over energy bins; the operator under `weighted_sums`.
 
     Args:
-        area_densities: [..., M, H, W] in g/cm², float32 or float64, which is what the sums are computed in. Float32 on
-            the CPU is the fast way, with an error of some 1e-7 of the sum; it grows as 6e-8 times the exponent.
+        area_densities: [..., M, H, W] in g/cm², float32 or float64, which is what the sums are computed in. Float32 is
+            the fast way, with an error of some 1e-7 of the sum; it grows as 6e-8 times the exponent.
         mu: [M, E] mass attenuation in cm²/g, float32 or float64, same device.
         weights: [K, E], same dtype and device as `mu`: e.g. photons times energy times a detector's response.
 
@@ -64,18 +67,27 @@ def _check(areas: Tensor, mu: Tensor, weights: Tensor) -> None:
 
 # -- the operators: areas [B, M, N], mu [M, E], weights [K, E] → [B, K, N] ---------------------------------------------
 
+Sums = Callable[..., Any]
+
 _INPUTS = "Tensor areas, Tensor mu, Tensor weights"
 _WANTED = "bool by_areas, bool by_mu, bool by_weights"
 
 
 @operator("spectral_sums", f"({_INPUTS}) -> Tensor")
 def _sums(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-    return (sums_by_cpu if cpu_serves(areas) else sums_by_torch)(areas, mu, weights)
+    sums: Tensor = _first_able(areas, sums_by_cuda, sums_by_cpu, sums_by_torch)(areas, mu, weights)
+    return sums
 
 
 @operator("spectral_sums_adjoint", f"(Tensor upstream, {_INPUTS}, {_WANTED}) -> (Tensor, Tensor, Tensor)")
 def _adjoint(upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, *wanted: bool) -> tuple[Tensor, ...]:
-    return (adjoint_by_cpu if cpu_serves(areas) else adjoint_by_torch)(upstream, areas, mu, weights, *wanted)
+    adjoint = _first_able(areas, adjoint_by_cuda, adjoint_by_cpu, adjoint_by_torch)
+    gradients: tuple[Tensor, ...] = adjoint(upstream, areas, mu, weights, *wanted)
+    return gradients
+
+
+def _first_able(areas: Tensor, by_cuda: Sums, by_cpu: Sums, by_torch: Sums) -> Sums:
+    return by_cuda if cuda_serves(areas) else by_cpu if cpu_serves(areas) else by_torch
 
 
 def _empty_sums(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:

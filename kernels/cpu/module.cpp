@@ -24,6 +24,7 @@ namespace py = pybind11;
 using namespace deepdrr;
 
 namespace deepdrr {
+void define_noise(py::module_& module);          // noise_module.cpp
 void define_prefilter(py::module_& module);      // prefilter_module.cpp
 void define_spectral_sums(py::module_& module);  // spectral_module.cpp
 }
@@ -383,6 +384,7 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_label_values(module, "step_linear_hard_by_values", &label_values<StepNodes, HardSpread>);
     define_label_values(module, "exact_linear_soft_by_values", &label_values<PieceNodes, SoftSpread>);
     define_label_values(module, "step_linear_soft_by_values", &label_values<StepNodes, SoftSpread>);
+    define_noise(module);
     define_prefilter(module);
     define_spectral_sums(module);
 }

@@ -1,9 +1,12 @@
 // The one module of all CUDA kernels.
 #include "by_rays.cu"
 #include "by_values.cu"
+#include "noise.cu"
 #include "project.cu"
+#include "spectral.cu"
 
 // Sizes of the structs that the kernels take, for the test that compares them with Python's.
 extern "C" __global__ void job_bytes(int* out) {
     out[0] = sizeof(deepdrr::RayJob), out[1] = sizeof(deepdrr::RayAdjointJob), out[2] = sizeof(deepdrr::ValueAdjointJob);
+    out[3] = sizeof(deepdrr::NoiseJob), out[4] = sizeof(deepdrr::SpectralJob);
 }

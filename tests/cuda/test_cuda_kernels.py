@@ -11,8 +11,10 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr.data import Volume, fetch_sample
+from deepdrr.detector._draws_by_cuda import NOISE_JOB
 from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project, spline_coefficients
 from deepdrr.raycast._cuda_jobs import RAY_ADJOINT_JOB, RAY_JOB, VALUE_ADJOINT_JOB
+from deepdrr.spectrum._sums_by_cuda import SPECTRAL_JOB
 
 RULES = [
     ("nearest", Step(mm=0.8)),
@@ -156,10 +158,11 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(gpu: Gpu, determ
 
 
 def test_the_structs_are_those_of_the_kernels(gpu: Gpu) -> None:
-    sizes = torch.zeros(3, dtype=torch.int32, device=gpu.device)
+    jobs = (RAY_JOB, RAY_ADJOINT_JOB, VALUE_ADJOINT_JOB, NOISE_JOB, SPECTRAL_JOB)
+    sizes = torch.zeros(len(jobs), dtype=torch.int32, device=gpu.device)
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
-    assert sizes.tolist() == [RAY_JOB.itemsize, RAY_ADJOINT_JOB.itemsize, VALUE_ADJOINT_JOB.itemsize]
+    assert sizes.tolist() == [job.itemsize for job in jobs]
 
 
 def test_an_image_without_pixels_launches_nothing(gpu: Gpu, driver: ctypes.CDLL) -> None:

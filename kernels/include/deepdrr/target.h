@@ -4,6 +4,9 @@
 //   DEEPDRR_LANES     before a loop over the lanes of a packet of rays: its iterations are independent
 //   DEEPDRR_RESTRICT  a pointer that nothing else points into
 //   DEEPDRR_PREFETCH  asks for the cache line of an address that will be read soon
+//
+//   DEEPDRR_NO_FUSED_PRODUCTS  what follows in this file of the host rounds a product before it adds it
+//   product(a, b)              a product that is rounded so; on the host it is, after DEEPDRR_NO_FUSED_PRODUCTS
 #pragma once
 
 #if defined(__CUDACC__)
@@ -32,3 +35,22 @@
 #else
 #define DEEPDRR_PREFETCH(address) __builtin_prefetch(address)
 #endif
+
+// Microsoft's compiler fuses nothing unless it is asked to.
+#if defined(__clang__)
+#define DEEPDRR_NO_FUSED_PRODUCTS _Pragma("clang fp contract(off)")
+#elif defined(__GNUC__)
+#define DEEPDRR_NO_FUSED_PRODUCTS _Pragma("GCC optimize(\"fp-contract=off\")")
+#else
+#define DEEPDRR_NO_FUSED_PRODUCTS
+#endif
+
+namespace deepdrr {
+
+#if defined(__CUDA_ARCH__)
+DEEPDRR_FN double product(double a, double b) { return __dmul_rn(a, b); }
+#else
+DEEPDRR_FN double product(double a, double b) { return a * b; }
+#endif
+
+}  // namespace deepdrr
