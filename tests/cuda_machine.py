@@ -18,7 +18,7 @@ from torch import Tensor
 from deepdrr._cuda import Launcher, reason_against_cuda
 from deepdrr.camera import Camera
 from deepdrr.detector import _draws_by_cuda
-from deepdrr.raycast import Field, Rays, Request, _cuda, _cuda_backend, _engines, _operator, project
+from deepdrr.raycast import Field, Rays, Request, _cuda, _cuda_backend, _cuda_prefilter, _engines, _operator, project
 from deepdrr.spectrum import _sums_by_cuda
 
 
@@ -89,9 +89,9 @@ def reason_against_tests() -> str | None:
 
 def send_host_tensors_to_the_kernels(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the software driver, where the tensors of the host are the device's: the operator calls the CUDA kernels."""
-    for calls in (_cuda, _draws_by_cuda, _sums_by_cuda):
+    for calls in (_cuda, _cuda_prefilter, _draws_by_cuda, _sums_by_cuda):
         monkeypatch.setattr(calls, "launcher", lambda _device: launcher)
-    for calls in (_cuda_backend, _draws_by_cuda, _sums_by_cuda):
+    for calls in (_cuda_backend, _cuda_prefilter, _draws_by_cuda, _sums_by_cuda):
         monkeypatch.setattr(calls, "reason_against_device", lambda _device: None)
     monkeypatch.setattr(_engines, "_on_cuda", lambda _device: True)
     monkeypatch.setattr(_operator, "_wants_slopes", lambda _request: False)  # as for tensors on a GPU

@@ -72,7 +72,7 @@ def prefilter(values: Tensor) -> Tensor:
     A causal and an anticausal recursion with the pole √3 − 2 per axis (Unser 1999, IEEE Signal Processing Magazine
     16(6):22, box 2), in float64, the first one begun with the whole sum over the mirrored values. Between the axes the
     numbers are kept in the dtype of the result. Differentiable to any order. Float64, and values on other devices than
-    the CPU, are filtered in torch; all others by the compiled kernel.
+    the CPU and NVIDIA GPUs, are filtered in torch; all others by compiled kernels.
 
     Args:
         values: [..., I, J, K], float32 or float64; other dtypes become float32.

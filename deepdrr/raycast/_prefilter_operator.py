@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
+from deepdrr.raycast._cuda_prefilter import cuda_prefilter, cuda_serves
 from deepdrr.raycast._layout import copy_by_planes, empty_placed, memory_order, placed_strides
 
 __all__ = ["compiled_prefilter", "has_compiled_prefilter"]
@@ -19,7 +20,9 @@ Spacing = Sequence[float]
 
 
 def has_compiled_prefilter(values: Tensor) -> bool:
-    """Whether the kernel can filter these values: it computes float32 on the CPU."""
+    """Whether a kernel can filter these values: they keep float32, on the CPU or an NVIDIA GPU."""
+    if cuda_serves(values):
+        return True
     return values.device.type == "cpu" and values.dtype != torch.float64 and reason_not_loaded() is None
 
 
@@ -44,9 +47,11 @@ def _prefilter(values: Tensor, transposed: bool, spacing: Spacing | None) -> Ten
     if spacing is None:
         out = _room(values).copy_(values)
     else:
-        out = empty_placed(values.shape, spacing, torch.float32)
+        out = empty_placed(values.shape, spacing, torch.float32, values.device)
         copy_by_planes(values, out)
-    if out.numel() > 0:
+    if out.numel() > 0 and cuda_serves(out):
+        cuda_prefilter(out, transposed)
+    elif out.numel() > 0:
         order = memory_order(out)
         grids = out.permute(*range(out.dim() - 3), *(axis - 3 for axis in order))
         array = grids.reshape(-1, *grids.shape[-3:])

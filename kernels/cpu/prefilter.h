@@ -1,25 +1,22 @@
 // The coefficients of a cubic B-spline, in place: f = B c along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i], solved
-// for c by a causal and an anticausal recursion with the pole sqrt(3) - 2 (Unser 1999, IEEE Signal Processing Magazine
-// 16(6):22, box 2). Values beyond the grid mirror those inside about the outer voxels' centres, which are not repeated.
+// for c by the recursions of spline_recursion.h. Values beyond the grid mirror those inside about the outer voxels'
+// centres, which are not repeated.
 //
 // The recursion runs in double; between the axes the numbers are floats. SIDE_BY_SIDE lines are filtered together, one
 // per lane. The memory is passed twice: once plane by plane, along both axes of a plane while it is in the cache, and
-// once across the planes.
-//
-// The transpose is wanted for gradients. B is symmetric but for its first and its last row: with W = diag(1/2, 1 .. 1,
-// 1/2), W B is, so that the transposed inverse is W B^-1 W^-1.
+// once across the planes. The transpose is wanted for gradients.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
 #include "deepdrr/scalar.h"
+#include "deepdrr/spline_recursion.h"
 #include "parallel.h"
 
 namespace deepdrr {
 
 constexpr int SIDE_BY_SIDE = 32, CHUNK = 16;
-constexpr int HORIZON = 2 * CHUNK;  // pole^32 < 1e-18: what lies further is nothing in double
 
 struct Prefilter {
     float* DEEPDRR_RESTRICT data;        // [N, a, b, c], c dense
@@ -28,26 +25,12 @@ struct Prefilter {
 };
 
 // One axis of n > 1 values.
-struct Recursion {
-    static constexpr double pole = -0.26794919243112270647;
-    std::int64_t n;
-    bool transposed;
-    double first[HORIZON];  // weights of the first values in the causal sum's beginning, over all mirrored values
+struct Recursion : SplineAxis {
+    double first[HORIZON];
 
-    Recursion(std::int64_t length, bool transpose) : n(length), transposed(transpose) {
-        const std::int64_t period = 2 * n - 2;
-        double powers[HORIZON], around = 1.0, power = 1.0;
-        for (std::int64_t k = 0; k < period && k < 2 * HORIZON; ++k) around *= pole;
-        for (int k = 0; k < HORIZON; ++k, power *= pole) powers[k] = power;
-        for (int k = 0; k < HORIZON; ++k) {
-            const bool twice = k > 0 && k < n - 1 && period - k < HORIZON;
-            first[k] = (powers[k] + (twice ? powers[period - k] : 0.0)) / (1.0 - (period < 2 * HORIZON ? around : 0.0));
-        }
+    Recursion(std::int64_t length, bool transpose) : SplineAxis{length, transpose} {
+        for (int k = 0; k < HORIZON; ++k) first[k] = first_weight(n, k);
     }
-
-    bool outer(std::int64_t k) const { return k == 0 || k == n - 1; }
-    double gain(std::int64_t k) const { return transposed && outer(k) ? 12.0 : 6.0; }
-    double share(std::int64_t k) const { return transposed && outer(k) ? 0.5 : 1.0; }
 };
 
 // SIDE_BY_SIDE lines or fewer: value k of line l at data[k * next + l * apart].
@@ -96,7 +79,7 @@ inline void begin(const Lines& lines, const Recursion& axis, double* sum) {
 
 // `sums` [n, SIDE_BY_SIDE] is room for the causal sums.
 inline void filter(const Lines& lines, const Recursion& axis, double* DEEPDRR_RESTRICT sums) {
-    constexpr double pole = Recursion::pole, last = pole / (pole * pole - 1.0);
+    constexpr double pole = POLE, last = LAST;
     alignas(64) float rows[CHUNK][SIDE_BY_SIDE] = {};
     alignas(64) double at[SIDE_BY_SIDE];
     begin(lines, axis, at);

@@ -2,6 +2,7 @@
 #include "by_rays.cu"
 #include "by_values.cu"
 #include "noise.cu"
+#include "prefilter.cu"
 #include "project.cu"
 #include "spectral.cu"
 
@@ -9,4 +10,5 @@
 extern "C" __global__ void job_bytes(int* out) {
     out[0] = sizeof(deepdrr::RayJob), out[1] = sizeof(deepdrr::RayAdjointJob), out[2] = sizeof(deepdrr::ValueAdjointJob);
     out[3] = sizeof(deepdrr::NoiseJob), out[4] = sizeof(deepdrr::SpectralJob);
+    out[5] = sizeof(deepdrr::PrefilterJob);
 }

@@ -14,6 +14,7 @@ from deepdrr.data import Volume, fetch_sample
 from deepdrr.detector._draws_by_cuda import NOISE_JOB
 from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project, spline_coefficients
 from deepdrr.raycast._cuda_jobs import RAY_ADJOINT_JOB, RAY_JOB, VALUE_ADJOINT_JOB
+from deepdrr.raycast._cuda_prefilter import PREFILTER_JOB
 from deepdrr.spectrum._sums_by_cuda import SPECTRAL_JOB
 
 RULES = [
@@ -158,7 +159,7 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(gpu: Gpu, determ
 
 
 def test_the_structs_are_those_of_the_kernels(gpu: Gpu) -> None:
-    jobs = (RAY_JOB, RAY_ADJOINT_JOB, VALUE_ADJOINT_JOB, NOISE_JOB, SPECTRAL_JOB)
+    jobs = (RAY_JOB, RAY_ADJOINT_JOB, VALUE_ADJOINT_JOB, NOISE_JOB, SPECTRAL_JOB, PREFILTER_JOB)
     sizes = torch.zeros(len(jobs), dtype=torch.int32, device=gpu.device)
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])

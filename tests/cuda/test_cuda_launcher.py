@@ -66,7 +66,7 @@ def test_a_failing_call_raises_and_leaves_no_context_behind(
 def test_memory_the_kernel_was_not_given_is_not_touched(gpu: Gpu, driver: ctypes.CDLL) -> None:
     import pycuda.driver as pycuda
 
-    stray = torch.zeros(5, dtype=torch.int32)
+    stray = torch.zeros(6, dtype=torch.int32)
     pointer = np.array((stray.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     with pytest.raises(pycuda.Error):
         gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [])  # its tensor is not named
@@ -127,19 +127,19 @@ def test_a_launch_comes_after_torchs_work_and_before_what_follows(
     gpu: Gpu, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda _tensor, _stream: None)
-    sizes, copy = torch.zeros(5, dtype=torch.int32), torch.zeros(5, dtype=torch.int32)
+    sizes, copy = torch.zeros(6, dtype=torch.int32), torch.zeros(6, dtype=torch.int32)
     for tensor in (sizes, copy):
-        driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(20))
+        driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(24))
     stream = ctypes.c_void_p(torch_stream.cuda_stream)
     memory = TorchMemory(torch.device("cuda", 0))
     monkeypatch.setattr(gpu.launcher, "_memory", memory)
     address = ctypes.c_uint64(sizes.data_ptr())
-    driver.cuMemsetD32Async(address, 7, ctypes.c_size_t(5), stream)  # torch's work before: must not come after
+    driver.cuMemsetD32Async(address, 7, ctypes.c_size_t(6), stream)  # torch's work before: must not come after
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
-    driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(20), stream)  # after
+    driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(24), stream)  # after
     driver.cuStreamSynchronize(stream)
-    assert copy.tolist() == sizes.tolist() != [7, 7, 7, 7, 7]
+    assert copy.tolist() == sizes.tolist() != [7] * 6
     for tensor in (sizes, copy):
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(0))
 
