@@ -8,9 +8,17 @@ import torch
 from torch import Tensor
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast._layout import empty_placed, lie_alike, lies_well, ordered, placed
+from deepdrr.raycast._layout import (
+    empty_placed,
+    lie_alike,
+    lies_well,
+    ordered,
+    placed,
+    readable_in_place,
+    rows_are_dense,
+)
 
-__all__ = ["Storage", "arranged"]
+__all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
 
 Storage = Literal["float32", "int16"]
 Spacing = Sequence[float]
@@ -60,6 +68,21 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     if values is field.values and labels is field.labels:
         return field
     return replace(field, values=values, labels=labels, scale=scale)
+
+
+def readable_with_labels(field: Field) -> Field:
+    """A field with labels that the kernels can read, copied only where they cannot read it where it is."""
+    labels, values = field.labels, field.values
+    assert labels is not None  # it has come with them
+    in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
+    if in_place and values is not None:
+        in_place = readable_in_place(values) and lie_alike(labels, values)
+    return field if in_place else arranged(field)
+
+
+def without_values(field: Field) -> Field:
+    """A field's labels alone, as the kernels can read them."""
+    return readable_with_labels(Field.checked(None, field.ijk_from_world, field.labels, field.label_count, False, None))
 
 
 def _floats(field: Field, spacing: Spacing) -> Tensor | None:

@@ -60,7 +60,7 @@ def flat_ends(rays: Rays) -> list[Tensor]:
     flat = [_flat(tensor, shape, 3) for tensor in (rays.source, rays.target)]
     for limit, unlimited in ((rays.start, 0.0), (rays.stop, 1.0)):
         if limit is None:
-            everywhere = torch.full((1, 1, 1), unlimited, dtype=torch.float64)
+            everywhere = torch.full((1, 1, 1), unlimited, dtype=torch.float64, device=rays.device)
             flat.append(everywhere.expand(shape[:-2].numel(), *shape[-2:]))
         else:
             flat.append(_flat(limit[..., None], shape, 1)[..., 0])

@@ -23,6 +23,7 @@ RAY_JOB = np.dtype(
     [
         ("values", "u8"),
         ("scale", "u8"),
+        ("labels", "u8"),
         ("channel_stride", "i8"),
         *((name, _STRIDED) for name in ("source", "target", "start", "stop")),
         ("ijk_from_world", "f8", (3, 4)),

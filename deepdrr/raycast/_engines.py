@@ -3,10 +3,17 @@
 import torch
 from torch import Tensor
 
-from deepdrr.raycast import _adjoint, _cpu, _cuda
+from deepdrr.raycast import _adjoint, _cpu, _cuda, _routed
 from deepdrr.raycast._request import Request
 
-__all__ = ["gradient_by_rays", "gradient_by_values", "integrate"]
+__all__ = [
+    "gradient_by_rays",
+    "gradient_by_values",
+    "integrate",
+    "integrate_routed",
+    "routed_by_rays",
+    "routed_by_values",
+]
 
 
 def integrate(request: Request) -> Tensor:
@@ -25,6 +32,24 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, ...]:
     """The gradients by source, target, start, stop and ijk_from_world, float64."""
     cuda = _on_cuda(upstream.device)
     return _cuda.gradient_by_rays(upstream, request) if cuda else _adjoint.gradient_by_rays(upstream, request)
+
+
+def integrate_routed(request: Request) -> Tensor:
+    """Line integrals [..., L, H, W] of a request with labels, float32, without gradients."""
+    cuda = _on_cuda(request.field.device)
+    return _cuda.integrate_routed(request) if cuda else _routed.integrate_routed(request)
+
+
+def routed_by_values(upstream: Tensor, request: Request) -> Tensor:
+    """The gradient by the values [1, I, J, K] of a request with labels, float32."""
+    cuda = _on_cuda(upstream.device)
+    return _cuda.gradient_by_values(upstream, request) if cuda else _routed.routed_by_values(upstream, request)
+
+
+def routed_by_rays(upstream: Tensor, request: Request) -> tuple[Tensor, ...]:
+    """The gradients by source, target, start, stop and ijk_from_world of a request with labels, float64."""
+    cuda = _on_cuda(upstream.device)
+    return _cuda.gradient_by_rays(upstream, request) if cuda else _routed.routed_by_rays(upstream, request)
 
 
 def _on_cuda(device: torch.device) -> bool:

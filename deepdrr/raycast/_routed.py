@@ -7,19 +7,19 @@ from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._adjoint import ByRays, images, ray_gradients, with_placement
-from deepdrr.raycast._arranged import arranged
+from deepdrr.raycast._arranged import readable_with_labels, without_values
 from deepdrr.raycast._cpu import flat_ends
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
-from deepdrr.raycast._layout import lie_alike, memory_order, readable_in_place, rows_are_dense, zeros
+from deepdrr.raycast._layout import memory_order, zeros
 from deepdrr.raycast._request import Request
 
-__all__ = ["integrate_routed", "routed_by_rays", "routed_by_values"]
+__all__ = ["integrate_routed", "routed_by_rays", "routed_by_values", "routed_kernel"]
 
 
 def integrate_routed(request: Request) -> Tensor:
     """Line integrals [..., L, H, W] of a request with labels, float32, without gradients."""
-    field, shape = _readable(request.field), request.rays.shape
+    field, shape = readable_with_labels(request.field), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() > 0:
         _kernel(request, "")(*_labelled(field), *_rays(request), out.numpy(), torch.get_num_threads())
@@ -33,8 +33,7 @@ def routed_by_values(upstream: Tensor, request: Request) -> Tensor:
         upstream: [..., L, H, W].
         request: the integrals; the values of its field do not count.
     """
-    given = request.field
-    field = _readable(Field.checked(None, given.ijk_from_world, given.labels, given.label_count, False, None))
+    field = without_values(request.field)
     assert field.labels is not None  # it has come with them
     strides = field.labels.stride()
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
@@ -54,7 +53,7 @@ def routed_by_rays(upstream: Tensor, request: Request) -> ByRays:
         upstream: [..., L, H, W].
         request: the integrals.
     """
-    field = _readable(request.field)
+    field = readable_with_labels(request.field)
     assert field.labels is not None  # it has come with them
     results, rows = ray_gradients(request.rays)
     if upstream.numel() > 0:
@@ -63,27 +62,24 @@ def routed_by_rays(upstream: Tensor, request: Request) -> ByRays:
     return with_placement(results, rows, memory_order(field.labels))
 
 
-def _kernel(request: Request, adjoint: str) -> Any:
-    """The kernel that serves a request. Path lengths routed hard are those of nearest interpolation."""
+def routed_kernel(request: Request, adjoint: str = "") -> str:
+    """Name of the kernel that serves a request with labels.
+
+    Path lengths that are routed hard are those of nearest interpolation.
+    """
     rule = "exact" if isinstance(request.integration, Exact) else "step"
     constant = request.interpolation == "nearest" or (request.field.values is None and request.routing == "hard")
     routed = "nearest_hard" if constant and not adjoint else f"linear_{request.routing}"
-    return getattr(load_kernels(), f"{rule}_{routed}{adjoint}")
+    return f"{rule}_{routed}{adjoint}"
+
+
+def _kernel(request: Request, adjoint: str) -> Any:
+    return getattr(load_kernels(), routed_kernel(request, adjoint))
 
 
 def _rays(request: Request) -> list[object]:
     """End points and limits, and the number that tells the rule."""
     return [*(ends.numpy() for ends in flat_ends(request.rays)), number_of(request.integration)]
-
-
-def _readable(field: Field) -> Field:
-    """A field that the kernels can read, copied only where they cannot read it where it is."""
-    labels, values = field.labels, field.values
-    assert labels is not None  # it has come with them
-    in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
-    if in_place and values is not None:
-        in_place = readable_in_place(values) and lie_alike(labels, values)
-    return field if in_place else arranged(field)
 
 
 def _labelled(field: Field) -> tuple[object, object, object, object]:

@@ -10,12 +10,12 @@ from torch import Tensor
 from torch.autograd import Function
 
 from deepdrr._operators import apply, one_by_one, operator
+from deepdrr.raycast._engines import integrate_routed, routed_by_rays, routed_by_values
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._operator import FIVE, HOW, matrix_first, refuse, save_nothing
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
-from deepdrr.raycast._routed import integrate_routed, routed_by_rays, routed_by_values
 
 __all__ = ["routed_integrals"]
 

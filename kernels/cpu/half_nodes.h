@@ -5,6 +5,7 @@
 // has a pulse there, whose integral along the ray is the jump times the millimetres per voxel of the crossed axis.
 #pragma once
 
+#include "deepdrr/half_cells.h"
 #include "nodes.h"
 
 namespace deepdrr {
@@ -73,15 +74,15 @@ class HalfPieceNodes {
 
     DEEPDRR_FN int place(Packet& nodes, int a, int l, float at, float middle, float half) const {
         const int cell = first_[a][l] + walked_[a][l];  // a half one
-        const int low = clamp(cell >> 1, range_.low[a], range_.high[a]);
-        const float enter = 0.5f * (entry_[a][l] + (float)(first_[a][l] - 2 * low)), slope = 0.5f * slope_[a][l];
+        const int low = clamp(cell_of_half(cell), range_.low[a], range_.high[a]);
+        const float enter = enter_from_half(entry_[a][l], first_[a][l], low), slope = 0.5f * slope_[a][l];
         nodes.at[0][a][l] = clamp(enter + (middle - GAUSS * half) * slope, 0.0f, 1.0f);
         nodes.at[1][a][l] = clamp(enter + (middle + GAUSS * half) * slope, 0.0f, 1.0f);
         nodes.enter[a][l] = clamp(enter + at * slope, 0.0f, 1.0f);
         nodes.centre[a][l] = cell > 2 * low ? 0.75f : 0.25f;
         nodes.crossed[a][l] = crossed_[a][l];
         nodes.low[a][l] = low;
-        nodes.moves[a][l] = (cell >= 0) & (cell <= 2 * grid_.n[a] - 3) ? 1.0f : 0.0f;
+        nodes.moves[a][l] = half_moves(cell, grid_.n[a]) ? 1.0f : 0.0f;
         return low;
     }
 

@@ -8,6 +8,7 @@
 // `announce` says about where the packet will be so many stencils later: the voxels to fetch into the cache by then.
 #pragma once
 
+#include "deepdrr/half_cells.h"
 #include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
 #include "deepdrr/walk.h"
@@ -135,15 +136,14 @@ class CellWalk {
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 
-    // Half cells: the cell about eight voxels holds two along each axis, and so does the voxel about its centre.
     DEEPDRR_FN void fill(NearStencil8& stencil, int l, float at, float stop) const {
         int low[3], near[3];
         float enter[3];
         for (int a = 0; a < 3; ++a) {
             const int half = first_[a][l] + walked_[a][l];
-            low[a] = lowest_corner(half >> 1, grid_.n[a]);
-            near[a] = clamp((half + 1) >> 1, 0, grid_.n[a] - 1);
-            enter[a] = 0.5f * (entry_[a][l] + (float)(first_[a][l] - 2 * low[a]));
+            low[a] = lowest_corner(cell_of_half(half), grid_.n[a]);
+            near[a] = voxel_of_half(half, grid_.n[a]);
+            enter[a] = enter_from_half(entry_[a][l], first_[a][l], low[a]);
         }
         const Point slope{0.5f * slope_[0][l], 0.5f * slope_[1][l], 0.5f * slope_[2][l]};
         const Weights w = gauss_weights(Point{enter[0], enter[1], enter[2]}, slope, at, stop);

@@ -26,6 +26,7 @@ struct Strided {
 struct RayJob {
     const void* values;      // [C, I, J, K] with a voxel's neighbour along k beside it: float, or short with a scale
     const float* scale;      // [C], or null: value = scale[c] * stored
+    const unsigned char* labels;  // [I, J, K], laid like a channel of the values, or null; see labels.cuh
     long long channel_stride;
     Strided source, target, start, stop;
     Affine ijk_from_world;
@@ -86,6 +87,18 @@ struct Volume {
 
     __device__ float at(int channel, int voxel) const { return (float)__ldg(data + channel * channel_stride + voxel); }
     __device__ int corner(int c) const { return (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk; }
+};
+
+// A ray's upstream gradients, one per channel.
+struct Upstream {
+    const float* data;
+    long long image;
+
+    __device__ Upstream(const float* upstream, const RayJob& job, const Pixel& p)
+        : data(upstream + (p.view * job.channels * job.height + p.row) * job.width + p.column),
+          image((long long)job.height * job.width) {}
+
+    __device__ float at(int channel) const { return __ldg(data + channel * image); }
 };
 
 template <int GROUP>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "deepdrr/bspline.h"
+#include "deepdrr/half_cells.h"
 #include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
 #include "deepdrr/walk.h"
@@ -28,22 +29,29 @@ struct Samples {
     __device__ float at(int axis, int k) const { return entry[axis] + (float)k * pace[axis]; }
 };
 
+// What a walk counts: voxels, the cells between their centres, or the halves of those (half_cells.h).
+enum class Cells { voxels, between, halves };
+
 // A chord's walk from cell to cell, cut into parts by length; every part begins in the cell where it starts.
+template <Cells CELLS>
 struct Walk {
     Axis axis[3];
     int walked[3];
     float at, end;
 
-    __device__ Walk(const Chord& chord, const Grid& grid, bool linear, int part, int parts) {
+    __device__ Walk(const Chord& chord, const Grid& grid, int part, int parts) {
+        constexpr int per_voxel = CELLS == Cells::halves ? 2 : 1;
+        constexpr bool whole = CELLS == Cells::voxels;
         const double from = chord.length * part / parts;
         for (int a = 0; a < 3; ++a) {
-            const double q = chord.entry[a] + from * chord.slope[a] + (linear ? 0.0 : 0.5);
-            axis[a] = make_axis(q, chord.slope[a], linear ? -1 : 0, grid.n[a] - 1);
+            const double q = per_voxel * (chord.entry[a] + from * chord.slope[a]) + (whole ? 0.5 : 0.0);
+            axis[a] = make_axis(q, per_voxel * chord.slope[a], whole ? 0 : -1, per_voxel * (grid.n[a] - 1));
             walked[a] = 0;
         }
         at = 0.0f, end = (float)(chord.length * (part + 1) / parts - from);
     }
     __device__ bool going() const { return at < end; }
+    __device__ int cell(int a) const { return axis[a].first + walked[a]; }
     __device__ float leaves(int a) const {
         return leaves_at(axis[a].entry, axis[a].slope, axis[a].inverse, walked[a]);
     }
@@ -56,17 +64,67 @@ struct Walk {
     }
 };
 
-// The cell of a walk and the position in it at the walk's beginning.
+// The voxel of a walk.
+__device__ inline int voxel_of(const Walk<Cells::voxels>& walk, const Grid& grid) {
+    int at[3];
+    for (int a = 0; a < 3; ++a) at[a] = clamp(walk.cell(a), 0, grid.n[a] - 1);
+    return grid.voxel(at[0], at[1], at[2]);
+}
+
+// The nearest voxel of a sample.
+__device__ inline int voxel_of(const Samples& samples, int k, const Grid& grid) {
+    int at[3];
+    for (int a = 0; a < 3; ++a) at[a] = (int)clamp(samples.at(a, k) + 0.5f, 0.0f, (float)(grid.n[a] - 1));
+    return grid.voxel(at[0], at[1], at[2]);
+}
+
+// The cell of a walk, the position in it at the walk's beginning, and how that moves per mm.
 struct CellOfWalk {
     int low[3];
-    float enter[3];
+    float enter[3], slope[3];
 
-    __device__ CellOfWalk(const Walk& walk, const Grid& grid) {
+    __device__ CellOfWalk(const Walk<Cells::between>& walk, const Grid& grid) {
         for (int a = 0; a < 3; ++a) {
-            low[a] = lowest_corner(walk.axis[a].first + walk.walked[a], grid.n[a]);
+            low[a] = lowest_corner(walk.cell(a), grid.n[a]);
             enter[a] = walk.axis[a].entry + (float)(walk.axis[a].first - low[a]);
+            slope[a] = walk.axis[a].slope;
         }
     }
+    __device__ CellOfWalk(const Walk<Cells::halves>& walk, const Grid& grid) {
+        for (int a = 0; a < 3; ++a) {
+            low[a] = lowest_corner(cell_of_half(walk.cell(a)), grid.n[a]);
+            enter[a] = enter_from_half(walk.axis[a].entry, walk.axis[a].first, low[a]);
+            slope[a] = 0.5f * walk.axis[a].slope;
+        }
+    }
+    __device__ int voxel(const Grid& grid) const { return grid.voxel(low[0], low[1], low[2]); }
+    __device__ Weights weights(float from, float to) const {
+        return gauss_weights(Point{enter[0], enter[1], enter[2]}, Point{slope[0], slope[1], slope[2]}, from, to);
+    }
+};
+
+__device__ inline int voxel_of(const Walk<Cells::halves>& walk, const Grid& grid) {
+    return grid.voxel(voxel_of_half(walk.cell(0), grid.n[0]), voxel_of_half(walk.cell(1), grid.n[1]),
+                      voxel_of_half(walk.cell(2), grid.n[2]));
+}
+
+// Of a position in a cell.
+__device__ inline int nearest_corner_at(float x, float y, float z) {
+    return (x >= 0.5f) << 2 | (y >= 0.5f) << 1 | (z >= 0.5f);
+}
+
+// The cell about a sample.
+struct CellOfSample {
+    Corner x, y, z;
+
+    __device__ CellOfSample(const Samples& samples, int k, const Grid& grid)
+        : x(locate(samples.at(0, k), grid.n[0])),
+          y(locate(samples.at(1, k), grid.n[1])),
+          z(locate(samples.at(2, k), grid.n[2])) {}
+
+    __device__ int voxel(const Grid& grid) const { return grid.voxel(x.low, y.low, z.low); }
+    __device__ Weights weights(float weight) const { return corner_weights(x.part, y.part, z.part, weight); }
+    __device__ int nearest_corner() const { return nearest_corner_at(x.part, y.part, z.part); }
 };
 
 // The four voxels and weights of a cubic B-spline along one axis.

@@ -1,6 +1,9 @@
 // The one module of all CUDA kernels.
 #include "by_rays.cu"
 #include "by_values.cu"
+#include "labels.cu"
+#include "labels_by_rays.cu"
+#include "labels_by_values.cu"
 #include "noise.cu"
 #include "prefilter.cu"
 #include "project.cu"

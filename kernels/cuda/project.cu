@@ -28,10 +28,8 @@ __device__ void step_linear(const RayJob& job) {
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
     for (int k = samples.first; k < samples.last; ++k) {
-        const Corner x = locate(samples.at(0, k), grid.n[0]), y = locate(samples.at(1, k), grid.n[1]);
-        const Corner z = locate(samples.at(2, k), grid.n[2]);
-        const Weights w = corner_weights(x.part, y.part, z.part, samples.weight);
-        add_corners(volume, grid.voxel(x.low, y.low, z.low), w, job.channels - p.first_channel, sums);
+        const CellOfSample cell(samples, k, grid);
+        add_corners(volume, cell.voxel(grid), cell.weights(samples.weight), job.channels - p.first_channel, sums);
         sums.count();
     }
     sums.write(job, p);
@@ -45,10 +43,9 @@ __device__ void step_nearest(const RayJob& job) {
     const Volume<T> volume(job, p.first_channel);
     Sums<GROUP> sums;
     for (int k = samples.first; k < samples.last; ++k) {
-        int at[3];
-        for (int a = 0; a < 3; ++a) at[a] = (int)clamp(samples.at(a, k) + 0.5f, 0.0f, (float)(job.grid.n[a] - 1));
+        const int voxel = voxel_of(samples, k, job.grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
-            sums.segment[c] += samples.weight * volume.at(c, job.grid.voxel(at[0], at[1], at[2]));
+            sums.segment[c] += samples.weight * volume.at(c, voxel);
         sums.count();
     }
     sums.write(job, p);
@@ -61,13 +58,10 @@ __device__ void exact_linear(const RayJob& job) {
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
-    for (Walk walk(chord_of(job, p), grid, true, p.part, job.parts); walk.going();) {
+    for (Walk<Cells::between> walk(chord_of(job, p), grid, p.part, job.parts); walk.going();) {
         const Stride stride = walk.next();
         const CellOfWalk cell(walk, grid);
-        const Weights w = gauss_weights(Point{cell.enter[0], cell.enter[1], cell.enter[2]},
-                                        Point{walk.axis[0].slope, walk.axis[1].slope, walk.axis[2].slope}, walk.at,
-                                        stride.stop);
-        add_corners(volume, grid.voxel(cell.low[0], cell.low[1], cell.low[2]), w, job.channels - p.first_channel, sums);
+        add_corners(volume, cell.voxel(grid), cell.weights(walk.at, stride.stop), job.channels - p.first_channel, sums);
         walk.go(stride);
         sums.count();
     }
@@ -81,12 +75,11 @@ __device__ void exact_nearest(const RayJob& job) {
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
-    for (Walk walk(chord_of(job, p), grid, false, p.part, job.parts); walk.going();) {
+    for (Walk<Cells::voxels> walk(chord_of(job, p), grid, p.part, job.parts); walk.going();) {
         const Stride stride = walk.next();
-        int at[3];
-        for (int a = 0; a < 3; ++a) at[a] = clamp(walk.axis[a].first + walk.walked[a], 0, grid.n[a] - 1);
+        const int voxel = voxel_of(walk, grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
-            sums.segment[c] += (stride.stop - walk.at) * volume.at(c, grid.voxel(at[0], at[1], at[2]));
+            sums.segment[c] += (stride.stop - walk.at) * volume.at(c, voxel);
         walk.go(stride);
         sums.count();
     }

@@ -1,6 +1,7 @@
 """Every CUDA kernel against the float64 reference, in value and gradient, executed from the PTX that ships."""
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,18 @@ from torch.testing import assert_close
 
 from deepdrr.data import Volume, fetch_sample
 from deepdrr.detector._draws_by_cuda import NOISE_JOB
-from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project, spline_coefficients
+from deepdrr.raycast import (
+    Exact,
+    Field,
+    Rays,
+    Request,
+    Samples,
+    Step,
+    _cuda,
+    arranged,
+    project,
+    spline_coefficients,
+)
 from deepdrr.raycast._cuda_jobs import RAY_ADJOINT_JOB, RAY_JOB, VALUE_ADJOINT_JOB
 from deepdrr.raycast._cuda_prefilter import PREFILTER_JOB
 from deepdrr.spectrum._sums_by_cuda import SPECTRAL_JOB
@@ -138,6 +150,40 @@ def test_a_real_ct_at_a_small_size(gpu: Gpu) -> None:
     found = gpu.project(spline, view, interpolation="cubic", integration=Step(mm=3.0))
     reference = project(spline, view, interpolation="cubic", integration=Step(mm=3.0), backend="reference")
     close(found, reference, VALUE)
+
+
+@pytest.mark.parametrize("rule", [Step(mm=0.8), Exact()])
+def test_nearest_interpolation_has_gradients_by_the_values(gpu: Gpu, launched, rule) -> None:
+    """It is linear in the values: ⟨A v, w⟩ = ⟨v, Aᵀ w⟩, and Aᵀ w is the reference's."""
+    field, view = field_of((12, 13, 14), (1.1, 0.9, 1.3), 2, "nearest"), carm(14, 15, 20)
+    weights = noise((2, 14, 15), torch.Generator().manual_seed(5))
+    found = {}
+    for backend, device, dtype in (("cuda", gpu.device, torch.float32), ("reference", "cpu", torch.float64)):
+        values = field.values.to(device, dtype).requires_grad_()
+        bundle = gpu.rays(view) if backend == "cuda" else Rays.from_camera(view)
+        inner = Field(values, field.ijk_from_world.to(device))
+        image = project(inner, bundle, interpolation="nearest", integration=rule, backend=backend)
+        (found[backend],) = torch.autograd.grad(image, values, weights.to(image))
+    off = (found["cuda"].cpu() - found["reference"]).abs() / found["reference"].abs().max()
+    # A sample within rounding of a face may fall to either voxel.
+    assert float((off > GRADIENT).double().mean()) < (1e-3 if isinstance(rule, Step) else 1e-9)
+    kernel = f"{'exact' if isinstance(rule, Exact) else 'step'}_nearest"
+    assert set(launched) == {f"{kernel}_f32_group", f"{kernel}_by_values_fast"}
+
+
+def test_what_a_call_makes_it_makes_on_the_device(gpu: Gpu) -> None:
+    """Tensors made without naming a device would lie on the host, where no kernel reads; here they have no bytes."""
+    generator = torch.Generator().manual_seed(6)
+    plain = Field(noise((1, 6, 7, 8), generator), grid((6, 7, 8), (1, 1, 1), 10.0))
+    labels = torch.randint(0, 3, (6, 7, 8), generator=generator).to(torch.uint8)
+    sorted_ = replace(plain, labels=labels, label_count=3)
+    for field, integrate in ((plain, _cuda.integrate), (sorted_, _cuda.integrate_routed)):
+        request = Request(gpu.field(field), gpu.rays(carm(5, 6, 12)), "linear", Exact())
+        upstream = torch.ones(request.output_shape, device=gpu.device)
+        with torch.device("meta"):  # where no device is named
+            found = [integrate(request), _cuda.gradient_by_values(upstream, request)]
+            found += _cuda.gradient_by_rays(upstream, request)
+        assert {tensor.device.type for tensor in found} == {gpu.device.type}
 
 
 @pytest.mark.parametrize("rule", [Step(mm=0.7), Exact()])

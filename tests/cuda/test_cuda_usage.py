@@ -31,7 +31,7 @@ def budget(kernel: str) -> int:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_registers_and_spills_stay_within_the_budget(ptx: Path, architecture: str) -> None:
     kernels = usage(ptx, architecture)
-    assert len(kernels) > 30
+    assert len(kernels) > 60
     assert [k for k in kernels if k.registers > budget(k.kernel)] == []
     assert [k for k in kernels if k.spilled_bytes > 0] == []
 

@@ -1,0 +1,78 @@
+// The adjoint by the values of linear integrals routed by label: what a ray spreads over the corners of a cell is the
+// upstream gradient of the channel that each of them goes to (labels.cuh). `fast` and `fixed` are those of by_values.cu.
+//
+// Bytes: those of by_values.cu for one channel, the labels', and the upstream gradient of the labels that a ray meets.
+#include "labels.cuh"
+#include "spread.cuh"
+
+namespace deepdrr {
+
+// What a voxel or a cell of a label is given.
+template <class G>
+struct LabelSpread {
+    const ValueAdjointJob& job;
+    LabelMap labels;
+    Upstream upstream;
+
+    __device__ LabelSpread(const ValueAdjointJob& j, const Pixel& p)
+        : job(j), labels(j.rays), upstream(j.upstream, j.rays, p) {}
+
+    __device__ float weight(int voxel) const {
+        const int label = labels.at(voxel);
+        return label < labels.count ? upstream.at(label) : 0.0f;
+    }
+    __device__ void put(int voxel, float term) const { add_to((G*)job.by_values, voxel, term, job.quantum); }
+};
+
+// Every corner takes the gradient of its own label.
+template <class G>
+struct SoftSpread : LabelSpread<G> {
+    using LabelSpread<G>::LabelSpread;
+
+    __device__ void add(int voxel, float weight) const { this->put(voxel, this->weight(voxel) * weight); }
+};
+
+// All corners take that of the nearest voxel's label.
+template <class G>
+struct HardSpread : LabelSpread<G> {
+    using LabelSpread<G>::LabelSpread;
+
+    __device__ void spread(const Volume<float>& volume, int voxel, int nearest, const Weights& w) const {
+        const float weight = this->weight(nearest);
+        for (int corner = 0; corner < 8; ++corner) this->put(voxel + volume.corner(corner), weight * w.at[corner]);
+    }
+};
+
+template <class Spread>
+struct SpreadStepHard {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Samples samples(chord_of(job, p), job, 0);
+        const Volume<float> volume(job, 0);
+        for (int k = samples.first; k < samples.last; ++k) {
+            const CellOfSample cell(samples, k, job.grid);
+            const int voxel = cell.voxel(job.grid), nearest = voxel + volume.corner(cell.nearest_corner());
+            spread.spread(volume, voxel, nearest, cell.weights(samples.weight));
+        }
+    }
+};
+
+template <class Spread>
+struct SpreadExactHard {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Volume<float> volume(job, 0);
+        for (Walk<Cells::halves> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
+            const Stride stride = walk.next();
+            const CellOfWalk cell(walk, job.grid);
+            const int nearest = voxel_of(walk, job.grid);
+            spread.spread(volume, cell.voxel(job.grid), nearest, cell.weights(walk.at, stride.stop));
+            walk.go(stride);
+        }
+    }
+};
+
+}  // namespace deepdrr
+
+DEEPDRR_BY_VALUES_BOTH(step_linear_hard, deepdrr::SpreadStepHard, deepdrr::HardSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_linear_hard, deepdrr::SpreadExactHard, deepdrr::HardSpread)
+DEEPDRR_BY_VALUES_BOTH(step_linear_soft, deepdrr::StepLinear, deepdrr::SoftSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_linear_soft, deepdrr::ExactLinear, deepdrr::SoftSpread)

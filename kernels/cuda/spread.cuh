@@ -1,0 +1,110 @@
+// How a ray spreads its upstream gradient over the voxels it meets, march by march. What goes to a voxel, and where it is
+// added to, is a Spread's business: `add(voxel, weight)`.
+#pragma once
+
+#include "job.cuh"
+#include "march.cuh"
+
+namespace deepdrr {
+
+struct ValueAdjointJob {
+    RayJob rays;            // values are not read
+    const float* upstream;  // [B, C, H, W]
+    void* by_values;        // [C, I, J, K] with the rays' strides: float, or long long
+    double quantum;
+};
+
+// Rays meet in voxels, so the additions are atomic. Floats are added in any order; 64-bit integers of `quantum` give the
+// same sum in every order, and 2^62 quanta hold any sum.
+__device__ inline void add_to(float* gradient, long long voxel, float term, double) {
+    atomicAdd(gradient + voxel, term);
+}
+
+__device__ inline void add_to(long long* gradient, long long voxel, float term, double quantum) {
+    const long long quanta = __double2ll_rn((double)term / quantum);
+    atomicAdd((unsigned long long*)gradient + voxel, (unsigned long long)quanta);
+}
+
+template <class Spread>
+__device__ void spread_corners(const Spread& spread, const Volume<float>& volume, int voxel, const Weights& w) {
+    for (int corner = 0; corner < 8; ++corner) spread.add(voxel + volume.corner(corner), w.at[corner]);
+}
+
+template <class Spread>
+struct StepNearest {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Samples samples(chord_of(job, p), job, 0);
+        for (int k = samples.first; k < samples.last; ++k) spread.add(voxel_of(samples, k, job.grid), samples.weight);
+    }
+};
+
+template <class Spread>
+struct StepLinear {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Samples samples(chord_of(job, p), job, 0);
+        const Volume<float> volume(job, 0);
+        for (int k = samples.first; k < samples.last; ++k) {
+            const CellOfSample cell(samples, k, job.grid);
+            spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(samples.weight));
+        }
+    }
+};
+
+template <class Spread>
+struct ExactNearest {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        for (Walk<Cells::voxels> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
+            const Stride stride = walk.next();
+            spread.add(voxel_of(walk, job.grid), stride.stop - walk.at);
+            walk.go(stride);
+        }
+    }
+};
+
+template <class Spread>
+struct ExactLinear {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Volume<float> volume(job, 0);
+        for (Walk<Cells::between> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
+            const Stride stride = walk.next();
+            const CellOfWalk cell(walk, job.grid);
+            spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(walk.at, stride.stop));
+            walk.go(stride);
+        }
+    }
+};
+
+template <class Spread>
+struct StepCubic {
+    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
+        const Samples samples(chord_of(job, p), job, 0);
+        const Grid& grid = job.grid;
+        for (int k = samples.first; k < samples.last; ++k) {
+            const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
+            const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
+            const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
+#pragma unroll 1
+            for (int tap = 0; tap < 64; ++tap) {
+                const int a = tap >> 4, b = tap >> 2 & 3, c = tap & 3;
+                spread.add(x.at[a] + y.at[b] + z.at[c], samples.weight * x.weight[a] * y.weight[b] * z.weight[c]);
+            }
+        }
+    }
+};
+
+template <class Spread, template <class> class March>
+__device__ void by_values(const ValueAdjointJob& job) {
+    const Pixel p = my_pixel<1 << 30>(job.rays);
+    if (p.inside) March<Spread>::run(job.rays, p, Spread(job, p));
+}
+
+}  // namespace deepdrr
+
+#define DEEPDRR_BY_VALUES(name, March, Spread, suffix)                                                      \
+    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_by_values_##suffix(       \
+        deepdrr::ValueAdjointJob job) {                                                                     \
+        deepdrr::by_values<Spread, March>(job);                                                             \
+    }
+#define DEEPDRR_BY_VALUES_BOTH(name, March, Spread)           \
+    DEEPDRR_BY_VALUES(name, March, Spread<float>, fast)       \
+    DEEPDRR_BY_VALUES(name, March, Spread<long long>, fixed)
