@@ -24,8 +24,8 @@ struct ChannelSpread {
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_VALUES_BOTH(step_nearest, deepdrr::StepNearest, deepdrr::ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(step_linear, deepdrr::StepLinear, deepdrr::ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_nearest, deepdrr::ExactNearest, deepdrr::ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear, deepdrr::ExactLinear, deepdrr::ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(step_cubic, deepdrr::StepCubic, deepdrr::ChannelSpread)
+DEEPDRR_BY_VALUES_BOTH(step_nearest, step_nearest, ChannelSpread)
+DEEPDRR_BY_VALUES_BOTH(step_linear, step_linear, ChannelSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_nearest, exact_nearest, ChannelSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_linear, exact_linear, ChannelSpread)
+DEEPDRR_BY_VALUES_BOTH(step_cubic, step_cubic, ChannelSpread)

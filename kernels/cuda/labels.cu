@@ -61,135 +61,110 @@ class Ledger {
     float sum_, other_sum_;
 };
 
+// What a ray does with what it meets.
 template <class T>
-__device__ float interpolate(const RoutedVolume<T>& volume, int voxel, const Weights& w) {
-    float sum = 0.0f;
-    for (int corner = 0; corner < 8; ++corner) sum += w.at[corner] * volume.value(voxel + volume.corner(corner));
-    return sum;
+struct Router {
+    RoutedVolume<T> volume;
+    LabelMap labels;
+    Ledger ledger;
+
+    __device__ Router(const RayJob& job, const Pixel& p) : volume(job), labels(job), ledger(job, p) {}
+
+    __device__ void nearest(int voxel, float mm) {
+        ledger.add(labels.at(voxel), mm * volume.value(voxel));
+        ledger.count();
+    }
+    __device__ void hard(int voxel, int nearest, const Weights& w) {
+        ledger.add(labels.at(nearest), interpolate(voxel, w));
+        ledger.count();
+    }
+    // Where the corners agree, as nearly everywhere, their sum goes to their label as in hard routing.
+    __device__ void soft(int voxel, const Weights& w) {
+        int label[8], differs = 0;
+        for (int corner = 0; corner < 8; ++corner) {
+            label[corner] = labels.at(voxel + volume.corner(corner));
+            differs |= label[corner] ^ label[0];
+        }
+        if (!differs)
+            ledger.add(label[0], interpolate(voxel, w));
+        else
+            for (int corner = 0; corner < 8; ++corner)
+                ledger.add(label[corner], w.at[corner] * volume.value(voxel + volume.corner(corner)));
+        ledger.count();
+    }
+
+   private:
+    __device__ float interpolate(int voxel, const Weights& w) const {
+        float sum = 0.0f;
+        for (int corner = 0; corner < 8; ++corner) sum += w.at[corner] * volume.value(voxel + volume.corner(corner));
+        return sum;
+    }
+};
+
+template <class T>
+__device__ void step_nearest_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        router.nearest(voxel_of(samples, k, job.grid), samples.weight);
+    });
 }
 
-// Where the corners agree, as nearly everywhere, their sum goes to their label as in hard routing.
 template <class T>
-__device__ void route_corners(const LabelMap& labels, const RoutedVolume<T>& volume, int voxel, const Weights& w,
-                              Ledger& ledger) {
-    int label[8], differs = 0;
-    for (int corner = 0; corner < 8; ++corner) {
-        label[corner] = labels.at(voxel + volume.corner(corner));
-        differs |= label[corner] ^ label[0];
-    }
-    if (!differs) {
-        ledger.add(label[0], interpolate(volume, voxel, w));
-        return;
-    }
-    for (int corner = 0; corner < 8; ++corner)
-        ledger.add(label[corner], w.at[corner] * volume.value(voxel + volume.corner(corner)));
+__device__ void exact_nearest_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_piece<Cells::voxels>(job, p, [&](const Walk<Cells::voxels>& walk, float stop) {
+        router.nearest(voxel_of(walk, job.grid), stop - walk.at);
+    });
 }
 
 template <class T>
-struct StepNearestHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const Samples samples(chord_of(job, p), job, p.part);
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (int k = samples.first; k < samples.last; ++k, ledger.count()) {
-            const int voxel = voxel_of(samples, k, job.grid);
-            ledger.add(labels.at(voxel), samples.weight * volume.value(voxel));
-        }
-    }
-};
+__device__ void step_linear_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const CellOfSample cell(samples, k, job.grid);
+        const int voxel = cell.voxel(job.grid);
+        router.hard(voxel, voxel + router.volume.corner(cell.nearest_corner()), cell.weights(samples.weight));
+    });
+}
 
 template <class T>
-struct ExactNearestHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (Walk<Cells::voxels> walk(chord_of(job, p), job.grid, p.part, job.parts); walk.going(); ledger.count()) {
-            const Stride stride = walk.next();
-            const int voxel = voxel_of(walk, job.grid);
-            ledger.add(labels.at(voxel), (stride.stop - walk.at) * volume.value(voxel));
-            walk.go(stride);
-        }
-    }
-};
+__device__ void exact_linear_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_piece<Cells::halves>(job, p, [&](const Walk<Cells::halves>& walk, float stop) {
+        const CellOfWalk cell(walk, job.grid);
+        router.hard(cell.voxel(job.grid), voxel_of(walk, job.grid), cell.weights(walk.at, stop));
+    });
+}
 
 template <class T>
-struct StepLinearHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const Samples samples(chord_of(job, p), job, p.part);
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (int k = samples.first; k < samples.last; ++k, ledger.count()) {
-            const CellOfSample cell(samples, k, job.grid);
-            const int voxel = cell.voxel(job.grid), nearest = voxel + volume.corner(cell.nearest_corner());
-            ledger.add(labels.at(nearest), interpolate(volume, voxel, cell.weights(samples.weight)));
-        }
-    }
-};
+__device__ void step_linear_soft(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const CellOfSample cell(samples, k, job.grid);
+        router.soft(cell.voxel(job.grid), cell.weights(samples.weight));
+    });
+}
 
 template <class T>
-struct ExactLinearHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (Walk<Cells::halves> walk(chord_of(job, p), job.grid, p.part, job.parts); walk.going(); ledger.count()) {
-            const Stride stride = walk.next();
-            const CellOfWalk cell(walk, job.grid);
-            ledger.add(labels.at(voxel_of(walk, job.grid)),
-                       interpolate(volume, cell.voxel(job.grid), cell.weights(walk.at, stride.stop)));
-            walk.go(stride);
-        }
-    }
-};
-
-template <class T>
-struct StepLinearSoft {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const Samples samples(chord_of(job, p), job, p.part);
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (int k = samples.first; k < samples.last; ++k, ledger.count()) {
-            const CellOfSample cell(samples, k, job.grid);
-            route_corners(labels, volume, cell.voxel(job.grid), cell.weights(samples.weight), ledger);
-        }
-    }
-};
-
-template <class T>
-struct ExactLinearSoft {
-    static __device__ void run(const RayJob& job, const Pixel& p, Ledger& ledger) {
-        const RoutedVolume<T> volume(job);
-        const LabelMap labels(job);
-        for (Walk<Cells::between> walk(chord_of(job, p), job.grid, p.part, job.parts); walk.going(); ledger.count()) {
-            const Stride stride = walk.next();
-            const CellOfWalk cell(walk, job.grid);
-            route_corners(labels, volume, cell.voxel(job.grid), cell.weights(walk.at, stride.stop), ledger);
-            walk.go(stride);
-        }
-    }
-};
-
-template <class March>
-__device__ void route(const RayJob& job) {
-    const Pixel p = my_pixel<1 << 30>(job);
-    if (!p.inside) return;
-    Ledger ledger(job, p);
-    March::run(job, p, ledger);
-    ledger.close();
+__device__ void exact_linear_soft(const RayJob& job, const Pixel& p, Router<T>& router) {
+    for_each_piece<Cells::between>(job, p, [&](const Walk<Cells::between>& walk, float stop) {
+        const CellOfWalk cell(walk, job.grid);
+        router.soft(cell.voxel(job.grid), cell.weights(walk.at, stop));
+    });
 }
 
 }  // namespace deepdrr
 
-#define DEEPDRR_ROUTED(name, March, T, suffix)                                                                \
+#define DEEPDRR_ROUTED(name, T, suffix)                                                                       \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS) name##_##suffix(deepdrr::RayJob job) { \
-        deepdrr::route<deepdrr::March<T>>(job);                                                               \
+        const deepdrr::Pixel p = deepdrr::my_pixel<1 << 30>(job);                                             \
+        if (!p.inside) return;                                                                                \
+        deepdrr::Router<T> router(job, p);                                                                    \
+        deepdrr::name(job, p, router);                                                                        \
+        router.ledger.close();                                                                                \
     }
-#define DEEPDRR_ROUTED_BOTH(name, March)     \
-    DEEPDRR_ROUTED(name, March, float, f32)  \
-    DEEPDRR_ROUTED(name, March, short, i16)
+#define DEEPDRR_ROUTED_BOTH(name)    \
+    DEEPDRR_ROUTED(name, float, f32) \
+    DEEPDRR_ROUTED(name, short, i16)
 
-DEEPDRR_ROUTED_BOTH(step_nearest_hard, StepNearestHard)
-DEEPDRR_ROUTED_BOTH(exact_nearest_hard, ExactNearestHard)
-DEEPDRR_ROUTED_BOTH(step_linear_hard, StepLinearHard)
-DEEPDRR_ROUTED_BOTH(exact_linear_hard, ExactLinearHard)
-DEEPDRR_ROUTED_BOTH(step_linear_soft, StepLinearSoft)
-DEEPDRR_ROUTED_BOTH(exact_linear_soft, ExactLinearSoft)
+DEEPDRR_ROUTED_BOTH(step_nearest_hard)
+DEEPDRR_ROUTED_BOTH(exact_nearest_hard)
+DEEPDRR_ROUTED_BOTH(step_linear_hard)
+DEEPDRR_ROUTED_BOTH(exact_linear_hard)
+DEEPDRR_ROUTED_BOTH(step_linear_soft)
+DEEPDRR_ROUTED_BOTH(exact_linear_soft)

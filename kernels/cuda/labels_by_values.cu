@@ -44,35 +44,27 @@ struct HardSpread : LabelSpread<G> {
 };
 
 template <class Spread>
-struct SpreadStepHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Samples samples(chord_of(job, p), job, 0);
-        const Volume<float> volume(job, 0);
-        for (int k = samples.first; k < samples.last; ++k) {
-            const CellOfSample cell(samples, k, job.grid);
-            const int voxel = cell.voxel(job.grid), nearest = voxel + volume.corner(cell.nearest_corner());
-            spread.spread(volume, voxel, nearest, cell.weights(samples.weight));
-        }
-    }
-};
+__device__ void step_hard(const RayJob& job, const Pixel& p, const Spread& spread) {
+    const Volume<float> volume(job, 0);
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const CellOfSample cell(samples, k, job.grid);
+        const int voxel = cell.voxel(job.grid), nearest = voxel + volume.corner(cell.nearest_corner());
+        spread.spread(volume, voxel, nearest, cell.weights(samples.weight));
+    });
+}
 
 template <class Spread>
-struct SpreadExactHard {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Volume<float> volume(job, 0);
-        for (Walk<Cells::halves> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
-            const Stride stride = walk.next();
-            const CellOfWalk cell(walk, job.grid);
-            const int nearest = voxel_of(walk, job.grid);
-            spread.spread(volume, cell.voxel(job.grid), nearest, cell.weights(walk.at, stride.stop));
-            walk.go(stride);
-        }
-    }
-};
+__device__ void exact_hard(const RayJob& job, const Pixel& p, const Spread& spread) {
+    const Volume<float> volume(job, 0);
+    for_each_piece<Cells::halves>(job, p, [&](const Walk<Cells::halves>& walk, float stop) {
+        const CellOfWalk cell(walk, job.grid);
+        spread.spread(volume, cell.voxel(job.grid), voxel_of(walk, job.grid), cell.weights(walk.at, stop));
+    });
+}
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_VALUES_BOTH(step_linear_hard, deepdrr::SpreadStepHard, deepdrr::HardSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear_hard, deepdrr::SpreadExactHard, deepdrr::HardSpread)
-DEEPDRR_BY_VALUES_BOTH(step_linear_soft, deepdrr::StepLinear, deepdrr::SoftSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear_soft, deepdrr::ExactLinear, deepdrr::SoftSpread)
+DEEPDRR_BY_VALUES_BOTH(step_linear_hard, step_hard, HardSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_linear_hard, exact_hard, HardSpread)
+DEEPDRR_BY_VALUES_BOTH(step_linear_soft, step_linear, SoftSpread)
+DEEPDRR_BY_VALUES_BOTH(exact_linear_soft, exact_linear, SoftSpread)

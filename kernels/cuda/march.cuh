@@ -127,6 +127,23 @@ struct CellOfSample {
     __device__ int nearest_corner() const { return nearest_corner_at(x.part, y.part, z.part); }
 };
 
+// Calls visit(samples, k) for every sample of a pixel's ray, or of its part.
+template <class Visit>
+__device__ void for_each_sample(const RayJob& job, const Pixel& p, const Visit& visit) {
+    const Samples samples(chord_of(job, p), job, p.part);
+    for (int k = samples.first; k < samples.last; ++k) visit(samples, k);
+}
+
+// Calls visit(walk, stop) for every piece, which runs from walk.at to stop.
+template <Cells CELLS, class Visit>
+__device__ void for_each_piece(const RayJob& job, const Pixel& p, const Visit& visit) {
+    for (Walk<CELLS> walk(chord_of(job, p), job.grid, p.part, job.parts); walk.going();) {
+        const Stride stride = walk.next();
+        visit(walk, stride.stop);
+        walk.go(stride);
+    }
+}
+
 // The four voxels and weights of a cubic B-spline along one axis.
 struct Taps {
     int at[4];

@@ -31,80 +31,60 @@ __device__ void spread_corners(const Spread& spread, const Volume<float>& volume
 }
 
 template <class Spread>
-struct StepNearest {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Samples samples(chord_of(job, p), job, 0);
-        for (int k = samples.first; k < samples.last; ++k) spread.add(voxel_of(samples, k, job.grid), samples.weight);
-    }
-};
+__device__ void step_nearest(const RayJob& job, const Pixel& p, const Spread& spread) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        spread.add(voxel_of(samples, k, job.grid), samples.weight);
+    });
+}
 
 template <class Spread>
-struct StepLinear {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Samples samples(chord_of(job, p), job, 0);
-        const Volume<float> volume(job, 0);
-        for (int k = samples.first; k < samples.last; ++k) {
-            const CellOfSample cell(samples, k, job.grid);
-            spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(samples.weight));
-        }
-    }
-};
+__device__ void step_linear(const RayJob& job, const Pixel& p, const Spread& spread) {
+    const Volume<float> volume(job, 0);
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const CellOfSample cell(samples, k, job.grid);
+        spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(samples.weight));
+    });
+}
 
 template <class Spread>
-struct ExactNearest {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        for (Walk<Cells::voxels> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
-            const Stride stride = walk.next();
-            spread.add(voxel_of(walk, job.grid), stride.stop - walk.at);
-            walk.go(stride);
-        }
-    }
-};
+__device__ void exact_nearest(const RayJob& job, const Pixel& p, const Spread& spread) {
+    for_each_piece<Cells::voxels>(job, p, [&](const Walk<Cells::voxels>& walk, float stop) {
+        spread.add(voxel_of(walk, job.grid), stop - walk.at);
+    });
+}
 
 template <class Spread>
-struct ExactLinear {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Volume<float> volume(job, 0);
-        for (Walk<Cells::between> walk(chord_of(job, p), job.grid, 0, 1); walk.going();) {
-            const Stride stride = walk.next();
-            const CellOfWalk cell(walk, job.grid);
-            spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(walk.at, stride.stop));
-            walk.go(stride);
-        }
-    }
-};
+__device__ void exact_linear(const RayJob& job, const Pixel& p, const Spread& spread) {
+    const Volume<float> volume(job, 0);
+    for_each_piece<Cells::between>(job, p, [&](const Walk<Cells::between>& walk, float stop) {
+        const CellOfWalk cell(walk, job.grid);
+        spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(walk.at, stop));
+    });
+}
 
 template <class Spread>
-struct StepCubic {
-    static __device__ void run(const RayJob& job, const Pixel& p, const Spread& spread) {
-        const Samples samples(chord_of(job, p), job, 0);
-        const Grid& grid = job.grid;
-        for (int k = samples.first; k < samples.last; ++k) {
-            const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
-            const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
-            const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
+__device__ void step_cubic(const RayJob& job, const Pixel& p, const Spread& spread) {
+    const Grid& grid = job.grid;
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
+        const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
+        const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
 #pragma unroll 1
-            for (int tap = 0; tap < 64; ++tap) {
-                const int a = tap >> 4, b = tap >> 2 & 3, c = tap & 3;
-                spread.add(x.at[a] + y.at[b] + z.at[c], samples.weight * x.weight[a] * y.weight[b] * z.weight[c]);
-            }
+        for (int tap = 0; tap < 64; ++tap) {
+            const int a = tap >> 4, b = tap >> 2 & 3, c = tap & 3;
+            spread.add(x.at[a] + y.at[b] + z.at[c], samples.weight * x.weight[a] * y.weight[b] * z.weight[c]);
         }
-    }
-};
-
-template <class Spread, template <class> class March>
-__device__ void by_values(const ValueAdjointJob& job) {
-    const Pixel p = my_pixel<1 << 30>(job.rays);
-    if (p.inside) March<Spread>::run(job.rays, p, Spread(job, p));
+    });
 }
 
 }  // namespace deepdrr
 
-#define DEEPDRR_BY_VALUES(name, March, Spread, suffix)                                                      \
+#define DEEPDRR_BY_VALUES(name, march, Spread, suffix)                                                      \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_by_values_##suffix(       \
         deepdrr::ValueAdjointJob job) {                                                                     \
-        deepdrr::by_values<Spread, March>(job);                                                             \
+        const deepdrr::Pixel p = deepdrr::my_pixel<1 << 30>(job.rays);                                      \
+        if (p.inside) deepdrr::march(job.rays, p, deepdrr::Spread(job, p));                                 \
     }
-#define DEEPDRR_BY_VALUES_BOTH(name, March, Spread)           \
-    DEEPDRR_BY_VALUES(name, March, Spread<float>, fast)       \
-    DEEPDRR_BY_VALUES(name, March, Spread<long long>, fixed)
+#define DEEPDRR_BY_VALUES_BOTH(name, march, Spread)           \
+    DEEPDRR_BY_VALUES(name, march, Spread<float>, fast)       \
+    DEEPDRR_BY_VALUES(name, march, Spread<long long>, fixed)

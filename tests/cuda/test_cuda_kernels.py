@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from cuda_machine import Gpu
-from raycast_scenes import carm, grid, noise
+from raycast_scenes import GRIDS, carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -38,15 +38,6 @@ RULES = [
     ("cubic", Step(mm=0.8)),
 ]
 DIFFERENTIABLE = [rule for rule in RULES if rule[0] != "nearest"]
-# Oblique, one voxel thick along each axis, tiny, anisotropic.
-GRIDS = [
-    ((21, 17, 19), (0.9, 1.1, 1.3)),
-    ((1, 14, 15), (2.0, 1.0, 1.0)),
-    ((14, 1, 15), (1.0, 2.0, 1.0)),
-    ((14, 15, 1), (1.0, 1.0, 2.0)),
-    ((1, 1, 1), (3.0, 3.0, 3.0)),
-    ((9, 30, 4), (0.3, 0.4, 5.0)),
-]
 # float32 sums of a few hundred terms against float64: some units of 6e-8 of the largest integral.
 VALUE = 2e-6
 GRADIENT = 2e-5

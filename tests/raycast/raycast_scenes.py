@@ -1,11 +1,28 @@
 """Scenes that several raycast tests share."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
+from torch.testing import assert_close
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import rigid, rotation
-from deepdrr.raycast import Field, Rays
+from deepdrr.raycast import Field, Rays, project
+
+# One voxel thick along each axis, tiny, anisotropic: (shape, spacing).
+GRIDS = [
+    ((21, 17, 19), (0.9, 1.1, 1.3)),
+    ((1, 14, 15), (2.0, 1.0, 1.0)),
+    ((14, 1, 15), (1.0, 2.0, 1.0)),
+    ((14, 15, 1), (1.0, 1.0, 2.0)),
+    ((1, 1, 1), (3.0, 3.0, 3.0)),
+    ((9, 30, 4), (0.3, 0.4, 5.0)),
+]
+# What a scene has derivatives by.
+INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
+# A limit or the placement moves points of the rays by up to the distance between source and detector.
+LEVER_MM = {"ijk_from_world": 1000.0, "start": 1000.0, "stop": 1000.0}
 
 
 def grid(shape: tuple[int, int, int], spacing: tuple[float, float, float], turn_deg: float = 0.0) -> Tensor:
@@ -64,3 +81,57 @@ def unit_field(values: Tensor) -> Field:
 def turned_grid_pose(turn_deg: float) -> Tensor:
     """world_from_box for `grid(..., turn_deg)`."""
     return rigid(rotation((1, -2, 0.5), turn_deg), (0, 0, 0))
+
+
+def labelled(shape, spacing, turn, count, generator, *, values=True) -> Field:
+    """Labels, and values, with no structure: every voxel is another label's."""
+    voxels = noise((1, *shape), generator) if values else None
+    return Field(voxels, grid(shape, spacing, turn), torch.randint(0, count, shape, generator=generator), count)
+
+
+def organs(shape: tuple[int, int, int], generator: torch.Generator) -> Field:
+    """Values of six labels in regions larger than a voxel, as rays meet them in a patient."""
+    coarse = torch.randint(0, 6, (1, 1, 4, 4, 4), generator=generator).float()
+    labels = torch.nn.functional.interpolate(coarse, shape, mode="nearest")[0, 0].long()
+    return Field(noise((1, *shape), generator), grid(shape, (1.1, 0.9, 1.3), 33), labels, 6)
+
+
+def difficult_rays() -> Rays:
+    """Rays through a volume of at least 9 × 7 × 5 mm about the origin that are no camera's.
+
+    They keep off the planes of voxel centres and faces, where two answers are right.
+    """
+    return rays(
+        ((-50, 0.3, 0.2), (60, 0.3, 0.2)),  # along each axis
+        ((1.3, 50, 0.2), (1.3, -60, 0.2)),
+        ((1.3, 0.4, -50), (1.3, 0.4, 60)),
+        ((-50, 3.3, 0.2), (60, 3.3, 0.2)),  # in the outer half voxel of a grid of 7 mm, where the field is flat across
+        ((-50, 9, 0), (60, 9, 0)),  # beside the volume
+        ((-50, 0, 0), (-40, 0, 0)),  # ends before it
+        ((-1.3, 0.3, 0.2), (50, 4, 3)),  # starts inside
+        ((-1.3, 0.3, 0.2), (2.2, -1.1, 0.6)),  # starts and ends inside
+        ((1, 1, 1), (1, 1, 1)),  # has no length
+    )
+
+
+def gradients(field: Field, bundle: Rays, backend: str, **how: object) -> dict[str, Tensor]:
+    """Derivatives of Σ w I, with w that differs from ray to ray and channel to channel, by every input there is."""
+    inputs = {name: getattr(field if name in ("values", "ijk_from_world") else bundle, name) for name in INPUTS}
+    leaves = {name: t.detach().clone().requires_grad_() for name, t in inputs.items() if t is not None}
+    given = replace(field, values=leaves.get("values"), ijk_from_world=leaves["ijk_from_world"])
+    ends = Rays(leaves["source"], leaves["target"], leaves.get("start"), leaves.get("stop"))
+    integrals = project(given, ends, backend=backend, **how)
+    weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1)).to(integrals)
+    found = torch.autograd.grad((weights * integrals).sum(), list(leaves.values()))
+    return {name: gradient.cpu() for name, gradient in zip(leaves, found, strict=True)}
+
+
+def assert_gradients(found: dict[str, Tensor], field: Field, bundle: Rays, share: float, **how: object) -> None:
+    """The `gradients` of a scene are the reference's, within a share of the largest."""
+    expected = gradients(field, bundle, "reference", **how)
+    voxels_per_mm = float(field.ijk_from_world[:3, :3].norm(dim=1).max())
+    # Where large terms cancel, their float32 rounding is left: 1e-6 of the integrals, per voxel moved.
+    floor = 1e-6 * voxels_per_mm * float(project(field, bundle, backend="reference", **how).sum(-3).max())
+    for name, reference in expected.items():
+        atol = share * float(reference.abs().max()) + floor * LEVER_MM.get(name, 1.0)
+        assert_close(found[name], reference, rtol=0, atol=atol, msg=lambda m, n=name: f"by {n}: {m}")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, grid, noise, rays
+from raycast_scenes import assert_gradients, carm, difficult_rays, gradients, labelled, noise, organs
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -26,7 +26,6 @@ from deepdrr.raycast import (
     select_backend,
 )
 
-INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 RULES = [
     {"routing": "hard", "integration": Exact()},
     {"routing": "soft", "integration": Exact()},
@@ -35,36 +34,11 @@ RULES = [
 EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["exact-hard", "exact-soft", "step-soft"])
 # Float32 sums of a few hundred terms; the product promises 1e-4 of the largest derivative.
 TOLERANCE = 1e-4
-# A limit or the placement moves points of the rays by up to the distance between source and detector.
-LEVER_MM = {"ijk_from_world": 1000.0, "start": 1000.0, "stop": 1000.0}
 OBLIQUE, SIDE, SPACING = st.floats(3, 87), st.one_of(st.just(1), st.integers(2, 16)), st.floats(0.2, 5.0)
 
 
-def labelled(shape, spacing, turn, count, generator, *, values=True) -> Field:
-    voxels = noise((1, *shape), generator) if values else None
-    return Field(voxels, grid(shape, spacing, turn), torch.randint(0, count, shape, generator=generator), count)
-
-
-def gradients(field: Field, bundle: Rays, backend: str, **how: object) -> dict[str, Tensor]:
-    """Derivatives of Σ w I, with w that differs from ray to ray and channel to channel, by every input there is."""
-    inputs = {name: getattr(field if name in ("values", "ijk_from_world") else bundle, name) for name in INPUTS}
-    leaves = {name: t.detach().clone().requires_grad_() for name, t in inputs.items() if t is not None}
-    given = replace(field, values=leaves.get("values"), ijk_from_world=leaves["ijk_from_world"])
-    ends = Rays(leaves["source"], leaves["target"], leaves.get("start"), leaves.get("stop"))
-    integrals = project(given, ends, backend=backend, **how)
-    weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1))
-    return dict(zip(leaves, torch.autograd.grad((weights * integrals).sum(), list(leaves.values())), strict=True))
-
-
 def assert_same_gradients(field: Field, bundle: Rays, **how: object) -> None:
-    expected = gradients(field, bundle, "reference", **how)
-    result = gradients(field, bundle, "cpu", **how)
-    voxels_per_mm = float(field.ijk_from_world[:3, :3].norm(dim=1).max())
-    # Where large terms cancel, their float32 rounding is left: 1e-6 of the integrals, per voxel moved.
-    floor = 1e-6 * voxels_per_mm * float(project(field, bundle, **how).sum(-3).max())
-    for name, reference in expected.items():
-        atol = TOLERANCE * float(reference.abs().max()) + floor * LEVER_MM.get(name, 1.0)
-        assert_close(result[name], reference, rtol=0, atol=atol, msg=lambda m, n=name: f"by {n}: {m}")
+    assert_gradients(gradients(field, bundle, "cpu", **how), field, bundle, TOLERANCE, **how)
 
 
 @settings(max_examples=30, deadline=None, derandomize=True)
@@ -94,10 +68,7 @@ def test_every_gradient_agrees_with_the_reference(
 
 @EVERY_RULE
 def test_organs_larger_than_a_voxel(how, generator):
-    coarse = torch.randint(0, 6, (4, 4, 4), generator=generator)
-    organs = torch.nn.functional.interpolate(coarse[None, None].float(), (12, 11, 13), mode="nearest")[0, 0].long()
-    field = Field(noise((1, 12, 11, 13), generator), grid((12, 11, 13), (1.1, 0.9, 1.3), 33), organs, 6)
-    assert_same_gradients(field, Rays.from_camera(carm(13, 12, 14)), **how)
+    assert_same_gradients(organs((12, 11, 13), generator), Rays.from_camera(carm(13, 12, 14)), **how)
 
 
 @pytest.mark.parametrize("interval", [0.7, 0.31])
@@ -115,18 +86,7 @@ def test_hard_steps(interval, generator):
 
 @EVERY_RULE
 def test_rays_along_axes_missing_and_inside(how, generator):
-    """Off the planes of voxel centres and faces, where derivatives jump and two answers are right."""
-    bundle = rays(
-        ((-50, 0.3, 0.2), (60, 0.3, 0.2)),  # along each axis
-        ((1.3, 50, 0.2), (1.3, -60, 0.2)),
-        ((1.3, 0.4, -50), (1.3, 0.4, 60)),
-        ((-50, 3.3, 0.2), (60, 3.3, 0.2)),  # in the outer half voxel, where the field is flat across
-        ((-50, 9, 0), (60, 9, 0)),  # beside the volume
-        ((-1.3, 0.3, 0.2), (50, 4, 3)),  # starts inside
-        ((-1.3, 0.3, 0.2), (2.2, -1.1, 0.6)),  # starts and ends inside
-        ((1, 1, 1), (1, 1, 1)),  # has no length
-    )
-    assert_same_gradients(labelled((9, 7, 5), (1.0, 1.0, 1.0), 0, 4, generator), bundle, **how)
+    assert_same_gradients(labelled((9, 7, 5), (1.0, 1.0, 1.0), 0, 4, generator), difficult_rays(), **how)
 
 
 def test_soft_path_lengths_follow_the_pose(generator):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, grid, noise, rays, unit_field
+from raycast_scenes import carm, difficult_rays, labelled, organs, rays, unit_field
 from torch.testing import assert_close
 
 from deepdrr._kernels import usable_builds
@@ -24,11 +24,6 @@ RULES = [
 EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["nearest", "exact-hard", "exact-soft", "step-soft"])
 # Of the brightest pixel's whole integral: float32 weights and sums, the accuracy that the product promises.
 TOLERANCE = 1e-5
-
-
-def labelled(shape, spacing, turn, count, generator, *, values=True) -> Field:
-    voxels = noise((1, *shape), generator) if values else None
-    return Field(voxels, grid(shape, spacing, turn), torch.randint(0, count, shape, generator=generator), count)
 
 
 def assert_parity(field: Field, view: object, **how: object) -> None:
@@ -58,11 +53,7 @@ def test_every_channel_agrees_with_the_reference(shape, spacing, turn, angles, c
 @EVERY_RULE
 def test_organs_larger_than_a_voxel(how, generator):
     """Lanes of one packet that stay with a label for long, and leave it one by one."""
-    shape = (18, 16, 20)
-    coarse = torch.randint(0, 6, (4, 4, 4), generator=generator)
-    organs = torch.nn.functional.interpolate(coarse[None, None].float(), shape, mode="nearest")[0, 0].long()
-    field = Field(noise((1, *shape), generator), grid(shape, (1.1, 0.9, 1.3), 33), organs, 6)
-    assert_parity(field, carm(24, 22, 20), **how)
+    assert_parity(organs((18, 16, 20), generator), carm(24, 22, 20), **how)
 
 
 def test_hard_steps_agree_but_for_samples_on_voxel_faces(generator):
@@ -78,18 +69,7 @@ def test_hard_steps_agree_but_for_samples_on_voxel_faces(generator):
 
 @EVERY_RULE
 def test_rays_along_axes_missing_and_inside(how, generator):
-    bundle = rays(
-        ((-50, 0.3, 0.2), (60, 0.3, 0.2)),  # along each axis
-        ((1.3, 50, 0.2), (1.3, -60, 0.2)),
-        ((1.3, 0.4, -50), (1.3, 0.4, 60)),
-        ((-50, 3.3, 0.2), (60, 3.3, 0.2)),  # in the outer half voxel
-        ((-50, 9, 0), (60, 9, 0)),  # beside the volume
-        ((-50, 0, 0), (-40, 0, 0)),  # ends before it
-        ((-1.3, 0.3, 0.2), (50, 4, 3)),  # starts inside
-        ((-1.3, 0.3, 0.2), (2.2, -1.1, 0.6)),  # starts and ends inside
-        ((1, 1, 1), (1, 1, 1)),  # has no length
-    )
-    assert_parity(labelled((9, 7, 5), (1.0, 1.0, 1.0), 0, 4, generator), bundle, **how)
+    assert_parity(labelled((9, 7, 5), (1.0, 1.0, 1.0), 0, 4, generator), difficult_rays(), **how)
 
 
 @EVERY_RULE
