@@ -50,11 +50,12 @@ class Gpu:
     launcher: Launcher
 
     def field(self, field: Field) -> Field:
+        """The same field there, unchecked: a test may have spoilt what was checked when it was made."""
         values = None if field.values is None else field.values.to(self.device)
         labels = None if field.labels is None else field.labels.to(self.device)
         scale = None if field.scale is None else field.scale.to(self.device)
         matrix = field.ijk_from_world.to(self.device)
-        return replace(field, values=values, labels=labels, scale=scale, ijk_from_world=matrix)
+        return Field.checked(values, matrix, labels, field.label_count, field.prefiltered, scale)
 
     def rays(self, view: Camera | Rays) -> Rays:
         rays = view if isinstance(view, Rays) else Rays.from_camera(view)
