@@ -7,7 +7,7 @@ SOFTWARE_DRIVER := out/software_cuda_driver
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
-.PHONY: demo test test-slow test-cuda test-gpu lint types install-check bench setup clean
+.PHONY: demo test test-slow test-device test-cuda test-gpu lint types install-check bench setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -23,7 +23,11 @@ test-cuda: setup
 	$(BIN)/python tests/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
 	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(ON_CUDA) tests/software_cuda_driver
 
-# The same tests on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
+# A device for which there is no compiled backend, without a GPU: memory of the host that torch takes for a device's.
+test-device: setup
+	DEEPDRR_STAND_IN_DEVICE=1 $(BIN)/python -m pytest tests/stand_in_device
+
+# The tests of the CUDA backend on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
 test-gpu: setup
 	$(BIN)/python -m pytest $(ON_CUDA)
 

@@ -6,7 +6,15 @@ from torch import Tensor
 
 from deepdrr.camera._camera import Camera
 from deepdrr.camera._conversions import arm_rotation
-from deepdrr.geometry import ArrayLike, as_point, beam_angles, carm_angles, transform_directions, transform_points
+from deepdrr.geometry import (
+    ArrayLike,
+    as_point,
+    beam_angles,
+    carm_angles,
+    in_double,
+    transform_directions,
+    transform_points,
+)
 
 __all__ = ["CArmParameters", "carm_parameters", "positioner_angles"]
 
@@ -59,7 +67,7 @@ def carm_parameters(camera: Camera, isocenter: ArrayLike) -> CArmParameters:
             f"camera must have square, unskewed pixels, its principal point at the detector's centre {center} and rows "
             f"running down, got intrinsics {camera.intrinsics.tolist()}"
         )
-    x, y, sid_mm = transform_points(camera.camera_from_world.double(), as_point(isocenter, "isocenter")).tolist()
+    x, y, sid_mm = transform_points(in_double(camera.camera_from_world), as_point(isocenter, "isocenter")).tolist()
     sdd_mm = float(camera.sdd_mm)
     if max(abs(x), abs(y)) > _TOLERANCE or not 0 < sid_mm < sdd_mm:
         raise ValueError(
@@ -73,7 +81,7 @@ def carm_parameters(camera: Camera, isocenter: ArrayLike) -> CArmParameters:
         height=camera.height,
         width=camera.width,
         pixel_mm=sdd_mm / fy,
-        angles_deg=carm_angles(arm_rotation(camera.camera_from_world.detach().double())),
+        angles_deg=carm_angles(arm_rotation(in_double(camera.camera_from_world.detach()))),
         isocenter=(ix, iy, iz),
         viewed_from="source" if fx > 0 else "detector",
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera._checks import check_count, check_length, check_tensor
-from deepdrr.geometry import ArrayLike, as_point, invert_rigid, rigid, world_from_carm
+from deepdrr.geometry import ArrayLike, as_point, finest_dtype, in_double, invert_rigid, rigid, world_from_carm
 
 __all__ = ["arm_rotation", "carm_pose", "intrinsics_from_detector", "split_projection_matrix"]
 
@@ -73,7 +73,7 @@ def split_projection_matrix(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     check_tensor(matrix, "matrix", 3, 4)
     if not bool(torch.isfinite(matrix).all()):
         raise ValueError(f"matrix must be finite, got {matrix.tolist()}")
-    projection = matrix.to(torch.float64)
+    projection = in_double(matrix)
     left = projection[..., :3]
     det = torch.linalg.det(left)
     if bool((det.abs() <= 1e-12 * left.norm(dim=(-2, -1)) ** 3).any()):
@@ -85,7 +85,8 @@ def split_projection_matrix(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     upper, rotation = upper * wanted[..., None, :], wanted[..., :, None] * rotation
     translation = torch.linalg.solve_triangular(upper, projection[..., 3:], upper=True)[..., 0]
     intrinsics = torch.triu(upper / upper[..., 2:, 2:])
-    return intrinsics, rotation, translation
+    device, dtype = matrix.device, finest_dtype(matrix.device)
+    return intrinsics.to(device, dtype), rotation.to(device, dtype), translation.to(device, dtype)
 
 
 def _rq(matrix: Tensor) -> tuple[Tensor, Tensor]:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera._checks import check_tensor
-from deepdrr.geometry import full_precision
+from deepdrr.geometry import full_precision, in_double
 
 __all__ = ["project_points"]
 
@@ -55,8 +55,8 @@ def project_points(
         raise ValueError("sdd must be given for parallel beams (orthographic=True), got None")
     points = points_world if points_world.is_floating_point() else points_world.float()
     dtype = torch.promote_types(points.dtype, torch.float32)
-    camera_from_world = torch.linalg.inv(rt_inv.to(torch.float64)).to(dtype)
-    k = torch.linalg.inv(k_inv.to(torch.float64)).to(dtype)
+    camera_from_world = torch.linalg.inv(in_double(rt_inv)).to(rt_inv.device, dtype)
+    k = torch.linalg.inv(in_double(k_inv)).to(k_inv.device, dtype)
     linear, offset = camera_from_world[..., :3, :3], camera_from_world[..., None, :3, 3]
     camera = points.to(dtype) @ linear.transpose(-1, -2) + offset
     depth = camera[..., 2:]

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from deepdrr.camera._checks import check_count, check_tensor
-from deepdrr.geometry import full_precision
+from deepdrr.geometry import full_precision, in_double
 
 __all__ = ["resample"]
 
@@ -48,7 +48,7 @@ def resample(
     check_count(rows, "height")
     check_count(columns, "width")
     dtype = torch.promote_types(img.dtype, torch.promote_types(k_inv_old.dtype, k_inv_new.dtype))
-    old_from_new = (torch.linalg.inv(k_inv_old.to(torch.float64)) @ k_inv_new.to(torch.float64)).to(dtype)
+    old_from_new = (torch.linalg.inv(in_double(k_inv_old)) @ in_double(k_inv_new)).to(k_inv_old.device, dtype)
     u = torch.arange(columns, dtype=dtype, device=img.device) + 0.5
     v = torch.arange(rows, dtype=dtype, device=img.device) + 0.5
     pixels = torch.stack(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.data import Subject
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast import check_fits
 
 __all__ = [
@@ -66,7 +67,7 @@ def _check_invertible(linear: Tensor, given: Tensor, name: str, least: float) ->
 def _exact(matrix: Tensor) -> Tensor:
     """Without a gradient, in double precision where the device has it."""
     values = matrix.detach()
-    return values.float() if values.device.type == "mps" else values.double()
+    return values.to(finest_dtype(values.device))
 
 
 def checked_sdd(sdd: Tensor | float, like: Tensor) -> Tensor:

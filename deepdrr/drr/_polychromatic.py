@@ -6,8 +6,8 @@ image           grid, blur, pattern, readout of the mean       `expected_signal`
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, TypedDict
+from dataclasses import dataclass, replace
+from typing import Literal, Self, TypedDict
 
 import torch
 from torch import Tensor
@@ -27,6 +27,7 @@ from deepdrr.detector import (
 from deepdrr.drr._densities import density_field
 from deepdrr.drr._integrals import Rule
 from deepdrr.drr._rays import of_subject
+from deepdrr.geometry import finest_dtype
 from deepdrr.materials import Material
 from deepdrr.projector import MaterialModel
 from deepdrr.raycast import Rays
@@ -73,6 +74,10 @@ class View:
         intrinsics = torch.linalg.solve_triangular(k_inv, eye[:3, :3].expand(k_inv.shape), upper=True)
         return Camera(intrinsics, eye, self.sdd.double(), self.height, self.width, self.orthographic)
 
+    def on_host(self) -> Self:
+        """The same view, its numbers on the CPU."""
+        return replace(self, k_inv=self.k_inv.cpu(), sdd=self.sdd.cpu())
+
 
 @dataclass(frozen=True)
 class PolychromaticChain:
@@ -90,7 +95,11 @@ class PolychromaticChain:
         else:
             found = [self._area_densities(one, of_subject(rays, n), rule) for n, one in enumerate(subject)]
             areas, materials = torch.stack([a for a, _ in found]), found[0][1]
-        return self._image(self.model.scaled(areas, materials), materials, view)
+        areas, home = self.model.scaled(areas, materials), areas.device
+        if finest_dtype(home) == torch.float64:
+            return self._image(areas, materials, view)
+        # The physics of the beam is in double precision throughout.
+        return self._image(areas.cpu(), materials, view.on_host()).to(home, finest_dtype(home))
 
     def _area_densities(self, subject: Subject, rays: Rays, rule: Rule) -> tuple[Tensor, tuple[Material, ...]]:
         """[*B, M, H, W] in g/cm². The reference is in double precision from here on."""
@@ -98,7 +107,8 @@ class PolychromaticChain:
             raise ValueError("subject must hold Hounsfield units for a spectrum, it has convert_to_mu = False")
         field, materials = density_field(subject, self.model)
         integrals = rule(field, rays)
-        return (integrals.double() if rule.backend == "reference" else integrals) * _G_CM2_PER_MM, materials
+        precise = finest_dtype(integrals.device) if rule.backend == "reference" else integrals.dtype
+        return integrals.to(precise) * _G_CM2_PER_MM, materials
 
     def _image(self, areas: Tensor, materials: tuple[Material, ...], view: View) -> Tensor:
         blurs = getattr(self.detector, "blur", None) is not None

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from deepdrr.data import Subject
 from deepdrr.data.preprocess import hu_basis, mu_weights
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast import MAX_LABELS, Field, arranged
 
 __all__ = ["State", "attenuation_field", "basis_fields", "matrix_of", "placed", "state_of", "version_of", "wants_grad"]
@@ -139,7 +140,7 @@ def placed(field: Field, subject: Subject) -> Field:
 
 
 def matrix_of(subject: Subject) -> Tensor:
-    return subject.world_to_voxel.to(torch.float32 if subject.world_to_voxel.device.type == "mps" else torch.float64)
+    return subject.world_to_voxel.to(finest_dtype(subject.world_to_voxel.device))
 
 
 def _field(values: Tensor, matrix: Tensor, subject: Subject) -> Field:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.drr._checks import check_batches, check_points
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast import Rays
 
 __all__ = ["camera_rays", "camera_sources", "given_rays", "of_subject", "pixel_targets"]
@@ -14,7 +15,7 @@ def camera_rays(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: 
 
     World points of pixels are affine in u and in v: so they are sums of a row's and a column's, in double precision.
     """
-    dtype = _precise(rt_inv.device)
+    dtype = finest_dtype(rt_inv.device)
     pose, distance = rt_inv.to(dtype), sdd.to(dtype)
     world_from_pixel = _product(pose[..., :3, :3], k_inv.to(dtype)) * distance[..., None, None]
     across, down, corner = world_from_pixel.unbind(-1)
@@ -49,7 +50,7 @@ def given_rays(
     check_points(source, "src", height * width, single=True)
     check_points(target, "tgt", height * width, single=False)
     check_batches(height, width, rt_inv=(rt_inv, 2), src=(source, 2), tgt=(target, 2))
-    dtype = _precise(rt_inv.device)
+    dtype = finest_dtype(rt_inv.device)
     pose = rt_inv.to(dtype)
     ends = []
     for points in (source, target):
@@ -81,11 +82,6 @@ def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:
     along = torch.zeros(3, dtype=tgt.dtype, device=tgt.device)
     along[2] = 1.0
     return tgt - sdd[..., None, None].to(tgt.dtype) * along
-
-
-def _precise(device: torch.device) -> torch.dtype:
-    """Double precision, where the device has it."""
-    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from deepdrr.geometry._points import (
     transform_points,
     vector,
 )
-from deepdrr.geometry._precision import full_precision, not_halved, single_or_double
+from deepdrr.geometry._precision import finest_dtype, full_precision, in_double, not_halved, single_or_double
 from deepdrr.geometry._rotations import Parameterization, quaternion_adjugate_to_quaternion, rotation_to_matrix
 from deepdrr.geometry._se3 import convert, make_se3, se3_exp_map, se3_log_map, transform_point
 
@@ -39,7 +39,9 @@ __all__ = [
     "check_affine",
     "check_rigid",
     "convert",
+    "finest_dtype",
     "full_precision",
+    "in_double",
     "invert_rigid",
     "make_se3",
     "not_halved",

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry._points import ArrayLike, as_point
+from deepdrr.geometry._precision import in_double
 
 __all__ = [
     "RAS_FROM_LPS",
@@ -119,10 +120,8 @@ def check_affine(matrix: ArrayLike, name: str) -> Tensor:
         TypeError: if it is not a matrix of numbers.
         ValueError: says what is wrong and shows the matrix.
     """
-    if isinstance(matrix, Tensor) and matrix.device.type == "mps":  # which has no double precision
-        matrix = matrix.cpu()
     try:
-        affine = torch.as_tensor(matrix, dtype=torch.float64)
+        affine = in_double(matrix) if isinstance(matrix, Tensor) else torch.as_tensor(matrix, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be a 4×4 matrix of numbers, got {matrix!r}") from error
     if affine.shape != (4, 4):
@@ -151,7 +150,7 @@ def check_rigid(matrix: Tensor, name: str) -> None:
     """
     if matrix.dim() < 2 or matrix.shape[-2:] not in ((3, 3), (4, 4)):
         raise ValueError(f"{name} must be [..., 3, 3] or [..., 4, 4], got shape {tuple(matrix.shape)}")
-    block = matrix[..., :3, :3].detach().to(torch.float64)
+    block = in_double(matrix[..., :3, :3].detach())
     if not bool(torch.isfinite(matrix.detach()).all()):
         raise ValueError(f"{name} must be finite, got {matrix.tolist()}")
     defect = (block @ block.transpose(-1, -2) - torch.eye(3, dtype=torch.float64, device=block.device)).abs()

@@ -7,7 +7,9 @@ from typing import ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-__all__ = ["full_precision", "not_halved", "single_or_double"]
+__all__ = ["finest_dtype", "full_precision", "in_double", "not_halved", "single_or_double"]
+
+WITHOUT_DOUBLE = {"mps"}  # device types that have no double precision: Apple's GPUs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +28,16 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
             return function(*args, **kwargs)
 
     return precise
+
+
+def finest_dtype(device: torch.device) -> torch.dtype:
+    """float64, or float32 on a device that has no double precision (Apple's MPS)."""
+    return torch.float32 if device.type in WITHOUT_DOUBLE else torch.float64
+
+
+def in_double(tensor: Tensor) -> Tensor:
+    """The numbers in float64, on the host where the device has no double precision."""
+    return tensor.to(torch.float64) if finest_dtype(tensor.device) == torch.float64 else tensor.cpu().double()
 
 
 def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:

@@ -2,10 +2,9 @@
 
 import math
 
-import torch
 from torch import Tensor
 
-__all__ = ["check_images", "check_mask", "check_patch", "check_positive", "working_dtype"]
+__all__ = ["check_images", "check_mask", "check_patch", "check_positive"]
 
 
 def check_images(x1: Tensor, x2: Tensor) -> None:
@@ -62,11 +61,6 @@ def check_positive(value: float, name: str) -> None:
     """
     if not 0.0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")
-
-
-def working_dtype(image: Tensor) -> torch.dtype:
-    """float64 where the device has it: moments of patches are small differences of large numbers."""
-    return torch.float32 if image.device.type == "mps" else torch.float64
 
 
 def _kind(x: object) -> str:

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from deepdrr.metrics._checks import check_images, check_mask, working_dtype
+from deepdrr.geometry import finest_dtype
+from deepdrr.metrics._checks import check_images, check_mask
 
 __all__ = ["MutualInformation2d", "NormalizedMutualInformation2d", "mutual_information"]
 
@@ -45,7 +46,7 @@ def mutual_information(
         raise ValueError(f"bins must be 5 to {_MOST_BINS}, got {bins}")
     shape = torch.broadcast_shapes(x1.shape, x2.shape)
     weights = torch.ones((), device=x1.device) if mask is None else mask
-    w = weights.to(working_dtype(x1)).expand(shape).flatten(1)
+    w = weights.to(finest_dtype(x1.device)).expand(shape).flatten(1)
     first, second = (_windows(x.to(w.dtype).expand(shape).flatten(1), w > 0, bins) for x in (x1, x2))
     joint = torch.einsum("bn,bni,bnj->bij", w / w.sum(dim=1, keepdim=True), first, second)
     parts = _entropy(joint.sum(dim=2)) + _entropy(joint.sum(dim=1))

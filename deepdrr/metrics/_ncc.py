@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from deepdrr.metrics._checks import check_images, check_mask, check_patch, check_positive, working_dtype
+from deepdrr.geometry import finest_dtype
+from deepdrr.metrics._checks import check_images, check_mask, check_patch, check_positive
 
 __all__ = [
     "MultiscaleNormalizedCrossCorrelation2d",
@@ -49,7 +50,7 @@ def normalized_cross_correlation(
     check_mask(mask, x1)
     check_patch(patch_size, *x1.shape[-2:])
     check_positive(eps, "eps")
-    dtype = working_dtype(x1)
+    dtype = finest_dtype(x1.device)  # moments of patches are small differences of large numbers
     weights = None if mask is None else mask.to(dtype).expand(x1.shape[0], -1, *x1.shape[-2:])
     whole, parts = _means(None, weights), _means(patch_size, weights)
     a, b = _standardized(x1.to(dtype), whole), _standardized(x2.to(dtype), whole)

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._layout import (
     empty_placed,
@@ -118,8 +119,8 @@ def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
     integers = empty_placed(values.shape, spacing, torch.int16, values.device)
     for channel, into, step in zip(values.detach(), integers, steps, strict=True):
         for plane, plane_into in zip(channel, into, strict=True):  # one by one: no second copy of the volume
-            plane_into.copy_((plane.double() / step).round_())
-    return integers, torch.tensor(steps, dtype=torch.float64, device=field.device)
+            plane_into.copy_((plane.to(finest_dtype(plane.device)) / step).round_())
+    return integers, torch.tensor(steps, dtype=finest_dtype(field.device), device=field.device)
 
 
 def _step(channel: Tensor) -> float:

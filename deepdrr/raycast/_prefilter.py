@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._prefilter_operator import compiled_prefilter, has_compiled_prefilter
 
@@ -55,7 +56,7 @@ def spline_coefficients(field: Field) -> Field:
     if has_compiled_prefilter(field.values):
         values = compiled_prefilter(field.values, field.spacing_mm)
     else:
-        values = prefilter_in_torch(field.values.to(field.dtype))
+        values = prefilter(field.values.to(field.dtype))
     if field.scale is not None:
         values = values.mul_(field.scale.to(values)[:, None, None, None])
     return replace(field, values=values, prefiltered=True, scale=None)
@@ -72,7 +73,8 @@ def prefilter(values: Tensor) -> Tensor:
     A causal and an anticausal recursion with the pole √3 − 2 per axis (Unser 1999, IEEE Signal Processing Magazine
     16(6):22, box 2), in float64, the first one begun with the whole sum over the mirrored values. Between the axes the
     numbers are kept in the dtype of the result. Differentiable to any order. Float64, and values on other devices than
-    the CPU and NVIDIA GPUs, are filtered in torch; all others by compiled kernels.
+    the CPU and NVIDIA GPUs, are filtered in torch; all others by compiled kernels, on the host where a device has no
+    float64.
 
     Args:
         values: [..., I, J, K], float32 or float64; other dtypes become float32.
@@ -88,6 +90,8 @@ def prefilter(values: Tensor) -> Tensor:
     """
     if has_compiled_prefilter(values):
         return compiled_prefilter(values)
+    if finest_dtype(values.device) != torch.float64:  # in which the recursion runs
+        return prefilter(values.cpu()).to(values.device)
     return prefilter_in_torch(values)
 
 

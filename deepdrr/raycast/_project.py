@@ -3,16 +3,18 @@
 from dataclasses import replace
 from typing import get_args
 
+import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
 from deepdrr.raycast._memory import check_fits
 from deepdrr.raycast._prefilter import spline_coefficients
 from deepdrr.raycast._rays import Rays
-from deepdrr.raycast._request import Request
+from deepdrr.raycast._request import Request, check_one_device
 
 __all__ = ["project"]
 
@@ -74,9 +76,11 @@ def project(
         raise ValueError(f"routing must be 'hard' or 'soft', got {routing!r}")
     if not isinstance(integration, Integration):
         raise TypeError(f"integration must be Exact(), Step(mm=…) or Samples(count=…), got {integration!r}")
-    if field.device.type == "mps":  # it has no double precision, in which the geometry is computed
+    if not isinstance(view, Camera | Rays):
+        raise TypeError(f"view must be a Camera or Rays, got {type(view).__name__}")
+    if finest_dtype(field.device) != torch.float64:  # in which the geometry is computed
         options = {"interpolation": interpolation, "integration": integration, "routing": routing, "backend": backend}
-        return project(_on_host(field), _rays_on_host(field, view), **options).to(field.device)  # type: ignore[arg-type]
+        return project(_on_host(field), _view_on_host(field, view), **options).to(field.device)  # type: ignore[arg-type]
     if interpolation == "cubic" and field.values is not None:
         field = spline_coefficients(field)
     request = Request(field, _rays(field, view), interpolation, integration, routing)
@@ -87,8 +91,6 @@ def project(
 def _rays(field: Field, view: Camera | Rays) -> Rays:
     if isinstance(view, Rays):
         return view
-    if not isinstance(view, Camera):
-        raise TypeError(f"view must be a Camera or Rays, got {type(view).__name__}")
     shape = (*view.batch_shape, view.height, view.width, 3)
     check_fits("the end points of the rays", shape, dtype=view.intrinsics.dtype, device=field.device)
     return Rays.from_camera(view)
@@ -99,7 +101,11 @@ def _on_host(field: Field) -> Field:
     return replace(field, values=values, ijk_from_world=field.ijk_from_world.cpu(), labels=labels, scale=scale)
 
 
-def _rays_on_host(field: Field, view: Camera | Rays) -> Rays:
-    rays = _rays(field, view)
-    limits = (None if t is None else t.cpu() for t in (rays.start, rays.stop))
-    return Rays(rays.source.cpu(), rays.target.cpu(), *limits)
+def _view_on_host(field: Field, view: Camera | Rays) -> Camera | Rays:
+    """A camera in float64, so that its rays are as exact as its numbers; rays as they are."""
+    if isinstance(view, Camera):
+        check_one_device(field, view.intrinsics.device)
+        return view.to("cpu").to(torch.float64)
+    check_one_device(field, view.device)
+    limits = (None if t is None else t.cpu() for t in (view.start, view.stop))
+    return Rays(view.source.cpu(), view.target.cpu(), *limits)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
+from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["Rays", "unexpanded"]
@@ -88,4 +89,4 @@ def unexpanded(tensor: Tensor) -> Tensor:
 
 def _total(tensor: Tensor) -> Tensor:
     """The sum, in double precision where the device has it."""
-    return tensor.sum() if tensor.device.type == "mps" else tensor.sum(dtype=torch.float64)
+    return tensor.sum(dtype=finest_dtype(tensor.device))

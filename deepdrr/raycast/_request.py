@@ -8,7 +8,13 @@ from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import MOST_SAMPLES, Exact, Integration, Interpolation, Routing, Step
 from deepdrr.raycast._rays import Rays
 
-__all__ = ["Request"]
+__all__ = ["Request", "check_one_device"]
+
+
+def check_one_device(field: Field, device: torch.device) -> None:
+    """Check that rays are where the field is."""
+    if field.device != device:
+        raise ValueError(f"field and rays must be on one device, got {field.device} and {device}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,8 +28,7 @@ class Request:
     routing: Routing = "hard"
 
     def __post_init__(self) -> None:
-        if self.field.device != self.rays.device:
-            raise ValueError(f"field and rays must be on one device, got {self.field.device} and {self.rays.device}")
+        check_one_device(self.field, self.rays.device)
         if self.interpolation == "cubic" and isinstance(self.integration, Exact):
             raise ValueError(f"integration must be Step or Samples for interpolation 'cubic', got {self.integration}")
         if self.field.values is not None and self.field.prefiltered != (self.interpolation == "cubic"):

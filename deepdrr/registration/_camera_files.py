@@ -148,8 +148,8 @@ def write_cameras(
             "height": camera.height,
             "width": camera.width,
             "sdd_mm": float(camera.sdd_mm),
-            _K: camera.intrinsics.double().tolist(),
-            _POSE: camera.world_from_camera.double().tolist(),
+            _K: camera.intrinsics.cpu().double().tolist(),
+            _POSE: camera.world_from_camera.cpu().double().tolist(),
         }
         for camera, name in zip(cameras, xrays, strict=True)
     ]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr.geometry import in_double
+
 __all__ = ["check_cameras", "check_target", "shown"]
 
 # Rotations of float32 matrices that were multiplied a few times are orthogonal to about 1e-6.
@@ -34,7 +36,7 @@ def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width
         raise ValueError(f"sdd must be positive, got {sdd.tolist()}")
     if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
         raise ValueError(f"height and width must be positive whole numbers, got {height} and {width}")
-    turn = rt_inv[:, :3, :3].detach().double()
+    turn = in_double(rt_inv[:, :3, :3].detach())
     off = float((turn @ turn.mT - torch.eye(3, dtype=turn.dtype, device=turn.device)).abs().max())
     if off > _ORTHOGONAL:
         raise ValueError(f"rt_inv must be rigid (R Rᵀ = I), off by {off:.3g}")

@@ -5,6 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr.geometry import finest_dtype
 from deepdrr.metrics import image_gradients
 
 __all__ = ["Compared", "features"]
@@ -22,7 +23,7 @@ def features(images: Tensor, compared: Compared, sigma_px: float, mask: Tensor |
         mask: weights of the pixels, broadcastable to the images.
 
     Returns:
-        [..., P, H, W], float64.
+        [..., P, H, W], float64 where the device has it.
     """
     flat = images.flatten(0, -4)
     planes = {
@@ -30,7 +31,8 @@ def features(images: Tensor, compared: Compared, sigma_px: float, mask: Tensor |
         "edges": lambda: [image_gradients(flat, sigma_px)],
         "both": lambda: [flat, image_gradients(flat, sigma_px)],
     }[compared]()
-    stacked = torch.cat(planes, dim=1).unflatten(0, images.shape[:-3]).double()
+    stacked = torch.cat(planes, dim=1).unflatten(0, images.shape[:-3])
+    stacked = stacked.to(finest_dtype(stacked.device))
     weights = torch.ones((), dtype=stacked.dtype, device=stacked.device) if mask is None else mask.to(stacked)
     weights = weights.expand(*stacked.shape[1:]) if mask is not None else weights.expand_as(stacked[0])
     total = weights.sum(dim=(-2, -1), keepdim=True)

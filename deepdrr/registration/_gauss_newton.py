@@ -88,7 +88,7 @@ class GaussNewton:
     def _vector(self, problem: Problem, images: Tensor) -> Tensor:
         """Feature vectors [K, N] of images [K, V, 1, H, W], each view with the same weight."""
         found = features(images, self.compared, self.sigma_px, problem.mask)
-        vector: Tensor = found.flatten(1).cpu() / problem.registration.views**0.5
+        vector: Tensor = found.flatten(1).cpu().double() / problem.registration.views**0.5
         return vector
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from deepdrr.geometry import in_double
 from deepdrr.registration._registration import Registration
 
 __all__ = ["Problem", "Solver", "resized"]
@@ -35,23 +36,23 @@ class Problem:
     @property
     def start(self) -> Tensor:
         """The motion to start from [4, 4], float64."""
-        return self.registration.motion.detach().double().cpu()
+        return self.registration.motion.detach().cpu().double()
 
     @property
     def pixel_mm(self) -> float:
         """Side of a pixel as large as it looks at the isocenter, the smallest of all views."""
         registration = self.registration
-        places = registration.rt_inv.detach().double()
+        places = in_double(registration.rt_inv.detach())
         offset = registration.subject.isocenter.to(places) - places[:, :3, 3]
         depth = (offset * places[:, :3, 2]).sum(dim=-1).abs()
-        side = registration.k_inv.detach().double().diagonal(dim1=-2, dim2=-1)[:, :2].abs().amin(dim=-1)
+        side = in_double(registration.k_inv.detach()).diagonal(dim1=-2, dim2=-1)[:, :2].abs().amin(dim=-1)
         return float((side * (registration.sdd if registration.orthographic else depth)).min())
 
     @torch.no_grad()
     def images(self, motions: Tensor) -> Tensor:
         """What the cameras see at motions [K, 4, 4]: [K, V, 1, H, W], the sum over labels, without gradients."""
         registration = self.registration
-        poses = registration.poses_of(motions.to(registration.rt_inv.device))
+        poses = registration.poses_of(motions)
         seen = registration.render(poses, self.n_samples, backend=self.backend).sum(dim=1, keepdim=True)
         images: Tensor = seen.unflatten(0, (len(motions), registration.views))
         return images

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr.geometry import in_double
 from deepdrr.registration._checks import check_target
 from deepdrr.registration._cma_es import CmaEs
 from deepdrr.registration._gauss_newton import GaussNewton
@@ -183,7 +184,7 @@ def register(
         with registration.at_scale(stage.scale), progress_bar(progress, number, len(chosen), iterations) as advance:
 
             def record(loss: float, motion: Tensor, number: int = number) -> None:
-                pose = registration.poses_of(motion.to(registration.rt_inv.device)).detach()
+                pose = registration.poses_of(motion).detach()
                 trajectory.append(Iterate(number, loss, pose, time.perf_counter() - began))
                 advance(loss)
 
@@ -193,5 +194,5 @@ def register(
             problem = Problem(registration, pixels, weights, stage.n_samples, backend, record)
             stopped.append(stage.solver.solve(problem))
     pose = registration.pose.detach()
-    motion = pose[0].double() @ torch.linalg.inv(first[0].double())
+    motion = in_double(pose[0]) @ torch.linalg.inv(in_double(first[0]))
     return RegistrationResult(pose, motion, tuple(stopped), tuple(trajectory))

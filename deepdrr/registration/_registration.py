@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr.data import Subject
 from deepdrr.drr import render
-from deepdrr.geometry import Parameterization, convert
+from deepdrr.geometry import Parameterization, convert, finest_dtype, in_double
 from deepdrr.registration._checks import check_cameras
 from deepdrr.registration._motion import checked_parameterization, identity_numbers, numbers_of
 
@@ -140,13 +140,13 @@ class Registration(torch.nn.Module):
     def poses_of(self, motion: Tensor) -> Tensor:
         """world_from_camera [V, 4, 4] at a motion [4, 4], or [K · V, 4, 4] at several [K, 4, 4]."""
         frame, rest = self._frames()
-        moved = frame @ motion.to(frame.dtype)[..., None, :, :] @ rest
+        moved = frame @ motion.to(frame)[..., None, :, :] @ rest
         return moved.reshape(-1, 4, 4).to(self.rt_inv.dtype)
 
     @torch.no_grad()
     def set_motion_(self, motion: Tensor) -> None:
         """Give the parameters the numbers of a rigid motion [4, 4]."""
-        rotation, translation = numbers_of(motion.double(), self.parameterization, self.convention)
+        rotation, translation = numbers_of(in_double(motion), self.parameterization, self.convention)
         self._rot.copy_(rotation[None])
         self._xyz.copy_(translation[None])
 
@@ -185,7 +185,7 @@ class Registration(torch.nn.Module):
 
     def _frames(self) -> tuple[Tensor, Tensor]:
         """W (I, c) [4, 4], and (I, −c) W⁻¹ · rt_inv [V, 4, 4]; float64 where the device has it."""
-        dtype = torch.float32 if self.rt_inv.device.type == "mps" else torch.float64
+        dtype = finest_dtype(self.rt_inv.device)
         places = self.rt_inv.detach().to(dtype)
         frame = places[0].clone()
         frame[:3, 3] = self.subject.isocenter.to(frame)

@@ -120,7 +120,7 @@ def _write_curves(path: Path, result: RegistrationResult, registration: Registra
 
 def _write_result(path: Path, result: RegistrationResult) -> Path:
     content = {
-        "pose": result.pose.double().tolist(),
+        "pose": result.pose.cpu().double().tolist(),
         "motion": result.motion.tolist(),
         "loss": result.loss,
         "iterations": result.iterations,
@@ -149,8 +149,8 @@ def _write_film(path: Path, gif: Path, fps: float) -> tuple[Path, ...]:
 
 def _distance(iterate: Iterate, result: RegistrationResult, registration: Registration) -> tuple[float, float]:
     """Rotation in degrees and shift of the isocenter in mm, from an iterate to the end, seen by the first camera."""
-    here, there = iterate.pose[0].double().cpu(), result.pose[0].double().cpu()
-    center = torch.cat([registration.subject.isocenter.double().cpu(), torch.ones(1, dtype=torch.float64)])
+    here, there = iterate.pose[0].cpu().double(), result.pose[0].cpu().double()
+    center = torch.cat([registration.subject.isocenter.cpu().double(), torch.ones(1, dtype=torch.float64)])
     shift = (torch.linalg.inv(here) - torch.linalg.inv(there)) @ center
     turn = torch.rad2deg(rotation_angle(here[:3, :3], there[:3, :3]))
     return float(turn), float(shift[:3].norm())

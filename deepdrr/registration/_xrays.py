@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from deepdrr.geometry import finest_dtype
+
 __all__ = ["line_integrals_of"]
 
 
@@ -32,7 +34,7 @@ def line_integrals_of(image: Tensor, open_field: Tensor | float | None = None, *
         raise ValueError(f"image must be [..., H, W] with no empty axis, got shape {tuple(image.shape)}")
     if not 0.0 < floor < 1.0:
         raise ValueError(f"floor must be between 0 and 1, got {floor}")
-    signal = image if image.is_floating_point() else image.double()
+    signal = image if image.is_floating_point() else image.to(finest_dtype(image.device))
     if not bool(torch.isfinite(signal).all()):
         raise ValueError("image must be finite, got NaN or infinity")
     brightest = signal.amax(dim=(-2, -1), keepdim=True)
