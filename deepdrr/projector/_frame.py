@@ -59,7 +59,7 @@ class Technique:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One exposure. Every stage is a call of a public function on the stages before it.
+    """One exposure. Every stage is a call of a public function on the stages before it, on the device of the densities.
 
     Attributes:
         prepared: what is in the beam.
@@ -86,7 +86,7 @@ class Frame:
     def _area_densities(self, camera: Camera) -> Tensor:
         technique, field = self.technique, self.prepared.density_field
         view = camera.to(field.device)
-        integrals = project(field, view, integration=technique.integration, backend=technique.backend).cpu()
+        integrals = project(field, view, integration=technique.integration, backend=technique.backend)
         areas = integrals.mul_(_G_CM2_PER_MM) if not integrals.requires_grad else integrals * _G_CM2_PER_MM
         return self.prepared.model.scaled(areas, self.materials)
 
@@ -94,7 +94,7 @@ class Frame:
     def line_integrals(self) -> Tensor:
         """∫ µ dℓ at the beam's mean energy [..., H, W], dimensionless."""
         energy = mean_energy(self.technique.spectrum).reshape(1)
-        mu = attenuation_matrix(self.materials, energy)[:, 0].to(self.area_densities.dtype)
+        mu = attenuation_matrix(self.materials, energy)[:, 0].to(self.area_densities)
         return torch.einsum("...mhw,m->...hw", self.area_densities, mu)
 
     @cached_property
@@ -113,7 +113,7 @@ class Frame:
                 areas,
                 source.spectrum,
                 layer_materials(self.materials, source),
-                fluence=self.fluence.to(areas.dtype),
+                fluence=self.fluence.to(areas),
                 negative="raise" if source.heel is None else "allow",
                 tolerance=source.tolerance,
             )
@@ -127,7 +127,7 @@ class Frame:
         materials = layer_materials(self.materials, source)
 
         def stage(areas: Tensor) -> Tensor:
-            fluence = self.fluence.to(areas.dtype)
+            fluence = self.fluence.to(areas)
             return air_kerma_map(areas, source.spectrum, materials, fluence=fluence, pixel_mm=self.pixel_mm)
 
         return self._seen(stage)
@@ -144,7 +144,7 @@ class Frame:
             source.spectrum,
             layer_materials(self.materials, source),
             technique.detector,
-            fluence=self.fluence.to(areas.dtype),
+            fluence=self.fluence.to(areas),
             tolerance=source.tolerance,
         )
 
@@ -173,7 +173,7 @@ class Frame:
         def covered(image: Tensor) -> Tensor:
             extra = image.ndim - len(self.camera.batch_shape) - 2  # the energy bins of a counter
             factor = passing.reshape(*passing.shape[:-2], *[1] * extra, *passing.shape[-2:])
-            return image * factor.to(image.dtype)
+            return image * factor.to(image)
 
         return each(signal, covered)
 
@@ -214,8 +214,9 @@ class Frame:
     @cached_property
     def label_path_lengths(self) -> Tensor:
         """[..., L, H, W], mm."""
+        view, backend = self.camera.to(self.prepared.densities.device), self.technique.backend
         lengths = [
-            project(field, self.camera, interpolation="nearest", backend=self.technique.backend)[..., 1:, :, :]
+            project(field, view, interpolation="nearest", backend=backend)[..., 1:, :, :]
             for field in self.prepared.label_fields()
         ]
         return torch.cat(lengths, dim=-3)

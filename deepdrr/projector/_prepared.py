@@ -84,8 +84,9 @@ class PreparedVolume:
         assert self.volume.labels is not None  # label_ids has refused it
         channel = torch.zeros(max(*ids, int(self.volume.labels.max()), 0) + 1, dtype=torch.uint8)
         channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
-        labels = channel[self.volume.labels.int()]
-        return Field(None, self.volume.ijk_from_world, labels=labels, label_count=len(ids) + 1)
+        device = self.densities.device
+        labels = channel[self.volume.labels.int()].to(device)
+        return Field(None, self.volume.ijk_from_world.to(device), labels=labels, label_count=len(ids) + 1)
 
 
 def label_ids(volume: Volume) -> tuple[int, ...]:

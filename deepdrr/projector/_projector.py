@@ -65,8 +65,8 @@ class Projector:
         materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
         integration: `Exact()` or `Step(mm=…)`.
         backend: `"auto"`, `"cuda"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
-        device: where the volume's densities are kept and rays are integrated, `"cpu"` or a GPU, `"cuda"`. What comes
-            after the integrals is computed on the CPU, where all results are.
+        device: where the volume's densities are kept and all stages are computed, `"cpu"` or a GPU, `"cuda"`. Results
+            are on the CPU.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -196,7 +196,7 @@ class Projector:
         check_clearance(self.volume, camera)
         warn_if_missed(self.volume, camera)
         frame = Frame(self._current(), camera, self.technique, generator)
-        return {name: OUTPUTS[name](frame) for name in outputs}
+        return {name: OUTPUTS[name](frame).cpu() for name in outputs}
 
     def _current(self) -> PreparedVolume:
         kept = self._prepared
