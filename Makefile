@@ -38,11 +38,12 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-# What a user does: install into an empty environment, away from the source tree, and run the command.
+# What a user does: install into an empty environment, away from the source tree, and run the command; all parts are there.
 install-check:
 	rm -rf out/install && $(PYTHON) -m venv out/install
 	out/install/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt .
 	cd out/install && bin/deepdrr --help > help.txt && bin/deepdrr sample pelvis
+	cd out/install && bin/python $(CURDIR)/scripts/check_install.py
 
 # Short versions; peers are compared with where they are installed (benchmarks/requirements.txt).
 bench: setup

@@ -5,6 +5,7 @@ which the software driver of the tests executes. Needs nvcc, no GPU.
 """
 
 import argparse
+import contextlib
 import os
 import re
 import shutil
@@ -51,7 +52,7 @@ def toolkit() -> Path:
 
 
 def build(out: Path, architectures: tuple[str, ...]) -> tuple[Path, ...]:
-    """Writes the PTX and, for any architectures, the fatbin into `out`, each whole or not at all.
+    """Writes the PTX and, for any architectures, the fatbin into the folder `out`, each whole or not at all.
 
     Returns:
         The paths written; those newer than the sources are left as they are.
@@ -61,6 +62,7 @@ def build(out: Path, architectures: tuple[str, ...]) -> tuple[Path, ...]:
     """
     if shutil.which("nvcc") is None:
         raise RuntimeError("there is no nvcc on PATH")
+    out.mkdir(parents=True, exist_ok=True)
     newest = max(path.stat().st_mtime for path in sources())
     made = []
     for path, compile_to in ((out / PTX, _compile_ptx), (out / FATBIN, _fatbin_for(architectures))):
@@ -101,21 +103,24 @@ def lowered(ptx: str, version: str = LOWEST_VERSION) -> str:
 
 
 def _compile_ptx(path: Path) -> None:
-    """PTX for the oldest architecture, its version lowered if the machine code stays the same to the last byte."""
+    """PTX for the oldest architecture, its version lowered if the machine code stays the same to the last byte.
+
+    Raises:
+        RuntimeError: also where nvcc's PTX is newer than its own ptxas, as in a toolkit of parts of several releases.
+    """
     _run("nvcc", *FLAGS, f"-arch=compute_{ARCHITECTURES[0]}", "-ptx", str(HERE / "module.cu"), "-o", str(path))
     with tempfile.TemporaryDirectory() as folder:
         older = Path(folder) / "older.ptx"
         older.write_text(lowered(path.read_text()))
-        if _machine_code(path, folder) == _machine_code(older, folder):
-            path.write_text(older.read_text())
+        machine_code = _machine_code(path, folder)
+        with contextlib.suppress(RuntimeError):  # it uses what the older version does not know
+            if _machine_code(older, folder) == machine_code:
+                path.write_text(older.read_text())
 
 
 def _machine_code(ptx: Path, folder: str) -> bytes:
     cubin = Path(folder) / f"{ptx.stem}.cubin"
-    try:
-        _run("ptxas", f"-arch=sm_{ARCHITECTURES[0]}", str(ptx), "-o", str(cubin))
-    except RuntimeError:
-        return b""
+    _run("ptxas", f"-arch=sm_{ARCHITECTURES[0]}", str(ptx), "-o", str(cubin))
     return cubin.read_bytes()
 
 
