@@ -59,7 +59,7 @@ class Technique:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One exposure. Every stage is a call of a public function on the stages before it, on the device of the densities.
+    """One exposure, on the device of the densities. Every stage is a call of a public function on the stages before it.
 
     Attributes:
         prepared: what is in the beam.

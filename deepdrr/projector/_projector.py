@@ -10,6 +10,7 @@ from torch import Tensor
 from deepdrr.camera import Camera
 from deepdrr.data import Volume
 from deepdrr.detector import Detector, Exposure, FlatPanel
+from deepdrr.geometry import finest_dtype
 from deepdrr.projector._aim import warn_if_missed
 from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._frame import OUTPUTS, Frame, Technique
@@ -219,6 +220,8 @@ def _checked_device(device: torch.device | str) -> torch.device:
         raise ValueError(
             f"device must be 'cpu' or 'cuda', with a number if there are several, got {device!r}"
         ) from None
+    if finest_dtype(found) != torch.float64:
+        raise ValueError(f"device must have double precision, such as 'cpu' or 'cuda', got {str(device)!r}")
     if found.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device must be 'cpu' here, got {str(device)!r}: this torch sees no CUDA GPU")
     return found
