@@ -1,4 +1,4 @@
-"""The pictures of docs/concepts/pictures.md: what beam, dose, detector and materials each do to an image.
+"""The pictures of docs/concepts/pictures.md: what beam, dose, detector, materials and display each do to an image.
 
     python examples/pictures.py --out out/pictures --chest
 
@@ -8,11 +8,14 @@ The pelvis is the bundled CT. `--chest` draws the chest too, the CT that `deepdr
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import pydicom
 import torch
+from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from torch import Tensor
 
 from deepdrr import Volume
@@ -21,8 +24,8 @@ from deepdrr.cli import contact_sheet
 from deepdrr.data import fetch_sample
 from deepdrr.detector import Blur, Detector, EnergyIntegratingDetector, FlatPanel
 from deepdrr.device import camera_for_view, geometry
-from deepdrr.display import attenuation, automatic_window, display
-from deepdrr.io import write_png
+from deepdrr.display import PRESETS, attenuation, automatic_window, display, processed
+from deepdrr.io import RadiographMetadata, write_dicom, write_png
 from deepdrr.projector import Projector, automatic_exposure
 from deepdrr.spectrum import Spectrum, XRaySource, mean_energy, monochromatic, tungsten_spectrum
 
@@ -55,6 +58,7 @@ def main() -> None:
             write(out / f"{body}_filtration.png", filtrations(projector))
             write(out / f"{body}_mono.png", mono_against_poly(projector))
             write(out / f"{body}_materials.png", material_models(projector))
+            write(out / f"{body}_presets.png", presets(projector), columns=5)
             projector.carm = detail(body)
             write(out / f"{body}_exposure.png", exposures(projector))
             if body == "pelvis":
@@ -161,6 +165,22 @@ def expected(projector: Projector, spectrum: Spectrum, materials: Method = "cont
     return attenuation(shot["expected_image"], shot["open_field"])
 
 
+def presets(projector: Projector) -> dict[str, Picture]:
+    """One exposure through each preset of the display, written as DICOM and opened as a viewer opens it."""
+    image, open_field = take(projector, BEAM, RADIOGRAPH_NGY)
+    header = RadiographMetadata.from_camera(projector.carm, projector.volume.anatomical_from_world, kvp=BEAM.kvp)
+    pictures = {}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "image.dcm"
+        for name, steps in PRESETS.items():
+            said = replace(header, processing=steps.description, circular_field=steps.circular)
+            picture = processed(image, steps, open_field=open_field)
+            write_dicom(picture, file, said, stored="picture", object_class="DX", polarity=steps.polarity)
+            opened = pydicom.dcmread(file)
+            pictures[name] = apply_voi_lut(apply_modality_lut(opened.pixel_array, opened), opened).astype(np.uint8)
+    return pictures
+
+
 def alike(shots: dict[str, Shot], model: str, *, centred: bool = True) -> dict[str, Picture]:
     """Pictures on grey scales of one width, that of the model; each centred on itself, or all on the model."""
     low, high = automatic_window(shots[model][0], open_field=shots[model][1])
@@ -184,9 +204,9 @@ def compared(pair: dict[str, npt.NDArray[np.float64]]) -> dict[str, Picture]:
     return pictures
 
 
-def write(path: Path, pictures: dict[str, Picture]) -> None:
-    """A sheet of at most four pictures in a row."""
-    write_png(contact_sheet(list(pictures.values()), list(pictures), columns=min(4, len(pictures))), path)
+def write(path: Path, pictures: dict[str, Picture], columns: int = 4) -> None:
+    """A sheet of pictures, at most so many in a row."""
+    write_png(contact_sheet(list(pictures.values()), list(pictures), columns=min(columns, len(pictures))), path)
     print(f"wrote {path}, {path.stat().st_size / 1000:.0f} kB")
 
 
