@@ -6,12 +6,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["apply", "one_by_one", "operator"]
+__all__ = ["apply", "one_by_one", "operator", "watched"]
 
 
 def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
     """Registers a function as `torch.ops.deepdrr.<name>`; it writes to none of its arguments."""
     return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
+
+
+def watched() -> bool:
+    """Whether more than eager autograd follows torch's calls: a compiler, a transform of `torch.func`, a mode.
+
+    It has to be shown an operator; otherwise what has no gradient can be computed at once.
+    """
+    if torch.compiler.is_compiling() or torch.autograd.forward_ad._current_level >= 0:
+        return True
+    return bool(torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack())
 
 
 def apply(function: Any, *arguments: Any) -> Any:

@@ -237,14 +237,21 @@ class Camera:
         Returns:
             (source, target), each [..., H, W, 3] in world mm. For a point source the first is an expanded view.
         """
-        target = self._pixel_centers_world()
+        (source, _), (rows, columns) = self.pixel_lines()
+        target = columns + rows
         if self.orthographic:
             back = self.principal_axis_world * self.sdd_mm[..., None]
             return target - back[..., None, None, :], target
-        return self.source_world[..., None, None, :].expand_as(target), target
+        return source.expand_as(target), target
 
-    def _pixel_centers_world(self) -> Tensor:
-        """[..., H, W, 3]: (u, v, 1) ↦ R⁻¹ K⁻¹ sdd (u, v, 1) + source is affine in u and in v."""
+    def pixel_lines(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """The same rays by a few numbers: each end is the sum of one for its row and one for its column of pixels.
+
+        (u, v, 1) ↦ R⁻¹ K⁻¹ sdd (u, v, 1) + source is affine in u and in v.
+
+        Returns:
+            (rows, columns) of the source, (rows, columns) of the target: each broadcasts to [..., H, W, 3], world mm.
+        """
         dtype, device = self.intrinsics.dtype, self.intrinsics.device
         world_from_camera = self.world_from_camera
         world_from_pixel = world_from_camera[..., :3, :3] @ torch.linalg.inv(self.intrinsics)
@@ -252,8 +259,12 @@ class Camera:
         by_u, by_v, corner = (world_from_pixel[..., None, None, :, column] for column in range(3))
         u = (torch.arange(self.width, dtype=dtype, device=device) + 0.5)[:, None]
         v = (torch.arange(self.height, dtype=dtype, device=device) + 0.5)[:, None, None]
-        centers: Tensor = u * by_u + (v * by_v + (corner + world_from_camera[..., None, None, :3, 3]))
-        return centers
+        columns, rows = u * by_u, v * by_v + (corner + world_from_camera[..., None, None, :3, 3])
+        if self.orthographic:
+            back = self.principal_axis_world * self.sdd_mm[..., None]
+            return (rows - back[..., None, None, :], columns), (rows, columns)
+        source = self.source_world[..., None, None, :]
+        return (source, torch.zeros_like(source)), (rows, columns)
 
     # -- variations --------------------------------------------------------------------------------------------------
 

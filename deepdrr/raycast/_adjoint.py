@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
-from deepdrr.raycast._cpu import flat_ends, packed, readable
+from deepdrr.raycast._cpu import kernel_rays, packed, readable
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order
-from deepdrr.raycast._rays import Rays
+from deepdrr.raycast._rays import PixelRays, Rays
 from deepdrr.raycast._request import Request
 
 __all__ = [
@@ -39,7 +39,7 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_values")
         threads = torch.get_num_threads()
         matrix, rule = field.ijk_from_world.detach().double().contiguous(), number_of(request.integration)
-        kernel(gradient.numpy(), matrix.numpy(), *_rays(request.rays), rule, pictures.numpy(), threads)
+        kernel(gradient.numpy(), matrix.numpy(), kernel_rays(request.rays), rule, pictures.numpy(), threads)
     return gradient
 
 
@@ -56,7 +56,7 @@ def integrate_with_slopes(request: Request) -> tuple[Tensor, Tensor]:
     if out.numel() > 0:
         kernel = getattr(load_kernels(), f"{_rule(request)}_with_slopes")
         threads = torch.get_num_threads()
-        kernel(*packed(field), *_rays(rays), number_of(request.integration), out.numpy(), threads)
+        kernel(*packed(field), kernel_rays(rays), number_of(request.integration), out.numpy(), threads)
     order = memory_order(field.values)
     back = [order.index(axis) for axis in range(3)]
     slopes = out[:, [0, *(1 + axis for axis in back), *(4 + axis for axis in back), *range(7, sums)]]
@@ -82,7 +82,7 @@ def gradient_from_slopes(
     if upstream.numel() > 0:
         arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         matrix, threads = ijk_from_world.detach().double().contiguous().numpy(), torch.get_num_threads()
-        load_kernels().by_rays_from_slopes(images(slopes).numpy(), shape, matrix, *_rays(rays), *arrays, threads)
+        load_kernels().by_rays_from_slopes(images(slopes).numpy(), shape, matrix, kernel_rays(rays), *arrays, threads)
     return with_placement(results, rows, (0, 1, 2))
 
 
@@ -102,11 +102,11 @@ def gradient_by_rays(upstream: Tensor, request: Request) -> ByRays:
         kernel = getattr(load_kernels(), f"{_rule(request)}_by_rays")
         arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         threads = torch.get_num_threads()
-        kernel(*packed(field), *_rays(request.rays), number_of(request.integration), *arrays, threads)
+        kernel(*packed(field), kernel_rays(request.rays), number_of(request.integration), *arrays, threads)
     return with_placement(results, rows, memory_order(field.values))
 
 
-def ray_gradients(rays: Rays) -> tuple[list[Tensor], Tensor]:
+def ray_gradients(rays: Rays | PixelRays) -> tuple[list[Tensor], Tensor]:
     """Room for the gradients by source, target, start and stop, and by the rows of ijk_from_world [3, 4]."""
     ends = [torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2)]
     shapes = (rays.shape if limit is not None else (0,) for limit in (rays.start, rays.stop))
@@ -128,7 +128,3 @@ def images(upstream: Tensor) -> Tensor:
 
 def _rule(request: Request) -> str:
     return f"{'exact' if isinstance(request.integration, Exact) else 'step'}_{request.interpolation}"
-
-
-def _rays(rays: Rays) -> list[object]:
-    return [ends.numpy() for ends in flat_ends(rays)]

@@ -18,6 +18,7 @@ from deepdrr.raycast._layout import (
     readable_in_place,
     rows_are_dense,
 )
+from deepdrr.raycast._turned import Turned
 
 __all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
 
@@ -34,7 +35,8 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
     call: make the copy once for many views. Nothing is cached behind it; change the values and call again.
 
-    As int16 the values take half the memory and, as reading is what takes the time, less time. A channel of whole
+    As int16 the values take half the memory and, as reading is what takes the time, less time. They are kept twice, the
+    second time with another axis fastest, for views along whose detector's edge that one lies. A channel of whole
     numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of max |v| / 32767, its `scale`:
     a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves nearest and linear interpolation
     and the gradients by the rays; the rest of `project` makes a float32 copy of it on every call.
@@ -66,9 +68,17 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     spacing = field.spacing_mm
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
     labels = _bytes(field.labels, values, spacing)
-    if values is field.values and labels is field.labels:
+    turned = _turned(field, values) if storage == "int16" and labels is None else None
+    if values is field.values and labels is field.labels and turned is field.turned:
         return field
-    return replace(field, values=values, labels=labels, scale=scale)
+    return replace(field, values=values, labels=labels, scale=scale, turned=turned)
+
+
+def _turned(field: Field, values: Tensor | None) -> Turned | None:
+    assert values is not None  # it was checked
+    if field.turned is not None and field.turned.serves(values):
+        return field.turned
+    return Turned.copied(values) if values.device.type == "cpu" else None
 
 
 def readable_with_labels(field: Field) -> Field:

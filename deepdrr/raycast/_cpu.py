@@ -1,5 +1,7 @@
 """Calls of the compiled kernels: float32, on the threads that torch is set to use."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -8,23 +10,39 @@ from deepdrr.raycast._arranged import arranged
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
-from deepdrr.raycast._rays import Rays, unexpanded
+from deepdrr.raycast._rays import PixelRays, Rays, unexpanded
 from deepdrr.raycast._request import Request
+from deepdrr.raycast._turned import edge_pitch
+from deepdrr.raycast._unchecked import unchecked
 
-__all__ = ["flat_ends", "flat_rays", "integrate", "packed", "readable"]
+__all__ = ["flat_rays", "integrate", "kernel_rays", "packed", "readable"]
 
 
 def integrate(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request, float32, without gradients."""
-    field, shape = readable(request), request.rays.shape
+    field, shape = _suiting(readable(request), request), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() == 0:
         return out.reshape(request.output_shape)
-    rays = [ends.numpy() for ends in flat_rays(request)]
     rule = "exact" if isinstance(request.integration, Exact) else "step"
     kernel = getattr(load_kernels(), f"{rule}_{request.interpolation}")
-    kernel(*packed(field), *rays, number_of(request.integration), out.numpy(), torch.get_num_threads())
+    kernel(
+        *packed(field), kernel_rays(request.rays), number_of(request.integration), out.numpy(), torch.get_num_threads()
+    )
     return out.reshape(request.output_shape)
+
+
+def _suiting(field: Field, request: Request) -> Field:
+    """The field, or its copy with another axis fastest where more of the view's rays can share their voxels in it."""
+    values, turned, rays = field.values, field.turned, request.rays
+    sampled = request.interpolation == "linear" and not isinstance(request.integration, Exact)
+    if turned is None or values is None or not sampled or not isinstance(rays, PixelRays) or not turned.serves(values):
+        return field
+    pitch = edge_pitch(rays, field.ijk_from_world)
+    fastest, of_turned = memory_order(values)[2], memory_order(turned.values)[2]
+    return (
+        unchecked(Field, **{**field.__dict__, "values": turned.values}) if pitch[of_turned] < pitch[fastest] else field
+    )
 
 
 def readable(request: Request) -> Field:
@@ -49,15 +67,26 @@ def packed(field: Field) -> tuple[object, object, object]:
     return values.numpy(), scale.numpy(), matrix.numpy()
 
 
+def kernel_rays(rays: Rays | PixelRays) -> Any:
+    """Rays as the kernels take them: ends that are sums of two arrays, and limits, float64."""
+    if isinstance(rays, PixelRays):
+        pairs = (rays.source_lines, rays.target_lines)
+        ends = [_flat(line, rays.shape, 3) for pair in pairs for line in pair]
+    else:
+        nothing = _flat(torch.zeros(1, 1, 3), rays.shape, 3)
+        ends = [end for tensor in (rays.source, rays.target) for end in (_flat(tensor, rays.shape, 3), nothing)]
+    return load_kernels().Rays(*(array.numpy() for array in (*ends, *_limits(rays))))
+
+
 def flat_rays(request: Request) -> list[Tensor]:
     """Source, target [B, H, W, 3], start and stop [B, H, W] in float64, with stride 0 along what they share."""
-    return flat_ends(request.rays)
+    rays = request.rays
+    return [*(_flat(tensor, rays.shape, 3) for tensor in (rays.source, rays.target)), *_limits(rays)]
 
 
-def flat_ends(rays: Rays) -> list[Tensor]:
-    """The same of rays alone."""
+def _limits(rays: Rays | PixelRays) -> list[Tensor]:
     shape = rays.shape
-    flat = [_flat(tensor, shape, 3) for tensor in (rays.source, rays.target)]
+    flat = []
     for limit, unlimited in ((rays.start, 0.0), (rays.stop, 1.0)):
         if limit is None:
             everywhere = torch.full((1, 1, 1), unlimited, dtype=torch.float64, device=rays.device)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
+from deepdrr.raycast._turned import Turned
 
 __all__ = ["MAX_LABELS", "Field"]
 
@@ -40,6 +41,8 @@ class Field:
         label_count: number of labels, at most 128; given with `labels`, and only then.
         prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
         scale: [C] by which int16 `values` are multiplied, see `arranged`; None for 1.
+        turned: int16 `values` in memory once more, for views that another axis suits; made by `arranged`, and left
+            aside where `values` are others than it was made from, or were written to since.
 
     Example:
         >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -53,6 +56,7 @@ class Field:
     label_count: int | None = None
     prefiltered: bool = False
     scale: Tensor | None = None
+    turned: Turned | None = None
 
     def __post_init__(self) -> None:
         check_affine(self.ijk_from_world.detach(), "ijk_from_world")
@@ -77,7 +81,7 @@ class Field:
     ) -> Self:
         """A field of parts that have been checked together before: looking through labels takes as long as a view."""
         field = object.__new__(cls)
-        parts = (values, ijk_from_world, labels, label_count, prefiltered, scale)
+        parts = (values, ijk_from_world, labels, label_count, prefiltered, scale, None)
         for name, part in zip((f.name for f in fields(cls)), parts, strict=True):
             object.__setattr__(field, name, part)
         return field

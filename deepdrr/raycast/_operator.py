@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from deepdrr._operators import apply, one_by_one, operator
+from deepdrr._operators import apply, one_by_one, operator, watched
 from deepdrr.raycast._adjoint import gradient_from_slopes, integrate_with_slopes
 from deepdrr.raycast._engines import gradient_by_rays, gradient_by_values, integrate
 from deepdrr.raycast._field import Field
@@ -39,6 +39,8 @@ FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
 
 def line_integrals(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request by the compiled backend."""
+    if not request.needs_grad and not watched():
+        return integrate(request)
     field, rays, shape = request.field, request.rays, request.rays.shape
     limits = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
     ends = (end.expand(*shape, 3) for end in (rays.source, rays.target))

@@ -6,6 +6,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from deepdrr._operators import watched
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._backends import select_backend
@@ -13,7 +14,7 @@ from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
 from deepdrr.raycast._memory import check_fits
 from deepdrr.raycast._prefilter import spline_coefficients
-from deepdrr.raycast._rays import Rays
+from deepdrr.raycast._rays import PixelRays, Rays
 from deepdrr.raycast._request import Request, check_one_device
 
 __all__ = ["project"]
@@ -88,9 +89,12 @@ def project(
     return select_backend(request, backend).backend.project(request)
 
 
-def _rays(field: Field, view: Camera | Rays) -> Rays:
+def _rays(field: Field, view: Camera | Rays) -> Rays | PixelRays:
     if isinstance(view, Rays):
         return view
+    tensors = (view.intrinsics, view.camera_from_world, view.sdd_mm)
+    if not watched() and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
+        return PixelRays(view)
     shape = (*view.batch_shape, view.height, view.width, 3)
     check_fits("the end points of the rays", shape, dtype=view.intrinsics.dtype, device=field.device)
     return Rays.from_camera(view)

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
+from deepdrr.raycast._memory import check_fits
 from deepdrr.raycast._unchecked import unchecked
 
-__all__ = ["Rays", "unexpanded"]
+__all__ = ["PixelRays", "Rays", "unexpanded"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +80,37 @@ class Rays:
     @property
     def _limits(self) -> list[tuple[str, Tensor]]:
         return [(n, t) for n, t in (("start", self.start), ("stop", self.stop)) if t is not None]
+
+
+class PixelRays:
+    """The rays of all pixels of a camera, known by its rows and columns of pixels; without a gradient.
+
+    It reads like `Rays`, whose end points take 48 bytes for every pixel.
+    """
+
+    requires_grad = False
+    start = stop = None
+
+    def __init__(self, camera: Camera) -> None:
+        with torch.no_grad():
+            self.source_lines, self.target_lines = camera.pixel_lines()
+        self.device = camera.intrinsics.device
+        self.shape = torch.Size((*camera.batch_shape, camera.height, camera.width))
+        if not all(bool(torch.isfinite(_total(lines))) for lines in self.target_lines):
+            raise ValueError("camera must have pixels at finite places, got NaN or infinity")
+
+    @property
+    def source(self) -> Tensor:
+        """[..., H, W, 3], world mm."""
+        rows, columns = self.source_lines
+        return (rows + columns).expand(*self.shape, 3)
+
+    @property
+    def target(self) -> Tensor:
+        """[..., H, W, 3], world mm."""
+        rows, columns = self.target_lines
+        check_fits("the end points of the rays", (*self.shape, 3), dtype=rows.dtype, device=self.device)
+        return columns + rows
 
 
 def unexpanded(tensor: Tensor) -> Tensor:

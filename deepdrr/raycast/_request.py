@@ -6,7 +6,7 @@ import torch
 
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import MOST_SAMPLES, Exact, Integration, Interpolation, Routing, Step
-from deepdrr.raycast._rays import Rays
+from deepdrr.raycast._rays import PixelRays, Rays
 
 __all__ = ["Request", "check_one_device"]
 
@@ -22,7 +22,7 @@ class Request:
     """What to integrate, along which rays, and how; checked, before any work is done."""
 
     field: Field
-    rays: Rays
+    rays: Rays | PixelRays
     interpolation: Interpolation
     integration: Integration
     routing: Routing = "hard"

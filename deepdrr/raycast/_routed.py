@@ -8,7 +8,7 @@ from torch import Tensor
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._adjoint import ByRays, images, ray_gradients, with_placement
 from deepdrr.raycast._arranged import readable_with_labels, without_values
-from deepdrr.raycast._cpu import flat_ends
+from deepdrr.raycast._cpu import kernel_rays
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, zeros
@@ -78,8 +78,8 @@ def _kernel(request: Request, adjoint: str) -> Any:
 
 
 def _rays(request: Request) -> list[object]:
-    """End points and limits, and the number that tells the rule."""
-    return [*(ends.numpy() for ends in flat_ends(request.rays)), number_of(request.integration)]
+    """The rays, and the number that tells the rule."""
+    return [kernel_rays(request.rays), number_of(request.integration)]
 
 
 def _labelled(field: Field) -> tuple[object, object, object, object]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from deepdrr._operators import apply, one_by_one, operator
+from deepdrr._operators import apply, one_by_one, operator, watched
 from deepdrr.raycast._engines import integrate_routed, routed_by_rays, routed_by_values
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import from_number, number_of
@@ -24,7 +24,7 @@ _LABELS = f"Tensor labels, int label_count, {HOW}, str routing"
 
 def routed_integrals(request: Request) -> Tensor:
     """Line integrals [..., L, H, W] of a request with labels by the compiled backend."""
-    if not request.needs_grad and not torch.compiler.is_compiling():
+    if not request.needs_grad and not watched():
         return integrate_routed(request)
     field, rays, shape = request.field, request.rays, request.rays.shape
     limits = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))

@@ -1,4 +1,4 @@
-// The rays of a batch of images, and how they are dealt out: in packets of LANES rays, one 4 x 4 tile of pixels each.
+// How the rays of a batch of images are dealt out: in packets of LANES rays, one 4 x 4 tile of pixels each.
 #pragma once
 
 #include <cmath>
@@ -6,27 +6,13 @@
 
 #include "deepdrr/chord.h"
 #include "deepdrr/target.h"
+#include "rays.h"
 
 namespace deepdrr {
 
 constexpr int TILE = 4;
 constexpr int LANES = TILE * TILE;
 constexpr int TILES_PER_TASK = 8;
-
-// A [B, H, W] or [B, H, W, 3] array of doubles with any strides (in elements); those of a broadcast axis are 0.
-struct Strided {
-    const double* data;
-    std::int64_t view, row, column;
-
-    const double* at(std::int64_t b, std::int64_t r, std::int64_t c) const {
-        return data + b * view + r * row + c * column;
-    }
-};
-
-struct Rays {
-    Strided source, target, start, stop;
-    std::int64_t views, height, width;
-};
 
 struct Image {
     float* DEEPDRR_RESTRICT data;  // [B, C, H, W], contiguous
@@ -97,11 +83,10 @@ struct Pixels {
 
 inline Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
                       const Grid& grid) {
-    const double* source = rays.source.at(b, r, c);
-    const double* target = rays.target.at(b, r, c);
+    const Place source = rays.source.at(b, r, c), target = rays.target.at(b, r, c);
     double square = 0;
-    for (int a = 0; a < 3; ++a) square += (target[a] - source[a]) * (target[a] - source[a]);
-    return clip(ijk_from_world, source, target, std::sqrt(square), *rays.start.at(b, r, c), *rays.stop.at(b, r, c),
+    for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
+    return clip(ijk_from_world, source.mm, target.mm, std::sqrt(square), *rays.start.at(b, r, c), *rays.stop.at(b, r, c),
                 grid);
 }
 

@@ -44,8 +44,8 @@ Affine affine(const Packed<double>& matrix) {
 }
 
 Strided strided(const Doubles& array, const py::ssize_t* shape, int components) {
-    require(array.ndim() == (components > 1 ? 4 : 3), "rays must be [B, H, W, 3], their limits [B, H, W]");
-    for (int a = 0; a < 3; ++a) require(array.shape(a) == shape[a], "rays and image must agree in [B, H, W]");
+    require(array.ndim() == (components > 1 ? 4 : 3), "ends must be [B, H, W, 3], limits [B, H, W]");
+    for (int a = 0; a < 3; ++a) require(array.shape(a) == shape[a], "ends and limits must agree in [B, H, W]");
     const auto step = [&](int a) { return (std::int64_t)(array.strides(a) / (py::ssize_t)sizeof(double)); };
     if (components > 1) require(array.shape(3) == components && step(3) == 1, "end points must be packed");
     return {array.data(), step(0), step(1), step(2)};
@@ -86,25 +86,42 @@ Values<T> scaled(const py::array_t<T>& array, const Packed<double>& scale, const
     return {array.data(), grid(array), stride(array, 0), (int)array.shape(0), scale.data()};
 }
 
+// Rays as arrays: ends [B, H, W, 3], each a sum of two, and limits [B, H, W].
+struct RayArrays {
+    Doubles source, source_too, target, target_too, start, stop;
+    Rays rays;
+
+    RayArrays(const Doubles& source_, const Doubles& source_too_, const Doubles& target_, const Doubles& target_too_,
+              const Doubles& start_, const Doubles& stop_)
+        : source(source_), source_too(source_too_), target(target_), target_too(target_too_), start(start_), stop(stop_) {
+        require(start.ndim() == 3, "limits must be [B, H, W]");
+        const py::ssize_t* shape = start.shape();
+        rays = {{strided(source, shape, 3), strided(source_too, shape, 3)},
+                {strided(target, shape, 3), strided(target_too, shape, 3)},
+                strided(start, shape, 1),
+                strided(stop, shape, 1),
+                shape[0],
+                shape[1],
+                shape[2]};
+    }
+};
+
 struct Call {
     Rays rays;
     Image image;
 
-    Call(const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, Packed<float>& out) {
+    Call(const RayArrays& arrays, Packed<float>& out) : rays(arrays.rays) {
         require(out.ndim() == 4, "out must be [B, C, H, W]");
-        const py::ssize_t shape[3] = {out.shape(0), out.shape(2), out.shape(3)};
-        rays = {strided(source, shape, 3), strided(target, shape, 3), strided(start, shape, 1),
-                strided(stop, shape, 1),   shape[0],                  shape[1],
-                shape[2]};
-        image = {out.mutable_data(), out.shape(1), shape[1], shape[2]};
+        require(out.shape(0) == rays.views && out.shape(2) == rays.height && out.shape(3) == rays.width,
+                "rays and image must agree in [B, H, W]");
+        image = {out.mutable_data(), out.shape(1), rays.height, rays.width};
     }
 };
 
 template <class T, class Project>
 void run_projection(const Project& run, const py::array_t<T>& values, const Packed<double>& scale,
-                    const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
-                    const Doubles& start, const Doubles& stop, double step, Packed<float>& out, int threads) {
-    const Call call(source, target, start, stop, out);
+                    const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float>& out, int threads) {
+    const Call call(rays, out);
     const Values<T> field = scaled(values, scale, call.image);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
@@ -113,23 +130,23 @@ void run_projection(const Project& run, const py::array_t<T>& values, const Pack
 
 template <class Stencil, template <class> class March, class T>
 void line_integrals(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-                    const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                    const RayArrays& rays,
                     double step, Packed<float> out, int threads) {
-    run_projection(project<Stencil, March, T>, values, scale, ijk_from_world, source, target, start, stop, step, out,
+    run_projection(project<Stencil, March, T>, values, scale, ijk_from_world, rays, step, out,
                    threads);
 }
 
 template <class T>
 void step_linear(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+                 const RayArrays& rays, double step,
                  Packed<float> out, int threads) {
-    run_projection(project_steps<T>, values, scale, ijk_from_world, source, target, start, stop, step, out, threads);
+    run_projection(project_steps<T>, values, scale, ijk_from_world, rays, step, out, threads);
 }
 
 void cubic_integrals(const Floats& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-                     const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                     const RayArrays& rays,
                      double step, Packed<float> out, int threads) {
-    run_projection(project_cubic, values, scale, ijk_from_world, source, target, start, stop, step, out, threads);
+    run_projection(project_cubic, values, scale, ijk_from_world, rays, step, out, threads);
 }
 
 // Labels [I, J, K], and values [1, I, J, K] that lie as they do, or an empty array.
@@ -153,9 +170,8 @@ LabelledField<T> labelled(const Bytes& labels, const py::array_t<T>& values, con
 
 template <class T, class Routing, class Stencil, template <class> class March>
 void label_integrals(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
-                     const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
-                     const Doubles& start, const Doubles& stop, double step, Packed<float> out, int threads) {
-    const Call call(source, target, start, stop, out);
+                     const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> out, int threads) {
+    const Call call(rays, out);
     const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
@@ -186,10 +202,10 @@ using Gradients = Placement (*)(const RayTask&, const Values<T>&, double, const 
 
 template <class T, Gradients<T> gradients>
 void by_rays(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-             const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+             const RayArrays& rays, double step,
              Packed<float> upstream, Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
              Packed<double> by_stop, Packed<double> by_placement, int threads) {
-    const Call call(source, target, start, stop, upstream);
+    const Call call(rays, upstream);
     const Values<T> field = scaled(values, scale, call.image);
     ByRays out{by_source, by_target, by_start, by_stop, by_placement};
     const RayTask task = out.task(affine(ijk_from_world), call.rays, field.grid);
@@ -201,11 +217,10 @@ void by_rays(const py::array_t<T>& values, const Packed<double>& scale, const Pa
 
 template <class T, class March, template <class, bool> class Cells>
 void label_gradients(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
-                     const Packed<double>& ijk_from_world, const Doubles& source, const Doubles& target,
-                     const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
+                     const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> upstream,
                      Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
                      Packed<double> by_stop, Packed<double> by_placement, int threads) {
-    const Call call(source, target, start, stop, upstream);
+    const Call call(rays, upstream);
     const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
     ByRays out{by_source, by_target, by_start, by_stop, by_placement};
     const RayTask task = out.task(affine(ijk_from_world), call.rays, field.values.grid);
@@ -218,9 +233,9 @@ void label_gradients(const Bytes& labels, const py::array_t<T>& values, const Pa
 // Sums of one channel that hold its integrals and all that their gradients by the rays need; out [B, 7 or 9, H, W].
 template <class March, class T>
 void with_slopes(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+                 const RayArrays& rays, double step,
                  Packed<float> out, int threads) {
-    const Call call(source, target, start, stop, out);
+    const Call call(rays, out);
     require(call.image.channels == (March::exact ? EXACT_SUMS : STEP_SUMS), "out must be [B, 7 or 9, H, W]");
     const Image one{nullptr, 1, call.image.height, call.image.width};
     const Values<T> field = scaled(values, scale, one);
@@ -230,10 +245,10 @@ void with_slopes(const py::array_t<T>& values, const Packed<double>& scale, cons
 }
 
 void from_slopes(Packed<float> slopes, const std::array<int, 3>& shape, const Packed<double>& ijk_from_world,
-                 const Doubles& source, const Doubles& target, const Doubles& start, const Doubles& stop,
+                 const RayArrays& rays,
                  Packed<float> upstream, Packed<double> by_source, Packed<double> by_target, Packed<double> by_start,
                  Packed<double> by_stop, Packed<double> by_placement, int threads) {
-    const Call call(source, target, start, stop, slopes), given(source, target, start, stop, upstream);
+    const Call call(rays, slopes), given(rays, upstream);
     require(call.image.channels == STEP_SUMS || call.image.channels == EXACT_SUMS, "slopes must be [B, 7 or 9, H, W]");
     require(given.image.channels == 1, "upstream must be [B, 1, H, W]");
     ByRays out{by_source, by_target, by_start, by_stop, by_placement};
@@ -245,10 +260,9 @@ void from_slopes(Packed<float> slopes, const std::array<int, 3>& shape, const Pa
 }
 
 template <class Spread>
-void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doubles& source,
-               const Doubles& target, const Doubles& start, const Doubles& stop, double step, Packed<float> upstream,
+void by_values(Floats gradient, const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> upstream,
                int threads) {
-    const Call call(source, target, start, stop, upstream);
+    const Call call(rays, upstream);
     require_channels(gradient, call.image);
     const Gradient into{gradient.mutable_data(), grid(gradient), stride(gradient, 0), (int)gradient.shape(0)};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
@@ -258,10 +272,9 @@ void by_values(Floats gradient, const Packed<double>& ijk_from_world, const Doub
 
 // `gradient` [1, I, J, K] lies like the labels.
 template <class Marching, class Basis>
-void label_values(const Bytes& labels, Floats gradient, const Packed<double>& ijk_from_world, const Doubles& source,
-                  const Doubles& target, const Doubles& start, const Doubles& stop, double step,
+void label_values(const Bytes& labels, Floats gradient, const Packed<double>& ijk_from_world, const RayArrays& rays, double step,
                   Packed<float> upstream, int threads) {
-    const Call call(source, target, start, stop, upstream);
+    const Call call(rays, upstream);
     const Packed<double> one(1);
     const LabelledField<float> field = labelled(labels, gradient, one, call.image.channels);
     require(field.values.data != nullptr, "there must be room for the gradient");
@@ -275,8 +288,7 @@ template <class Function>
 void define_by_rays(py::module_& module, const char* name, Function function) {
     module.def(name, function, py::arg("values").noconvert(), py::arg("scale").noconvert(),
                py::arg("ijk_from_world").noconvert(),
-               py::arg("source").noconvert(), py::arg("target").noconvert(), py::arg("start").noconvert(),
-               py::arg("stop").noconvert(), py::arg("step"), py::arg("upstream").noconvert(),
+               py::arg("rays"), py::arg("step"), py::arg("upstream").noconvert(),
                py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
                py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
 }
@@ -284,8 +296,7 @@ void define_by_rays(py::module_& module, const char* name, Function function) {
 template <class Function>
 void define_forward(py::module_& module, const char* name, Function function) {
     module.def(name, function, py::arg("values").noconvert(), py::arg("scale").noconvert(),
-               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
-               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("step"), py::arg("out").noconvert(),
+               py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"), py::arg("out").noconvert(),
                py::arg("threads"));
 }
 
@@ -308,8 +319,7 @@ void define_slopes(py::module_& module, const std::string& rule) {
 template <class Function>
 void define(py::module_& module, const char* name, Function function, const char* field, const char* parameter) {
     module.def(name, function, py::arg(field).noconvert(), py::arg("ijk_from_world").noconvert(),
-               py::arg("source").noconvert(), py::arg("target").noconvert(), py::arg("start").noconvert(),
-               py::arg("stop").noconvert(), py::arg(parameter), py::arg("out").noconvert(), py::arg("threads"));
+               py::arg("rays"), py::arg(parameter), py::arg("out").noconvert(), py::arg("threads"));
 }
 
 // Both kinds of storage under one name.
@@ -317,8 +327,7 @@ template <class Routing, class Stencil, template <class> class March>
 void define_labels(py::module_& module, const char* name) {
     const auto define = [&](auto function) {
         module.def(name, function, py::arg("labels").noconvert(), py::arg("values").noconvert(),
-                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(),
-                   py::arg("target").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert(),
+                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"),
                    py::arg("step"), py::arg("out").noconvert(), py::arg("threads"));
     };
     define(&label_integrals<float, Routing, Stencil, March>);
@@ -329,8 +338,7 @@ template <class March, template <class, bool> class Cells>
 void define_label_gradients(py::module_& module, const char* name) {
     const auto define = [&](auto function) {
         module.def(name, function, py::arg("labels").noconvert(), py::arg("values").noconvert(),
-                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(),
-                   py::arg("target").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert(),
+                   py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"),
                    py::arg("step"), py::arg("upstream").noconvert(), py::arg("by_source").noconvert(),
                    py::arg("by_target").noconvert(), py::arg("by_start").noconvert(), py::arg("by_stop").noconvert(),
                    py::arg("by_placement").noconvert(), py::arg("threads"));
@@ -342,8 +350,7 @@ void define_label_gradients(py::module_& module, const char* name) {
 template <class Function>
 void define_label_values(py::module_& module, const char* name, Function function) {
     module.def(name, function, py::arg("labels").noconvert(), py::arg("gradient").noconvert(),
-               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
-               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("step"),
+               py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"),
                py::arg("upstream").noconvert(), py::arg("threads"));
 }
 
@@ -351,6 +358,10 @@ void define_label_values(py::module_& module, const char* name, Function functio
 
 PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     module.doc() = "Compiled line integrals; see deepdrr.raycast.project.";
+    py::class_<RayArrays>(module, "Rays", py::module_local())
+        .def(py::init<const Doubles&, const Doubles&, const Doubles&, const Doubles&, const Doubles&, const Doubles&>(),
+             py::arg("source").noconvert(), py::arg("source_too").noconvert(), py::arg("target").noconvert(),
+             py::arg("target_too").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert());
     define_both<Stencil1, CellWalk>(module, "exact_nearest");
     define_both<Stencil8, CellWalk>(module, "exact_linear");
     define_both<Stencil1, StepMarch>(module, "step_nearest");
@@ -359,8 +370,7 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_slopes<PieceMarch>(module, "exact_linear");
     define_slopes<SlopeMarch>(module, "step_linear");
     module.def("by_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),
-               py::arg("ijk_from_world").noconvert(), py::arg("source").noconvert(), py::arg("target").noconvert(),
-               py::arg("start").noconvert(), py::arg("stop").noconvert(), py::arg("upstream").noconvert(),
+               py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("upstream").noconvert(),
                py::arg("by_source").noconvert(), py::arg("by_target").noconvert(), py::arg("by_start").noconvert(),
                py::arg("by_stop").noconvert(), py::arg("by_placement").noconvert(), py::arg("threads"));
     define(module, "exact_linear_by_values", &by_values<NodeSpread<PieceNodes, Linear>>, "gradient", "step");

@@ -40,15 +40,13 @@ inline void read_tile(const Image& upstream, const Tile& tile, const double* sca
 // Rays outside the image have no length.
 inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_from_world, const Grid& grid,
                        TracedChord* traced) {
-    const double nowhere[3] = {0, 0, 0};
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
         const bool inside = r < rays.height && c < rays.width;
-        const double* source = inside ? rays.source.at(b, r, c) : nowhere;
-        const double* target = inside ? rays.target.at(b, r, c) : nowhere;
+        const Place source = inside ? rays.source.at(b, r, c) : Place{}, target = inside ? rays.target.at(b, r, c) : Place{};
         double square = 0;
-        for (int a = 0; a < 3; ++a) square += (target[a] - source[a]) * (target[a] - source[a]);
-        traced[lane] = trace(ijk_from_world, source, target, std::sqrt(square), inside ? *rays.start.at(b, r, c) : 0.0,
+        for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
+        traced[lane] = trace(ijk_from_world, source.mm, target.mm, std::sqrt(square), inside ? *rays.start.at(b, r, c) : 0.0,
                              inside ? *rays.stop.at(b, r, c) : 0.0, grid);
     }
 }
@@ -117,8 +115,8 @@ void finish_tile(const RayTask& task, const Tile& tile, const TracedChord* trace
         if (traced[l].chord.length > 0.0) {
             const RaySums sums = sums_of(l);
             world = to_world(exact ? exact_gradient(traced[l], sums) : step_gradient(traced[l], sums),
-                             task.ijk_from_world, task.rays.source.at(tile.view, row, column),
-                             task.rays.target.at(tile.view, row, column), traced[l].length_mm);
+                             task.ijk_from_world, task.rays.source.at(tile.view, row, column).mm,
+                             task.rays.target.at(tile.view, row, column).mm, traced[l].length_mm);
         }
         task.out.write((tile.view * task.rays.height + row) * task.rays.width + column, world);
         for (int a = 0; a < 3; ++a)

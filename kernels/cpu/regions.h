@@ -41,7 +41,7 @@ inline void divide_view(const Rays& rays, std::int64_t view, Along along, std::v
 // Whether the rays of two pixels have the same i and j wherever they are at the same part of their way.
 inline bool in_one_sheet(const Rays& rays, const Affine& ijk_from_world, std::int64_t view, const std::int64_t (&one)[2],
                          const std::int64_t (&other)[2]) {
-    const double* ends[2][2] = {
+    const Place ends[2][2] = {
         {rays.source.at(view, one[0], one[1]), rays.source.at(view, other[0], other[1])},
         {rays.target.at(view, one[0], one[1]), rays.target.at(view, other[0], other[1])},
     };
@@ -49,7 +49,7 @@ inline bool in_one_sheet(const Rays& rays, const Affine& ijk_from_world, std::in
     for (int a = 0; a < 2; ++a)
         for (int end = 0; end < 2; ++end) {
             double difference = 0.0;
-            for (int x = 0; x < 3; ++x) difference += ijk_from_world.m[a][x] * (ends[end][0][x] - ends[end][1][x]);
+            for (int x = 0; x < 3; ++x) difference += ijk_from_world.m[a][x] * (ends[end][0].mm[x] - ends[end][1].mm[x]);
             apart = greater(apart, magnitude(difference));
         }
     return apart <= SAME_PLACE;

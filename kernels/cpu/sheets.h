@@ -132,10 +132,10 @@ struct SheetPlaces {
     }
 };
 
-// Brings the rows of a later sample into the cache.
+// Brings the rows of a later sample into the cache; of one row its first line, as the next sheet begins where it ends.
 template <int ROWS, class T>
 DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
-    constexpr int line = 64, bytes = ROWS * LANES * (int)sizeof(T);
+    constexpr int line = 64, bytes = ROWS == 1 ? 1 : ROWS * LANES * (int)sizeof(T);
     for (int corner = 0; corner < 8; corner += 2)
         for (int byte = 0; byte < bytes + line - 1; byte += line)
             DEEPDRR_PREFETCH((const char*)(at + offset[corner]) + lesser(byte, bytes - 1));

@@ -12,11 +12,11 @@
 
 namespace deepdrr {
 
-class SlopeMarch : StepPlaces {
+class SlopeMarch : ExactPlaces {
    public:
     static constexpr bool exact = false;
 
-    SlopeMarch(const Chord* chords, const Grid& grid, double step) : StepPlaces(chords, grid, step) {}
+    SlopeMarch(const Chord* chords, const Grid& grid, double step) : ExactPlaces(chords, grid, step) {}
 
     // One turn; false where it was the last.
     template <class Field>

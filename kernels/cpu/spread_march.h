@@ -10,11 +10,11 @@
 
 namespace deepdrr {
 
-class SpreadMarch : StepPlaces {
+class SpreadMarch : ExactPlaces {
    public:
     // Cells low .. high along `axis`; weights [C, LANES] of the rays.
     SpreadMarch(const Chord* chords, const Grid& grid, double step, int axis, int low, int high)
-        : StepPlaces(chords, grid, step), axis_(axis), low_(low), high_(high) {
+        : ExactPlaces(chords, grid, step), axis_(axis), low_(low), high_(high) {
         corner_offsets(grid, offset_);
         narrow();
     }

@@ -11,9 +11,11 @@
 
 namespace deepdrr {
 
+// Longer turns cost less, in coarser units: of 2^-COARSEST voxels at the coarsest.
+template <int SAMPLES, int COARSEST>
 class StepPlaces {
    protected:
-    static constexpr int TURN = 8, FINEST = 28, COARSEST = 24;
+    static constexpr int TURN = SAMPLES, FINEST = 28;
 
     StepPlaces(const Chord* chords, const Grid& grid, double step) : grid_(grid) {
         double fastest = 0.0;
@@ -97,5 +99,8 @@ class StepPlaces {
     alignas(64) double entry_[3][LANES], pace_[3][LANES], part_[LANES];
     alignas(64) int count_[LANES];
 };
+
+// For derivatives, and what must be their adjoint.
+using ExactPlaces = StepPlaces<8, 24>;
 
 }  // namespace deepdrr

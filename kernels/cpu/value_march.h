@@ -6,7 +6,7 @@
 
 namespace deepdrr {
 
-class ValueMarch : StepPlaces {
+class ValueMarch : StepPlaces<16, 22> {
    public:
     Pixels pixels;
 
@@ -60,7 +60,7 @@ class ValueMarch : StepPlaces {
             if (INSIDE) later = voxel_at(origin, i + TURN * di, j + TURN * dj, k + TURN * dk);
             for (int c = 0; c < count; ++c) {
                 const T* at = values.channel(channel + c);
-                if (INSIDE) prefetch(at, offset, later, first);
+                if (INSIDE && n % 2) prefetch(at, offset, later, first);
                 const Floats f = value(at, offset, voxel, x.part, y.part, z.part);
                 sum[c] += INSIDE ? f : where(n < left, f, Floats{});
             }
@@ -74,12 +74,15 @@ class ValueMarch : StepPlaces {
     }
 
     // Brings the cells of the next turn into the cache: those of four lanes across the packet, which share their lines
-    // with the others. Meanwhile the other packets of the region advance.
+    // with the others. Meanwhile the other packets of the region advance. Every other sample does: its neighbours are in
+    // the same cells or beside them.
     template <class T>
     DEEPDRR_FN static void prefetch(const T* at, const std::int64_t* offset, Ints voxel, int first) {
-        for (int l = 0; l < GROUP; ++l)
-            if ((first + l) % (TILE + 1) == 0)
-                for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(at + lane(voxel, l) + offset[corner]);
+        constexpr int apart = TILE + 1;
+        alignas(64) int places[GROUP];
+        store(voxel, places);
+        for (int l = (apart - first % apart) % apart; l < GROUP; l += apart)
+            for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(at + places[l] + offset[corner]);
     }
 
     alignas(64) float sum_[CHANNELS][LANES] = {};

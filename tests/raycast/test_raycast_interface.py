@@ -1,5 +1,7 @@
 """What `project` accepts, what it refuses and in which words, and which backend it takes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from raycast_scenes import carm, grid, noise, rays, unit_field
@@ -109,8 +111,12 @@ def test_project_refuses_what_is_not_a_view():
 
 
 def test_images_larger_than_memory_are_refused_before_they_are_made():
+    camera = carm(10_000_000, 10_000_000, 10)
+    with pytest.raises(MemoryError, match=r"line integrals.* takes 400000000000000 bytes"):
+        project(unit_field(ONES), camera)
+    moving = replace(camera, camera_from_world=camera.camera_from_world.clone().requires_grad_())
     with pytest.raises(MemoryError, match=r"end points.* takes 2400000000000000 bytes"):
-        project(unit_field(ONES), carm(10_000_000, 10_000_000, 10))
+        project(unit_field(ONES), moving)
 
 
 def test_check_fits_names_the_bytes():
