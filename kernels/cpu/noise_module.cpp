@@ -37,7 +37,15 @@ void quantum_noise(const Packed<T>& mean, const Packed<T>& variance, Packed<T> o
     const std::int64_t pixels = out.size();
     const py::gil_scoped_release unlocked;
     for_pixels(pixels, threads, [&](std::int64_t first, std::int64_t end) {
-        for (std::int64_t p = first; p < end; ++p) to[p] = (T)quantum_draw(s[p], v[p], seed, (std::uint64_t)p);
+        std::vector<double> drawn((std::size_t)(end - first));
+        double* quick = drawn.data();
+        DEEPDRR_LANES
+        for (std::int64_t p = first; p < end; ++p)
+            quick[p - first] = quick_quantum_draw(s[p], v[p], seed, (std::uint64_t)p);
+        for (std::int64_t p = first; p < end; ++p) {
+            const double energy = quick[p - first];
+            to[p] = (T)(energy >= 0.0 ? energy : quantum_draw(s[p], v[p], seed, (std::uint64_t)p));
+        }
     });
 }
 
