@@ -19,6 +19,7 @@ from deepdrr._cuda import Launcher, reason_against_cuda
 from deepdrr.camera import Camera
 from deepdrr.detector import _draws_by_cuda
 from deepdrr.raycast import Field, Rays, Request, _cuda, _cuda_backend, _cuda_prefilter, _engines, _operator, project
+from deepdrr.raycast._rays import PixelRays
 from deepdrr.spectrum import _sums_by_cuda
 
 
@@ -57,8 +58,8 @@ class Gpu:
         matrix = field.ijk_from_world.to(self.device)
         return Field.checked(values, matrix, labels, field.label_count, field.prefiltered, scale)
 
-    def rays(self, view: Camera | Rays) -> Rays:
-        rays = view if isinstance(view, Rays) else Rays.from_camera(view)
+    def rays(self, view: Camera | Rays | PixelRays) -> Rays:
+        rays = Rays.from_camera(view) if isinstance(view, Camera) else view
         limits = (None if t is None else t.to(self.device) for t in (rays.start, rays.stop))
         return Rays(rays.source.to(self.device), rays.target.to(self.device), *limits)
 
