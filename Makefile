@@ -7,7 +7,7 @@ SOFTWARE_DRIVER := out/software_cuda_driver
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
-.PHONY: demo test test-slow test-device test-cuda test-gpu lint types install-check bench setup clean
+.PHONY: demo test test-slow test-device test-cuda test-gpu lint types install-check bench bench-gpu setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -49,6 +49,10 @@ install-check:
 bench: setup
 	for table in versus_nanodrr versus_diffdrr versus_classics scaling memory; do \
 		$(BIN)/python benchmarks/$$table.py --short --out out/benchmarks || exit 1; done
+
+# deepdrr, nanodrr's Triton kernel and DiffDRR on an NVIDIA GPU, timed by CUDA events; without one it says so and fails.
+bench-gpu: setup
+	$(BIN)/python benchmarks/versus_gpu.py --out out/benchmarks
 
 setup: $(VENV)/.installed $(VENV)/.built
 

@@ -49,10 +49,10 @@ class Case:
 
 
 class PeerCases:
-    """Cases against nanodrr on one scene. Building one may raise ImportError where nanodrr is not installed."""
+    """Cases against nanodrr, on the scene's device. Building one may raise ImportError where it is not installed."""
 
     def __init__(self, scene: Scene) -> None:
-        self._scene = scene
+        self._scene, self._backend = scene, scene.device.type
 
     @cached_property
     def _field(self) -> Field:
@@ -64,7 +64,7 @@ class PeerCases:
 
     @cached_property
     def _peer(self) -> NanoDRR:
-        return NanoDRR.load(self._scene, carm())
+        return NanoDRR.load(self._scene, self._camera())
 
     @cached_property
     def _labelled(self) -> Field:
@@ -72,15 +72,15 @@ class PeerCases:
 
     @cached_property
     def _labelled_peer(self) -> NanoDRR:
-        return NanoDRR.load(self._scene, carm(), labels=True)
+        return NanoDRR.load(self._scene, self._camera(), labels=True)
 
     def forward(self, pose: str, step_mm: float) -> Case:
         """Images from one pose."""
-        camera = carm(pose)
+        camera = self._camera(pose)
         samples = self._samples(camera, step_mm)
         return Case(
             name=f"forward, {pose}, {step_mm:g} mm",
-            ours=partial(project, self._field, camera, integration=Step(mm=step_mm), backend="cpu"),
+            ours=partial(project, self._field, camera, integration=Step(mm=step_mm), backend=self._backend),
             other=partial(_no_grad, self._peer.project, camera.world_from_camera, samples),
             must=40 if pose in ("AP", "lateral") else 25,
             reach=80 if pose in ("AP", "lateral") else 50,
@@ -91,11 +91,11 @@ class PeerCases:
 
     def pose_gradient(self, pose: str, step_mm: float) -> Case:
         """Images, and the derivative of a weighted sum of pixels by the pose's six parameters."""
-        camera = carm(pose)
+        camera = self._camera(pose)
         samples, weight = self._samples(camera, step_mm), _weight(camera)
 
         def ours(twist: Tensor) -> Tensor:
-            return project(self._field, _moved(camera, twist), integration=Step(mm=step_mm), backend="cpu")
+            return project(self._field, _moved(camera, twist), integration=Step(mm=step_mm), backend=self._backend)
 
         def other(twist: Tensor) -> Tensor:
             return self._peer.project(camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist)), samples)
@@ -106,14 +106,14 @@ class PeerCases:
 
     def volume_gradient(self, pose: str, step_mm: float) -> Case:
         """Images, and the derivative of a weighted sum of pixels by every voxel."""
-        camera = carm(pose)
+        camera = self._camera(pose)
         samples, weight = self._samples(camera, step_mm), _weight(camera)
         leaf = self._scene.mu[None].clone().requires_grad_()
         field = Field(leaf, self._scene.ijk_from_world)
         peer = NanoDRR.load(self._scene, camera)
 
         def ours() -> Tensor:
-            image = project(field, camera, integration=Step(mm=step_mm), backend="cpu")
+            image = project(field, camera, integration=Step(mm=step_mm), backend=self._backend)
             return torch.autograd.grad((image * weight).sum(), leaf)[0][0]
 
         def other() -> Tensor:
@@ -126,7 +126,7 @@ class PeerCases:
 
     def labels(self, pose: str, step_mm: float, rule: str) -> Case:
         """One image per label. `rule`: ``"hard"`` or ``"soft"`` steps as nanodrr's, ``"exact"`` with nearest values."""
-        camera, field = carm(pose), self._labelled
+        camera, field = self._camera(pose), self._labelled
         samples = self._samples(camera, step_mm)
         routing: Routing = "soft" if rule == "soft" else "hard"
         how = {"interpolation": "linear", "integration": Step(mm=step_mm), "routing": routing}
@@ -135,7 +135,7 @@ class PeerCases:
         what = "nearest, exact" if rule == "exact" else f"{rule}, {step_mm:g} mm"
         return Case(
             name=f"{self._scene.organs} labels, {pose}, {what}",
-            ours=partial(project, field, camera, backend="cpu", **how),
+            ours=partial(project, field, camera, backend=self._backend, **how),
             other=partial(_no_grad, self._labelled_peer.project, camera.world_from_camera, samples, routing),
             must=25,
             reach=50,
@@ -146,9 +146,10 @@ class PeerCases:
 
     def labels_pose_gradient(self, pose: str, step_mm: float, routing: Routing) -> Case:
         """One image per label, and the derivative of a weighted sum of their pixels by the pose's six parameters."""
-        camera, samples = carm(pose), self._samples(carm(pose), step_mm)
-        weight = torch.linspace(1, 2, self._scene.label_count)[:, None, None] * _weight(camera)
-        how = {"integration": Step(mm=step_mm), "routing": routing, "backend": "cpu"}
+        camera, samples = self._camera(pose), self._samples(self._camera(pose), step_mm)
+        weight = _weight(camera)
+        weight = torch.linspace(1, 2, self._scene.label_count, device=weight.device)[:, None, None] * weight
+        how = {"integration": Step(mm=step_mm), "routing": routing, "backend": self._backend}
 
         def ours(twist: Tensor) -> Tensor:
             return project(self._labelled, _moved(camera, twist), **how)
@@ -161,6 +162,9 @@ class PeerCases:
         calls = (partial(_by_twist, image, weight) for image in (ours, other))
         return Case(name, *calls, 25, 50, step_mm, _difference, f"nanodrr: n_samples={samples}")
 
+    def _camera(self, pose: str = "AP") -> Camera:
+        return carm(pose).to(self._scene.device)
+
     def _samples(self, camera: Camera, step_mm: float) -> int:
         """Per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""
         chords = chords_mm(self._field, camera)
@@ -168,8 +172,8 @@ class PeerCases:
 
     def _image_errors(self, camera: Camera, ours: Tensor, other: Tensor) -> tuple[float, float]:
         """Each against the exact integral of what it integrates: nanodrr's field fades out over half a voxel more."""
-        exact = project(self._field, camera, backend="cpu")
-        exact_padded = project(self._padded, camera, backend="cpu")
+        exact = project(self._field, camera, backend=self._backend)
+        exact_padded = project(self._padded, camera, backend=self._backend)
         return relative_error(ours, exact), relative_error(other[0], exact_padded)
 
 
@@ -196,8 +200,8 @@ def _no_grad(call: Callable[..., Tensor], *arguments: object) -> Tensor:
 
 def _weight(camera: Camera) -> Tensor:
     """Smooth weights of the pixels [H, W], so that no gradient is zero by symmetry."""
-    v = torch.linspace(-1, 1, camera.height)[:, None]
-    u = torch.linspace(-1, 1, camera.width)
+    v, u = (torch.linspace(-1, 1, n, device=camera.intrinsics.device) for n in (camera.height, camera.width))
+    v = v[:, None]
     return torch.exp(-2 * ((u - 0.2) ** 2 + (v + 0.1) ** 2))
 
 
@@ -208,7 +212,7 @@ def _moved(camera: Camera, twist: Tensor) -> Camera:
 
 def _by_twist(image: Callable[[Tensor], Tensor], weight: Tensor) -> Tensor:
     """The derivative [6] of a weighted sum of the pixels of image(twist) at 0."""
-    twist = torch.zeros(6, dtype=torch.float64, requires_grad=True)
+    twist = torch.zeros(6, dtype=torch.float64, device=weight.device, requires_grad=True)
     return torch.autograd.grad((image(twist) * weight).sum(), twist)[0]
 
 
@@ -221,7 +225,7 @@ def _hat(twist: Tensor) -> Tensor:
 
 
 def peer_cases(scene: Scene, *, short: bool) -> list[Callable[[], Case]]:
-    """Builders of the rows, in the issue's order."""
+    """Builders of the rows, in the issue's order, on the scene's device."""
     cases = PeerCases(scene)
     poses, fine = (("AP", "tilt 30/20/10"), 2.0) if short else (tuple(POSES), 0.7)
     rows = [partial(cases.forward, pose, step) for step in sorted({2.0, fine}, reverse=True) for pose in poses]

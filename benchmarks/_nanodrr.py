@@ -1,4 +1,4 @@
-"""nanodrr's side of the comparison: the same voxels, the same rays, the torch backend."""
+"""nanodrr's side of the comparison: the same voxels, the same rays; torch on the CPU, its Triton kernel on a GPU."""
 
 from dataclasses import dataclass
 from typing import Any, Self
@@ -23,6 +23,7 @@ class NanoDRR:
 
     subject: Any
     drr: Any
+    backend: str
 
     @classmethod
     def load(cls, scene: Scene, camera: Camera, *, labels: bool = False) -> Self:
@@ -31,16 +32,17 @@ class NanoDRR:
         from nanodrr.data import Subject
         from nanodrr.drr import DRR
 
-        affine = scene.world_from_ijk.numpy()
-        image = torchio.ScalarImage(tensor=scene.mu[None], affine=affine)
-        label = torchio.LabelMap(tensor=scene.labels[None], affine=affine) if labels else None
+        affine = scene.world_from_ijk.cpu().numpy()
+        image = torchio.ScalarImage(tensor=scene.mu[None].cpu(), affine=affine)
+        label = torchio.LabelMap(tensor=scene.labels[None].cpu(), affine=affine) if labels else None
         k_inv = torch.linalg.inv(camera.intrinsics)[None].float()
-        drr = DRR(k_inv, camera.sdd_mm[None].float(), camera.height, camera.width)
-        return cls(Subject.from_images(image, label, convert_to_mu=False), drr)
+        drr = DRR(k_inv, camera.sdd_mm[None].float(), camera.height, camera.width).to(scene.device)
+        subject = Subject.from_images(image, label, convert_to_mu=False).to(scene.device)
+        return cls(subject, drr, "triton" if scene.device.type == "cuda" else "torch")
 
     def project(self, world_from_camera: Tensor, samples: int, routing: Routing = "hard") -> Tensor:
         """Line integrals [1, C, H, W] with `samples` per ray in the volume, from a pose [4, 4]."""
-        how = {"n_samples": samples, "soft_labels": routing == "soft", "backend": "torch"}
+        how = {"n_samples": samples, "soft_labels": routing == "soft", "backend": self.backend}
         image: Tensor = self.drr(self.subject, world_from_camera[None].float(), **how)
         return image
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["Row", "machine", "options", "plot_bars", "print_table", "save"]
+__all__ = ["Row", "machine", "options", "plot_bars", "print_table", "save", "version"]
 
 Row = dict[str, Any]
 
@@ -38,7 +38,7 @@ def options(description: str, *, arguments: Mapping[str, Mapping[str, Any]] | No
 
 def machine() -> Row:
     """Hardware and versions, for every row of a CSV."""
-    versions = {name: _version(name) for name in ("torch", "numpy", "deepdrr", *_PEERS)}
+    versions = {name: version(name) for name in ("torch", "numpy", "deepdrr", *_PEERS)}
     return {
         "utc": datetime.now(UTC).strftime("%Y-%m-%dT%H:%MZ"),
         "processor": _processor(),
@@ -130,7 +130,7 @@ def save_figure(figure: Any, name: str, out: Path) -> Path:
     return path
 
 
-def _version(name: str) -> str:
+def version(name: str) -> str:
     if name == "deepdrr":
         import deepdrr
 

@@ -1,6 +1,7 @@
 """What is projected, and from where: the chest CT of issue 3's table, or a phantom that needs no download."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -39,6 +40,16 @@ class Scene:
     labels: Tensor
     world_from_ijk: Tensor
 
+    def to(self, device: torch.device) -> Self:
+        """The same patient on another device."""
+        mu, labels, affine = (t.to(device) for t in (self.mu, self.labels, self.world_from_ijk))
+        return replace(self, mu=mu, labels=labels, world_from_ijk=affine)
+
+    @property
+    def device(self) -> torch.device:
+        """Where its voxels are."""
+        return self.mu.device
+
     @property
     def ijk_from_world(self) -> Tensor:
         """Inverse affine [4, 4]."""
@@ -73,7 +84,7 @@ class Scene:
         numbers = (self.mu.double() / unit).round()
         if float((numbers * unit - self.mu).abs().max()) > 1e-7:  # of 0.02 to 0.1 1/mm: float32 rounding
             raise ValueError(f"{self.name}: mu must be whole numbers of {unit:.3g} 1/mm to be stored as int16")
-        scale = torch.full((channels,), unit, dtype=torch.float64)
+        scale = torch.full((channels,), unit, dtype=torch.float64, device=self.device)
         values = self._split(numbers.to(torch.int16), channels)
         return arranged(Field(values, self.ijk_from_world, scale=scale), "int16")
 
@@ -85,7 +96,7 @@ class Scene:
     def padded_field(self) -> Field:
         """The field with a layer of zeros around it: it fades to zero outside, as `grid_sample` has it."""
         padded = torch.nn.functional.pad(self.mu, (1,) * 6)
-        shift = torch.eye(4, dtype=torch.float64)
+        shift = torch.eye(4, dtype=torch.float64, device=self.device)
         shift[:3, 3] = 1.0
         return laid_out(Field(padded[None], shift @ self.ijk_from_world))
 
@@ -123,7 +134,7 @@ def carm(
 
 def chords_mm(field: Field, camera: Camera) -> Tensor:
     """Length of every ray inside the volume [..., H, W], mm."""
-    inside = Field(None, field.ijk_from_world, torch.zeros(field.shape, dtype=torch.uint8), 1)
+    inside = Field(None, field.ijk_from_world, torch.zeros(field.shape, dtype=torch.uint8, device=field.device), 1)
     return project(inside, camera, interpolation="nearest", integration=Exact()).squeeze(-3)
 
 

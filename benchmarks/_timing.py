@@ -5,9 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["Comparison", "Unavailable", "attempt", "compare", "seconds_per_call"]
+import torch
+
+__all__ = [
+    "Clock",
+    "Comparison",
+    "Unavailable",
+    "attempt",
+    "compare",
+    "seconds_per_call",
+    "seconds_per_call_on_gpu",
+]
 
 Call = Callable[[], object]
+Clock = Callable[[Call, float], float]
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,10 @@ class Comparison:
         return {
             "ours_ms": 1e3 * min(self.ours),
             "other_ms": 1e3 * min(self.other),
+            "ours_median_ms": 1e3 * median(self.ours),
+            "other_median_ms": 1e3 * median(self.other),
+            "ours_max_ms": 1e3 * max(self.ours),
+            "other_max_ms": 1e3 * max(self.other),
             "ratio_min": ratios[0],
             "ratio_median": median(ratios),
             "ratio_max": ratios[-1],
@@ -55,13 +70,16 @@ class Comparison:
         }
 
 
-def compare(ours: Call, other: Call, *, repetitions: int, block_s: float = 0.2) -> Comparison:
+def compare(
+    ours: Call, other: Call, *, repetitions: int, block_s: float = 0.2, clock: Clock | None = None
+) -> Comparison:
     """Time two calls in turn, the first of the pair changing from repetition to repetition. Both are warm already."""
+    seconds = seconds_per_call if clock is None else clock
     times: tuple[list[float], list[float]] = ([], [])
     for repetition in range(repetitions):
         pair = [(ours, times[0]), (other, times[1])]
         for call, into in pair if repetition % 2 == 0 else reversed(pair):
-            into.append(seconds_per_call(call, block_s))
+            into.append(seconds(call, block_s))
     return Comparison(*times)
 
 
@@ -74,6 +92,27 @@ def seconds_per_call(call: Call, block_s: float = 0.2) -> float:
         elapsed = time.perf_counter() - start
         if elapsed >= block_s:
             return elapsed / calls
+
+
+def seconds_per_call_on_gpu(call: Call, block_s: float = 0.2) -> float:
+    """Mean over calls queued one after another, between two CUDA events; about as many as fit into `block_s`.
+
+    The GPU's own clock: what the host needs for queueing counts only where the GPU has to wait for it.
+    """
+    once = _between_events(call, 1)
+    calls = min(1000, max(1, round(block_s / once)))
+    return _between_events(call, calls) / calls
+
+
+def _between_events(call: Call, calls: int) -> float:
+    first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    first.record()
+    for _ in range(calls):
+        call()
+    last.record()
+    last.synchronize()
+    return float(first.elapsed_time(last)) / 1e3
 
 
 def attempt(call: Callable[[], object]) -> object | Unavailable:

@@ -12,7 +12,7 @@ import torch
 from _cases import relative_error
 from _report import Row, machine, options, plot_bars, print_table, save
 from _scene import POSES, Scene, carm, load_scene
-from _timing import Unavailable, attempt, compare
+from _timing import Clock, Unavailable, attempt, compare, seconds_per_call
 from torch import Tensor
 
 from deepdrr.camera import Camera
@@ -46,12 +46,14 @@ def main() -> None:
     plot_bars("versus_diffdrr", rows, chosen.out, "times faster than DiffDRR's Siddon")
 
 
-def measure(scene: Scene, pose: str, pixels: int, repetitions: int) -> Row:
-    """Values side by side, then times."""
-    camera, field = carm(pose, pixels=pixels, pixel_mm=400 / pixels), scene.field()
+def measure(
+    scene: Scene, pose: str, pixels: int, repetitions: int, clock: Clock = seconds_per_call, rows_at_once: int = 20
+) -> Row:
+    """Values side by side, then times, on the device of the scene."""
+    camera, field = carm(pose, pixels=pixels, pixel_mm=400 / pixels).to(scene.device), scene.field()
     row: Row = {"case": f"exact nearest, {pose}", "scene": scene.name, "pixels": pixels, "repetitions": repetitions}
-    ours = partial(project, field, camera, interpolation="nearest", integration=Exact(), backend="cpu")
-    other = partial(siddon, scene, camera)
+    ours = partial(project, field, camera, interpolation="nearest", integration=Exact(), backend=scene.device.type)
+    other = partial(siddon, scene, camera, rows_at_once)
     image, theirs = attempt(ours), attempt(other)
     for result in (image, theirs):
         if isinstance(result, Unavailable):
@@ -59,7 +61,8 @@ def measure(scene: Scene, pose: str, pixels: int, repetitions: int) -> Row:
     error, worst = relative_error(theirs, image), float((theirs - image).abs().max() / image.abs().max())
     if error > SAME:
         raise RuntimeError(f"{pose}: DiffDRR's Siddon and ours differ by {error:.2g} (root mean square, relative)")
-    return {**row, **compare(ours, other, repetitions=repetitions).columns(), "error_other": error, "worst": worst}
+    times = compare(ours, other, repetitions=repetitions, clock=clock).columns()
+    return {**row, **times, "error_other": error, "worst": worst}
 
 
 def siddon(scene: Scene, camera: Camera, rows_at_once: int = 20) -> Tensor:

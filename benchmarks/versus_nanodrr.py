@@ -14,7 +14,7 @@ from _cases import Case, peer_cases
 from _own_cases import own_cases
 from _report import Row, machine, options, plot_bars, print_table, save
 from _scene import Scene, carm, chords_mm, load_scene, sample_count
-from _timing import Unavailable, attempt, compare, seconds_per_call
+from _timing import Clock, Unavailable, attempt, compare, seconds_per_call
 
 from deepdrr.device import CArmGeometry, MobileCArm
 from deepdrr.raycast import Step, project
@@ -48,7 +48,7 @@ def main() -> None:
     plot_bars("versus_nanodrr", peer_rows, chosen.out, "times faster than nanodrr (red: must, orange: reach)")
 
 
-def measure(build: Callable[[], Case], repetitions: int, only: str = "") -> Row | None:
+def measure(build: Callable[[], Case], repetitions: int, only: str = "", clock: Clock = seconds_per_call) -> Row | None:
     """One row: build the case, run both sides, compare what they show, time them in turn. None if not asked for."""
     if only not in _label(build):
         return None
@@ -65,7 +65,7 @@ def measure(build: Callable[[], Case], repetitions: int, only: str = "") -> Row 
     print(f"{case.name}: errors {ours}, {other}", flush=True)
     if "forward, " in case.name and max(ours or 0.0, other) > SAME_RAYS:
         raise RuntimeError(f"{case.name}: not the same rays, errors {ours:.2g} and {other:.2g} of the exact integral")
-    times = compare(case.ours, case.other, repetitions=repetitions).columns(inverse=case.cost)
+    times = compare(case.ours, case.other, repetitions=repetitions, clock=clock).columns(inverse=case.cost)
     verdict = case.verdict(times["ratio_median"])
     unit = "times the cost" if case.cost else "times faster"
     return {**row, **times, "unit": unit, "verdict": verdict, "error_ours": ours, "error_other": other}

@@ -4,9 +4,7 @@ import importlib
 from functools import cache
 from pathlib import Path
 
-import torch
-
-__all__ = ["images", "reason_against_cuda", "reason_against_device"]
+__all__ = ["images", "reason_against_cuda"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The best first: machine code for the architectures of the build, then PTX, which the driver compiles for others.
@@ -30,12 +28,3 @@ def reason_against_cuda() -> str | None:
             return f"there is no NVIDIA driver ({error})"
         return "PyCUDA is not installed: pip install 'deepdrr[cuda]'"
     return None
-
-
-def reason_against_device(device: torch.device) -> str | None:
-    """Why a tensor's device cannot be served; None if it can."""
-    if device.type != "cuda":
-        return f"the field is on {device}"
-    if not torch.cuda.is_available():
-        return "this torch has no CUDA"
-    return reason_against_cuda()

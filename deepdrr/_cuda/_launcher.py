@@ -5,6 +5,7 @@ context, which is torch's, and pops it again whatever happens. PyCUDA owns nothi
 """
 
 import atexit
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -15,21 +16,42 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr._cuda._availability import images
+from deepdrr._cuda._availability import images, reason_against_cuda
 from deepdrr._cuda._memory import Memory, TorchMemory
 from deepdrr._extras import require
 
-__all__ = ["Launcher", "launcher"]
+__all__ = ["Launcher", "launcher", "reason_against_device"]
 
+_MAKING = threading.Lock()
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events alone, not against the null stream
 
 
-@cache
 def launcher(device: torch.device) -> "Launcher":
-    """The launcher of torch's CUDA device, made when it is first needed."""
+    """The launcher of torch's CUDA device, made when it is first needed, by whichever thread comes first."""
     torch.cuda.init()  # torch makes the primary context, so that both sides share it
-    index = torch.cuda.current_device() if device.index is None else device.index
+    with _MAKING:
+        return _launcher_of(torch.cuda.current_device() if device.index is None else device.index)
+
+
+@cache
+def _launcher_of(index: int) -> "Launcher":
     return Launcher(index, TorchMemory(torch.device("cuda", index)))
+
+
+def reason_against_device(device: torch.device) -> str | None:
+    """Why a tensor's device cannot be served, its architecture among the reasons; None if it can."""
+    if device.type != "cuda":
+        return f"the field is on {device}"
+    if not torch.cuda.is_available():
+        return "this torch has no CUDA"
+    missing = reason_against_cuda()
+    if missing is not None:
+        return missing
+    try:
+        launcher(device)
+    except RuntimeError as error:
+        return str(error)
+    return None
 
 
 class Launcher:

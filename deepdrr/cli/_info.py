@@ -65,9 +65,8 @@ def device_facts() -> Iterator[tuple[str, str]]:
     build = load_kernels().__name__.rpartition("_")[2] if states["cpu"] == "ready" else ""
     on_host = f"cpu ({build}, {torch.get_num_threads()} threads)" if build else "reference"
     yield "host uses", on_host
-    on_gpu = "cuda" if states["cuda"] == "ready" and torch.cuda.is_available() else "reference"
-    reason = "" if on_gpu == "cuda" or torch.cuda.is_available() else ", and this torch sees no GPU"
-    yield "GPU uses", on_gpu + reason
+    on_gpu = "cuda" if states["cuda"] == "ready" else "reference"
+    yield "GPU uses", on_gpu + ("" if torch.cuda.is_available() else ", and this torch sees no GPU")
 
 
 def facts(volume: Volume) -> Iterator[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """The CUDA backend: the compiled kernels on NVIDIA GPUs, and what they can serve."""
 
+import torch
 from torch import Tensor
 
 from deepdrr._cuda import reason_against_cuda, reason_against_device
@@ -17,7 +18,7 @@ class CudaBackend:
     def reason_against(self, request: Request | None = None) -> str | None:
         """Why the CUDA kernels cannot serve here; None if they can."""
         if request is None:
-            return reason_against_cuda()
+            return reason_against_cuda() or reason_against_device(torch.device("cuda"))
         return reason_against_device(request.field.device) or reason_against_kernels(request)
 
     def project(self, request: Request) -> Tensor:

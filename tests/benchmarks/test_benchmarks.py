@@ -1,11 +1,14 @@
 """The benchmarks' scripts run without any peer, and write what they promise."""
 
 import csv
+import importlib
 import runpy
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -40,3 +43,82 @@ def test_a_missing_peer_is_a_row_with_the_reason(
     assert rows
     assert all(row["verdict"] == "not available" for row in rows)
     assert all("not available: " in row["note"] for row in rows)
+
+
+@pytest.fixture
+def on_gpu(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`versus_gpu` without the peers."""
+    for peer in ("nanodrr", "torchio", "diffdrr", "matplotlib"):
+        monkeypatch.setitem(sys.modules, peer, None)
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("versus_gpu")
+
+
+def test_without_a_gpu_the_table_of_one_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(SystemExit, match="needs an NVIDIA GPU and the CUDA backend: ") as refused:
+        run("versus_gpu.py", tmp_path, monkeypatch)
+    assert refused.value.code not in (None, 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_of_a_gpu_names_it_and_its_driver(
+    on_gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SimpleNamespace(name="A GPU", major=8, minor=6, total_memory=8.0e9, multi_processor_count=46)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _index: found)
+    told = SimpleNamespace(stdout="580.65.06\n580.65.06\n")
+    monkeypatch.setattr(on_gpu, "shutil", SimpleNamespace(which=lambda _name: "nvidia-smi"))
+    monkeypatch.setattr(on_gpu, "subprocess", SimpleNamespace(run=lambda *_a, **_k: told))
+    about = on_gpu.gpu()
+    assert (about["gpu"], about["capability"], about["driver"]) == ("A GPU", "8.6", "580.65.06")
+    assert {"gpu_memory_gb", "multiprocessors", "cuda", "pycuda", "triton"} <= about.keys()
+    path = importlib.import_module("_report").save("versus_gpu", [{"case": "forward", "ours_ms": 1.0}], tmp_path, about)
+    (row,) = csv.DictReader(path.read_text(encoding="utf-8").splitlines())
+    assert (row["case"], row["gpu"], row["driver"]) == ("forward", "A GPU", "580.65.06")
+
+
+def test_a_gpus_table_has_the_rows_of_both_peers(on_gpu: ModuleType) -> None:
+    scene = importlib.import_module("_scene").load_scene("phantom")
+    rows = on_gpu.measured(scene, 1, "", short=True)
+    assert {row["peer"] for row in rows} == {"nanodrr", "diffdrr"}
+    names = " ".join(row["case"] for row in rows).replace("_", " ")
+    assert all(what in names for what in ("forward", "pose gradient", "volume gradient", "labels", "exact nearest"))
+    assert all(row["verdict"] == "not available" and "not available: " in row["note"] for row in rows)
+    assert not any({"must", "reach"} & row.keys() for row in rows)  # targets are the CPU's
+
+
+class Event:
+    """A CUDA event of a GPU that takes 2 ms for a call."""
+
+    def __init__(self, enable_timing: bool) -> None:
+        assert enable_timing
+
+    calls = 0
+
+    def record(self) -> None:
+        self.at = Event.calls
+
+    def synchronize(self) -> None:
+        pass
+
+    def elapsed_time(self, last: "Event") -> float:
+        return 2.0 * (last.at - self.at)
+
+
+def test_a_gpus_calls_are_timed_between_events(on_gpu: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+
+    def call() -> None:
+        Event.calls += 1
+
+    assert on_gpu.seconds_per_call_on_gpu(call, 0.2) == pytest.approx(2e-3)
+    assert Event.calls == 1 + 100  # one to see how many fit into 0.2 s
+    timing = importlib.import_module("_timing")
+    columns = timing.compare(call, call, repetitions=3, clock=on_gpu.seconds_per_call_on_gpu).columns()
+    assert columns["ours_ms"] == columns["other_median_ms"] == columns["ours_max_ms"] == pytest.approx(2.0)

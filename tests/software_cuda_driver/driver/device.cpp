@@ -19,6 +19,7 @@ const char* setting(const char* name, const char* fallback) {
     return value && *value ? value : fallback;
 }
 
+int capability() { return std::atoi(setting("SWCUDA_CAPABILITY", "120")); }
 int device_count() { return std::atoi(setting("SWCUDA_DEVICES", "1")); }
 u64 device_bytes() { return std::strtoull(setting("SWCUDA_MEMORY", "8589934592"), nullptr, 10); }
 
@@ -146,8 +147,6 @@ EXPORT CUresult cuDeviceGetPCIBusId(char* id, int length, CUdevice device) {
     std::snprintf(id, (size_t)length, "0000:%02x:00.0", device);
     return CUDA_SUCCESS;
 }
-
-static int capability() { return std::atoi(setting("SWCUDA_CAPABILITY", "75")); }
 
 EXPORT CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice) {
     BEGIN_WITHOUT_CONTEXT();

@@ -65,6 +65,11 @@ CUresult load(Context& context, const std::string& image, CUmodule* module, std:
         reason = "the software driver runs PTX only";
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
+    const size_t target = image.find("sm_", image.find(".target"));
+    if (target == std::string::npos || std::atoi(image.c_str() + target + 3) > capability()) {
+        reason = "the PTX is for a newer architecture than the device has";
+        return CUDA_ERROR_NO_BINARY_FOR_GPU;
+    }
     const std::string path = compiled(image, reason);
     if (path.empty()) return CUDA_ERROR_INVALID_PTX;
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);

@@ -81,6 +81,7 @@ std::vector<Context*>& context_stack();  // of this thread
 int device_count();
 u64 device_bytes();
 const char* setting(const char* name, const char* fallback);
+int capability();
 
 // The start of every call: takes the lock, counts the call, and says what stands against it.
 class Call {
