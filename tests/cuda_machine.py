@@ -99,6 +99,11 @@ def send_host_tensors_to_the_kernels(launcher: Launcher, monkeypatch: pytest.Mon
     monkeypatch.setattr(_operator, "_wants_slopes", lambda _request: False)  # as for tensors on a GPU
 
 
+def marches(names: list[str]) -> list[str]:
+    """The kernels among those launched that do not just find chords for others."""
+    return [name for name in names if name != "find_chords"]
+
+
 def recorded(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A list that gets the name of every kernel that is launched."""
     names: list[str] = []

@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr._cuda import launcher
+from deepdrr._cuda import Launcher, launcher
 from deepdrr.raycast._cuda_jobs import (
     BLOCK_HEIGHT,
     BLOCK_THREADS,
@@ -13,7 +13,9 @@ from deepdrr.raycast._cuda_jobs import (
     RAY_ADJOINT_JOB,
     RAY_ADJOINT_RESULTS,
     RAY_JOB,
+    SAMPLES_BYTES,
     VALUE_ADJOINT_JOB,
+    WALKED_CHORD_BYTES,
     place_rays,
 )
 from deepdrr.raycast._cuda_pieces import MOST_PARTS, FlatRays, in_pieces
@@ -43,9 +45,11 @@ def integrate(request: Request) -> Tensor:
         parts = _parts(rays, images)
         shape = (parts, *rays[0].shape[:1], channels, *rays[0].shape[1:3])
         partial = torch.empty(*shape, dtype=torch.float32, device=out.device)
-        job = _ray_job(volume, rays, request)
+        job, kept = _ray_job(volume, rays, request), [*volume.tensors, *rays, partial]
+        if parts * images > 1:
+            kept += _found_chords(run, job, rays)
         job["parts"], job["out"] = parts, partial.data_ptr()
-        run.launch(name, _grid(rays, parts * images), BLOCK_THREADS, job, [*volume.tensors, *rays, partial])
+        run.launch(name, _grid(rays, parts * images), BLOCK_THREADS, job, kept)
         out[views, :, rows] = partial[0] if parts == 1 else partial.sum(0)
 
     in_pieces(request, images, work)
@@ -63,9 +67,11 @@ def integrate_routed(request: Request) -> Tensor:
         parts = min(_parts(rays, 1), _parts_that_pay(volume, labels * rays[0].shape[:3].numel()))
         shape = (parts, *rays[0].shape[:1], labels, *rays[0].shape[1:3])
         partial = torch.zeros(*shape, dtype=torch.float32, device=out.device)  # sums are added to what is there
-        job = _ray_job(volume, rays, request)
+        job, kept = _ray_job(volume, rays, request), [*volume.tensors, *rays, partial]
+        if parts > 1:
+            kept += _found_chords(run, job, rays)
         job["parts"], job["out"] = parts, partial.data_ptr()
-        run.launch(name, _grid(rays, parts), BLOCK_THREADS, job, [*volume.tensors, *rays, partial])
+        run.launch(name, _grid(rays, parts), BLOCK_THREADS, job, kept)
         out[views, :, rows] = partial[0] if parts == 1 else partial.sum(0)
 
     in_pieces(request, 1, work)
@@ -153,6 +159,15 @@ def _ray_job(volume: Volume, rays: FlatRays, request: Request) -> NDArray[np.voi
     job["parts"] = 1
     place_rays(job, rays)
     return job
+
+
+def _found_chords(run: Launcher, job: NDArray[np.void], rays: FlatRays) -> list[Tensor]:
+    """Has the chords of all rays found, once for all threads that share a ray; what was found goes into the job."""
+    size = WALKED_CHORD_BYTES if float(job["step"]) == 0 else SAMPLES_BYTES
+    found = torch.empty(rays[0].shape[:3].numel(), size, dtype=torch.uint8, device=rays[0].device)
+    job["found"] = found.data_ptr()
+    run.launch("find_chords", _grid(rays, 1), BLOCK_THREADS, job, [*rays, found])
+    return [found]
 
 
 def _grid(rays: FlatRays, images: int) -> tuple[int, int, int]:

@@ -11,7 +11,9 @@ __all__ = [
     "RAY_ADJOINT_JOB",
     "RAY_ADJOINT_RESULTS",
     "RAY_JOB",
+    "SAMPLES_BYTES",
     "VALUE_ADJOINT_JOB",
+    "WALKED_CHORD_BYTES",
     "place_rays",
 ]
 
@@ -24,6 +26,7 @@ RAY_JOB = np.dtype(
         ("values", "u8"),
         ("scale", "u8"),
         ("labels", "u8"),
+        ("found", "u8"),
         ("channel_stride", "i8"),
         *((name, _STRIDED) for name in ("source", "target", "start", "stop")),
         ("ijk_from_world", "f8", (3, 4)),
@@ -34,6 +37,8 @@ RAY_JOB = np.dtype(
     ],
     align=True,
 )
+# What `find_chords` writes per ray, bytes: where samples lie, or what a walk begins with.
+SAMPLES_BYTES, WALKED_CHORD_BYTES = 36, 72
 RAY_ADJOINT_RESULTS = ("by_source", "by_target", "by_start", "by_stop", "by_placement")
 RAY_ADJOINT_JOB = np.dtype(
     [("rays", RAY_JOB), ("upstream", "u8"), *((name, "u8") for name in RAY_ADJOINT_RESULTS)], align=True

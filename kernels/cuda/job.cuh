@@ -27,6 +27,7 @@ struct RayJob {
     const void* values;      // [C, I, J, K] with a voxel's neighbour along k beside it: float, or short with a scale
     const float* scale;      // [C], or null: value = scale[c] * stored
     const unsigned char* labels;  // [I, J, K], laid like a channel of the values, or null; see labels.cuh
+    void* found;             // [B, H, W] what find_chords has written, or null; see march.cuh
     long long channel_stride;
     Strided source, target, start, stop;
     Affine ijk_from_world;
@@ -56,6 +57,10 @@ __device__ Pixel my_pixel(const RayJob& job) {
     pixel.view = blockIdx.z / groups / job.parts;
     pixel.inside = pixel.row < job.height && pixel.column < job.width;
     return pixel;
+}
+
+__device__ inline long long ray_number(const RayJob& job, const Pixel& p) {
+    return (p.view * job.height + p.row) * job.width + p.column;
 }
 
 __device__ inline double ray_length(const double* source, const double* target) {

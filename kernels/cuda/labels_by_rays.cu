@@ -84,7 +84,7 @@ struct HalfSlopes {
         const float share = 1.0f / (float)chord.length;
         float weight = 0.0f;
         int crossed = -1;  // the axis; none before the first piece
-        for (Walk<Cells::halves> walk(chord, job.grid, 0, 1); walk.going();) {
+        for (Walk<Cells::halves> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
             const Stride stride = walk.next();
             const CellOfWalk cell(walk, job.grid);
             const Cell<float> corners = field.plain(cell.voxel(job.grid));

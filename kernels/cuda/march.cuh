@@ -15,7 +15,7 @@ struct Samples {
     float entry[3], pace[3], weight;
     int first, last;  // those of this part
 
-    __device__ Samples(const Chord& chord, const RayJob& job, int part) {
+    __device__ Samples(const Chord& chord, const RayJob& job) {
         const int count = sample_count(chord.length, job.step);
         const double mm = count > 0 ? chord.length / count : 0.0;
         for (int a = 0; a < 3; ++a) {
@@ -23,11 +23,38 @@ struct Samples {
             pace[a] = (float)(mm * chord.slope[a]);
         }
         weight = (float)mm;
-        first = (int)((long long)count * part / job.parts);
-        last = (int)((long long)count * (part + 1) / job.parts);
+        first = 0, last = count;
+    }
+    __device__ void keep_part(int part, int parts) {
+        const int count = last;  // times parts it fits an int: there are at most a million
+        first = count * part / parts;
+        last = count * (part + 1) / parts;
     }
     __device__ float at(int axis, int k) const { return entry[axis] + (float)k * pace[axis]; }
 };
+
+// A chord, and the mm from plane to plane of voxels along each axis.
+struct WalkedChord {
+    Chord chord;
+    float inverse[3];
+
+    __device__ explicit WalkedChord(const Chord& c) : chord(c) {
+        for (int a = 0; a < 3; ++a) inverse[a] = mm_per_cell(chord.slope[a]);
+    }
+};
+
+// Chords are found in double, which most GPUs have few units for. Where rays are cut into parts, or channels into groups,
+// the kernel find_chords does it once for all.
+__device__ inline WalkedChord walked_chord_of(const RayJob& job, const Pixel& p) {
+    if (job.found) return ((const WalkedChord*)job.found)[ray_number(job, p)];
+    return WalkedChord(chord_of(job, p));
+}
+
+__device__ inline Samples samples_of(const RayJob& job, const Pixel& p) {
+    Samples samples = job.found ? ((const Samples*)job.found)[ray_number(job, p)] : Samples(chord_of(job, p), job);
+    samples.keep_part(p.part, job.parts);
+    return samples;
+}
 
 // What a walk counts: voxels, the cells between their centres, or the halves of those (half_cells.h).
 enum class Cells { voxels, between, halves };
@@ -39,13 +66,15 @@ struct Walk {
     int walked[3];
     float at, end;
 
-    __device__ Walk(const Chord& chord, const Grid& grid, int part, int parts) {
+    __device__ Walk(const WalkedChord& walked_chord, const Grid& grid, int part, int parts) {
+        const Chord& chord = walked_chord.chord;
         constexpr int per_voxel = CELLS == Cells::halves ? 2 : 1;
         constexpr bool whole = CELLS == Cells::voxels;
         const double from = chord.length * part / parts;
         for (int a = 0; a < 3; ++a) {
             const double q = per_voxel * (chord.entry[a] + from * chord.slope[a]) + (whole ? 0.5 : 0.0);
-            axis[a] = make_axis(q, per_voxel * chord.slope[a], whole ? 0 : -1, per_voxel * (grid.n[a] - 1));
+            axis[a] = make_axis(q, per_voxel * chord.slope[a], walked_chord.inverse[a] / per_voxel, whole ? 0 : -1,
+                                per_voxel * (grid.n[a] - 1));
             walked[a] = 0;
         }
         at = 0.0f, end = (float)(chord.length * (part + 1) / parts - from);
@@ -130,14 +159,14 @@ struct CellOfSample {
 // Calls visit(samples, k) for every sample of a pixel's ray, or of its part.
 template <class Visit>
 __device__ void for_each_sample(const RayJob& job, const Pixel& p, const Visit& visit) {
-    const Samples samples(chord_of(job, p), job, p.part);
+    const Samples samples = samples_of(job, p);
     for (int k = samples.first; k < samples.last; ++k) visit(samples, k);
 }
 
 // Calls visit(walk, stop) for every piece, which runs from walk.at to stop.
 template <Cells CELLS, class Visit>
 __device__ void for_each_piece(const RayJob& job, const Pixel& p, const Visit& visit) {
-    for (Walk<CELLS> walk(chord_of(job, p), job.grid, p.part, job.parts); walk.going();) {
+    for (Walk<CELLS> walk(walked_chord_of(job, p), job.grid, p.part, job.parts); walk.going();) {
         const Stride stride = walk.next();
         visit(walk, stride.stop);
         walk.go(stride);

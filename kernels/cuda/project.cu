@@ -23,7 +23,7 @@ template <int GROUP, class T>
 __device__ void step_linear(const RayJob& job) {
     const Pixel p = my_pixel<GROUP>(job);
     if (!p.inside) return;
-    const Samples samples(chord_of(job, p), job, p.part);
+    const Samples samples = samples_of(job, p);
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
@@ -39,7 +39,7 @@ template <int GROUP, class T>
 __device__ void step_nearest(const RayJob& job) {
     const Pixel p = my_pixel<GROUP>(job);
     if (!p.inside) return;
-    const Samples samples(chord_of(job, p), job, p.part);
+    const Samples samples = samples_of(job, p);
     const Volume<T> volume(job, p.first_channel);
     Sums<GROUP> sums;
     for (int k = samples.first; k < samples.last; ++k) {
@@ -58,7 +58,7 @@ __device__ void exact_linear(const RayJob& job) {
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
-    for (Walk<Cells::between> walk(chord_of(job, p), grid, p.part, job.parts); walk.going();) {
+    for (Walk<Cells::between> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
         const Stride stride = walk.next();
         const CellOfWalk cell(walk, grid);
         add_corners(volume, cell.voxel(grid), cell.weights(walk.at, stride.stop), job.channels - p.first_channel, sums);
@@ -75,7 +75,7 @@ __device__ void exact_nearest(const RayJob& job) {
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
-    for (Walk<Cells::voxels> walk(chord_of(job, p), grid, p.part, job.parts); walk.going();) {
+    for (Walk<Cells::voxels> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
         const Stride stride = walk.next();
         const int voxel = voxel_of(walk, grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
@@ -90,7 +90,7 @@ template <int GROUP, class T>
 __device__ void step_cubic(const RayJob& job) {
     const Pixel p = my_pixel<GROUP>(job);
     if (!p.inside) return;
-    const Samples samples(chord_of(job, p), job, p.part);
+    const Samples samples = samples_of(job, p);
     const Volume<T> volume(job, p.first_channel);
     const Grid& grid = job.grid;
     Sums<GROUP> sums;

@@ -58,7 +58,7 @@ struct SlopeSums {
 
 template <class Field, bool CUBIC>
 __device__ RaySums step_sums(const RayJob& job, const Chord& chord, const Field& field) {
-    const Samples samples(chord, job, 0);
+    const Samples samples(chord, job);
     SlopeSums sums;
     for (int k = samples.first; k < samples.last; ++k) {
         const CellOfSample cell(samples, k, job.grid);
@@ -83,7 +83,7 @@ template <class Field>
 __device__ RaySums exact_sums(const RayJob& job, const Chord& chord, const Field& field) {
     SlopeSums sums;
     const float share = 1.0f / (float)chord.length;
-    for (Walk<Cells::between> walk(chord, job.grid, 0, 1); walk.going();) {
+    for (Walk<Cells::between> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
         const Stride stride = walk.next();
         const CellOfWalk cell(walk, job.grid);
         const float middle = 0.5f * (walk.at + stride.stop), half = 0.5f * (stride.stop - walk.at);
@@ -170,7 +170,7 @@ __device__ void by_rays(const RayAdjointJob& job) {
     WorldGradient g{};
     if (p.inside) {
         g = by_ray<Field, March>(job, p);
-        const long long ray = (p.view * job.rays.height + p.row) * job.rays.width + p.column;
+        const long long ray = ray_number(job.rays, p);
         for (int a = 0; a < 3; ++a) job.by_source[3 * ray + a] = g.source[a], job.by_target[3 * ray + a] = g.target[a];
         if (job.by_start) job.by_start[ray] = g.start;
         if (job.by_stop) job.by_stop[ray] = g.stop;

@@ -21,5 +21,6 @@ DIFFERENTIABLE = ["exact_linear_hard", "exact_linear_soft", "step_linear_soft"]
 def small_ct() -> Field:
     """A pelvis of four labels (air, fat, soft tissue, bone) by HU; values are densities of 0 to 2."""
     ct = Volume.from_file(fetch_sample("pelvis").image).resample(8.0)
+    ct.orient_patient(head_first=True, supine=True)
     labels = torch.bucketize(ct.hu, torch.tensor([-800.0, -30.0, 200.0])).to(torch.uint8)
     return Field((1 + ct.hu[None] / 1000).clamp(min=0), ct.ijk_from_world, labels, 4)

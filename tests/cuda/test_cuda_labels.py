@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cuda_machine import Gpu
+from cuda_machine import Gpu, marches
 from raycast_scenes import GRIDS, carm, difficult_rays, labelled, organs
 from routed_rules import ROUTED, SMOOTH, small_ct
 from torch.testing import assert_close
@@ -18,7 +18,9 @@ VALUE = 2e-6
 
 def assert_parity(gpu: Gpu, field: Field, view: Camera | Rays, **how: object) -> None:
     expected = project(field, view, backend="reference", **how)
-    assert_close(gpu.project(field, view, **how), expected.float(), rtol=0, atol=VALUE * float(expected.sum(-3).max()))
+    brightest = float(expected.sum(-3).max())
+    assert brightest > 0  # the rays meet it
+    assert_close(gpu.project(field, view, **how), expected.float(), rtol=0, atol=VALUE * brightest)
 
 
 @pytest.mark.parametrize("count", [1, 5, 128])
@@ -26,7 +28,7 @@ def assert_parity(gpu: Gpu, field: Field, view: Camera | Rays, **how: object) ->
 @pytest.mark.parametrize("kernel", SMOOTH)
 def test_every_channel_agrees_with_the_reference(gpu: Gpu, generator, launched, shape, spacing, count, kernel) -> None:
     assert_parity(gpu, labelled(shape, spacing, 33, count, generator), carm(19, 18, 30), **ROUTED[kernel])
-    assert launched == [f"{kernel}_f32"]
+    assert marches(launched) == [f"{kernel}_f32"]
 
 
 @pytest.mark.parametrize("kernel", SMOOTH)
@@ -34,7 +36,7 @@ def test_path_lengths(gpu: Gpu, generator, launched, kernel: str) -> None:
     assert_parity(
         gpu, labelled((11, 12, 13), (1.1, 1.0, 0.9), 33, 7, generator, values=False), carm(14, 15, 20), **ROUTED[kernel]
     )
-    assert launched == [f"{kernel.replace('linear_hard', 'nearest_hard')}_f32"]
+    assert marches(launched) == [f"{kernel.replace('linear_hard', 'nearest_hard')}_f32"]
 
 
 @pytest.mark.parametrize("kernel", SMOOTH)
@@ -50,7 +52,7 @@ def test_hard_steps_agree_but_for_samples_on_voxel_faces(gpu: Gpu, generator, la
     difference = (gpu.project(field, view, **ROUTED[kernel]) - reference).abs()
     assert float(difference.max()) <= 0.71
     assert float((difference > 1e-4).float().mean()) < 2e-3
-    assert launched == [f"{kernel}_f32"]
+    assert marches(launched) == [f"{kernel}_f32"]
 
 
 @pytest.mark.parametrize("kernel", SMOOTH)
@@ -69,13 +71,13 @@ def test_arranged_and_int16_fields(gpu: Gpu, generator, launched, kernel: str) -
         expected = project(hu, carm(11, 14, 35), backend="reference", **ROUTED[kernel])
         found = gpu.project(small, carm(11, 14, 35), **ROUTED[kernel])
         assert_close(found, expected.float(), rtol=0, atol=VALUE * float(expected.abs().sum(-3).max()))
-    assert launched == [f"{kernel}_f32", f"{kernel}_i16"]
+    assert marches(launched) == [f"{kernel}_f32", f"{kernel}_i16"]
 
 
 def test_a_batch_of_views_is_one_launch(gpu: Gpu, generator, launched) -> None:
     views = Camera.stack([carm(13, 11, 20), carm(13, 11, 20, (5, 60, 0)), carm(13, 11, 20, (90, 10, 30))])
     assert_parity(gpu, organs((18, 16, 20), generator), views, **ROUTED["exact_linear_soft"])
-    assert launched == ["exact_linear_soft_f32"]
+    assert marches(launched) == ["exact_linear_soft_f32"]
 
 
 def test_rays_are_cut_into_parts_where_that_pays(gpu: Gpu, generator, monkeypatch: pytest.MonkeyPatch) -> None:

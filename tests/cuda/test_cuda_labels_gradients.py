@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from cuda_machine import Gpu
+from cuda_machine import Gpu, marches
 from raycast_scenes import GRIDS, assert_gradients, carm, difficult_rays, gradients, labelled, organs
 from routed_rules import DIFFERENTIABLE, ROUTED, small_ct
 from torch.testing import assert_close
@@ -28,7 +28,7 @@ def test_gradients_agree_with_the_reference(gpu: Gpu, generator, launched, shape
     limits = [torch.full((12, 13), t, dtype=torch.float64) for t in (0.1, 0.52)]
     field = labelled(shape, spacing, 33, count, generator)
     assert_same_gradients(gpu, field, Rays(bundle.source, bundle.target, *limits), **ROUTED[kernel])
-    assert set(launched) == {f"{kernel}_f32", f"{kernel}_by_rays_f32", f"{kernel}_by_values_fast"}
+    assert set(marches(launched)) == {f"{kernel}_f32", f"{kernel}_by_rays_f32", f"{kernel}_by_values_fast"}
 
 
 @pytest.mark.parametrize("kernel", DIFFERENTIABLE)
@@ -55,7 +55,7 @@ def test_gradients_of_hard_steps_by_the_rays(gpu: Gpu, generator, launched, stor
     (found,) = torch.autograd.grad((weights * integrals).sum(), target)
     error = (found.cpu() - expected).abs().amax(-1) / expected.abs().max()
     assert float((error > GRADIENT).double().mean()) < 0.01
-    assert launched == [f"step_linear_hard_{storage}", f"step_linear_hard_by_rays_{storage}"]
+    assert marches(launched) == [f"step_linear_hard_{storage}", f"step_linear_hard_by_rays_{storage}"]
 
 
 @pytest.mark.parametrize("mode", ["fast", "fixed"])

@@ -118,7 +118,7 @@ def test_a_launch_comes_after_torchs_work_and_before_what_follows(
     gpu: Gpu, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.Tensor, "record_stream", lambda _tensor, _stream: None)
-    sizes, copy = torch.zeros(6, dtype=torch.int32), torch.zeros(6, dtype=torch.int32)
+    sizes, copy = torch.zeros(8, dtype=torch.int32), torch.zeros(8, dtype=torch.int32)
     for tensor in (sizes, copy):
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(24))
     stream = ctypes.c_void_p(torch_stream.cuda_stream)

@@ -20,15 +20,23 @@ struct Axis {
     int first;      // the cell of entry
 };
 
-DEEPDRR_FN Axis make_axis(double q, double slope, int lowest, int highest) {
+DEEPDRR_FN float mm_per_cell(double slope) {
+    const double huge = 1e30, steep = slope < 0 ? -slope : slope;
+    return (float)(steep * huge > 1.0 ? 1.0 / slope : huge);
+}
+
+DEEPDRR_FN Axis make_axis(double q, double slope, float inverse, int lowest, int highest) {
     const int floor_q = (int)q - (q < (double)(int)q);
     Axis axis;
     axis.first = clamp(floor_q, lowest, highest);
     axis.entry = (float)(q - axis.first);
     axis.slope = (float)slope;
-    const double huge = 1e30, steep = slope < 0 ? -slope : slope;
-    axis.inverse = (float)(steep * huge > 1.0 ? 1.0 / slope : huge);
+    axis.inverse = inverse;
     return axis;
+}
+
+DEEPDRR_FN Axis make_axis(double q, double slope, int lowest, int highest) {
+    return make_axis(q, slope, mm_per_cell(slope), lowest, highest);
 }
 
 DEEPDRR_FN float leaves_at(float entry, float slope, float inverse, int walked) {

@@ -40,7 +40,8 @@ bool exists(const std::string& path) {
 std::string compiled(const std::string& ptx, std::string& reason) {
     const std::string folder = setting("SWCUDA_CACHE", SWCUDA_CACHE), source = SWCUDA_SOURCE;
     const std::string header = contents(source + "/driver/ptx_runtime.h");
-    const std::string base = folder + "/ptx" + std::to_string(hash(ptx + header + SWCUDA_TRANSLATOR + CHECKS));
+    const std::string counting = std::getenv("SWCUDA_TALLY") ? "counting" : "";
+    const std::string base = folder + "/ptx" + std::to_string(hash(ptx + header + SWCUDA_TRANSLATOR + CHECKS + counting));
     if (exists(base + ".so")) return base + ".so";
     const std::string mine = base + "." + std::to_string(getpid());
     std::ofstream(mine + ".ptx", std::ios::binary) << ptx;

@@ -1,5 +1,6 @@
 """A module of PTX as one C++ file: a function per kernel, which runs one thread, and a table of the kernels."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from .instructions import translate as translate_instruction
 from .operands import CPP, Operands, identifier
 from .syntax import SIZE, Entry, Instruction, Label, Module, PtxError, Scope, Variable, parse
+from .tally import KINDS, counting, report
 
 __all__ = ["translate"]
 
@@ -14,15 +16,22 @@ __all__ = ["translate"]
 _MEETS = {"bar", "barrier", "shfl", "vote", "activemask"}
 
 
-def translate(text: str) -> str:
+def translate(text: str, tally: bool = False) -> str:
     """PTX → C++ that includes `ptx_runtime.h`.
+
+    Args:
+        text: a module.
+        tally: whether its kernels count what they execute, see `tally.py`.
 
     Raises:
         PtxError: for whatever is not known; nothing is skipped.
     """
     module = parse(text)
     parts = ['#include "ptx_runtime.h"', *(_variable(v) for v in module.variables if v.space in ("global", "const"))]
-    parts += [_kernel(entry, module) for entry in module.entries]
+    parts += [_kernel(entry, module, tally) for entry in module.entries]
+    if tally:
+        parts[0] = f"#include <cstdio>\n#include <cstdlib>\n{parts[0]}"
+        parts.append(report(module.entries, [identifier(entry.name) for entry in module.entries]))
     return "\n".join([*parts, _tables(module)])
 
 
@@ -44,9 +53,9 @@ def _initial(value: str, kind: str) -> str:
     return f"({CPP[kind]}){value.rstrip('U')}"
 
 
-def _kernel(entry: Entry, module: Module) -> str:
-    names = Operands(entry, module)
-    lines, meets = [], False
+def _kernel(entry: Entry, module: Module, tally: bool) -> str:
+    names, name = Operands(entry, module), identifier(entry.name)
+    lines, meets = [f"++tally_{name}[0];"] if tally else [], False
     for statement in entry.body:
         if isinstance(statement, Label):
             lines.append(f"{identifier(statement.name)}:;")
@@ -56,15 +65,17 @@ def _kernel(entry: Entry, module: Module) -> str:
             names.declare(statement)
         elif isinstance(statement, Instruction):
             meets |= statement.opcode[0] in _MEETS
+            if tally:
+                lines.append(counting(statement, name))
             lines.append(translate_instruction(statement, names))
         else:
             _directive(statement, names)
-    name = identifier(entry.name)
     table = ", ".join(f"{{{p.offset}, {p.bytes}}}" for p in entry.parameters) or "{0, 0}"
     facts = f"{entry.parameter_bytes}, {len(entry.parameters)}, layout_{name}"
     memory = f"{names.shared_bytes}, {names.local_bytes}, {str(meets).lower()}"
     return "\n".join(
         [
+            f"static u64 tally_{name}[{len(KINDS)}];" if tally else "",
             f"static void run_{name}(Thread& t) {{",
             *names.declarations,
             *lines,
@@ -99,7 +110,8 @@ def _tables(module: Module) -> str:
 def main() -> int:
     source, target = map(Path, sys.argv[1:])
     try:
-        target.write_text(translate(source.read_text(encoding="utf-8").rstrip("\0")))
+        text = source.read_text(encoding="utf-8").rstrip("\0")
+        target.write_text(translate(text, tally="SWCUDA_TALLY" in os.environ))
     except PtxError as error:
         print(error, file=sys.stderr)
         return 1
