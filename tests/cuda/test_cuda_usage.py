@@ -1,5 +1,6 @@
 """What the compiler makes of the kernels, on every architecture of the build: registers and spills within a budget."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -34,6 +35,20 @@ def test_registers_and_spills_stay_within_the_budget(ptx: Path, architecture: st
     assert len(kernels) > 60
     assert [k for k in kernels if k.registers > budget(k.kernel)] == []
     assert [k for k in kernels if k.spilled_bytes > 0] == []
+
+
+def test_noise_fuses_no_product_that_is_rounded(ptx: Path) -> None:
+    """Else a GPU would draw other bits than a CPU. A power of two times a number is exact, wherever it is rounded."""
+    bodies = re.findall(r"\.entry \w+_noise_f\d\d\((.*?\n)}\n", ptx.read_text(), re.DOTALL)
+    assert len(bodies) == 4
+    products = re.findall(r"\b(?:fma\.rn|mul)\.f64\s+%\w+, (\S+), (\S+)[,;]", "".join(bodies))
+    assert [factors for factors in products if not any(map(is_power_of_two, factors))] == []
+    assert all("mul.rn.f64" in body for body in bodies)
+
+
+def is_power_of_two(operand: str) -> bool:
+    bits = re.fullmatch(r"0[dD]([0-9A-Fa-f]{16})", operand)
+    return bits is not None and int(bits[1], 16) % 2**52 == 0
 
 
 def test_old_drivers_get_a_version_they_know(ptx: Path) -> None:

@@ -57,7 +57,7 @@ DEEPDRR_FN double deviance(double k, double mean) {
 DEEPDRR_FN double log_poisson(double k, double mean) {
     if (k < 10.0) {
         double factorial = 1.0;
-        for (int i = 2; i <= (int)k; ++i) factorial *= i;
+        for (int i = 2; i <= (int)k; ++i) factorial = product(factorial, (double)i);
         return product(k, log_of(mean)) - mean - log_of(factorial);
     }
     return -(deviance(k, mean) + stirling(k) + 0.5 * log_of(product(6.283185307179586, k)));
