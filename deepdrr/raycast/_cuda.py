@@ -1,5 +1,7 @@
 """Calls of the CUDA kernels: line integrals and their adjoints, on torch's tensors where they are."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -28,8 +30,8 @@ __all__ = ["gradient_by_rays", "gradient_by_values", "integrate", "integrate_rou
 
 _GROUP = 4  # channels that one thread integrates at once
 _WANTED_THREADS = 2**18  # some thousand for each of a large GPU's multiprocessors
-# Fixed-point sums of gradients: the largest term has this many quanta, and 2^22 of it fit.
-_QUANTA = 2.0**40
+# Fixed-point sums of gradients: no term has more than 2^40 quanta, and 2^22 of the largest fit.
+_MOST_QUANTA_LOG2 = 40
 
 
 def integrate(request: Request) -> Tensor:
@@ -86,8 +88,7 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
     """
     images, fixed = _images(upstream), torch.are_deterministic_algorithms_enabled()
     volume, gradient = volume_to_fill(request.field, torch.int64 if fixed else torch.float32)
-    largest = float(images.abs().max()) * _longest_step_mm(request) if images.numel() else 0.0
-    quantum = largest / _QUANTA if largest > 0 else 1.0
+    quantum = _quantum(float(images.abs().max()) * _longest_step_mm(request)) if images.numel() else 1.0
     run = launcher(gradient.device)
     name = f"{_kernel(request, '_by_values')}_{'fixed' if fixed else 'fast'}"
 
@@ -95,7 +96,7 @@ def gradient_by_values(upstream: Tensor, request: Request) -> Tensor:
         piece = images[views, :, rows].contiguous()
         job = np.zeros((), VALUE_ADJOINT_JOB)
         job["rays"] = _ray_job(volume, rays, request)
-        job["upstream"], job["by_values"], job["quantum"] = piece.data_ptr(), gradient.data_ptr(), quantum
+        job["upstream"], job["by_values"], job["per_quantum"] = piece.data_ptr(), gradient.data_ptr(), 1 / quantum
         run.launch(name, _grid(rays, 1), BLOCK_THREADS, job, [*volume.tensors, *rays, piece, gradient])
 
     in_pieces(request, 1, work)
@@ -188,6 +189,14 @@ def _parts_that_pay(volume: Volume, sums: int) -> int:
     images of all parts together may have a quarter of the voxels' bytes.
     """
     return max(1, volume.bytes // (4 * 4 * max(sums, 1)))
+
+
+def _quantum(largest: float) -> float:
+    """What one unit of a fixed-point sum stands for: a power of two, so that floats become quanta without rounding."""
+    if not 0 < largest < math.inf:
+        return 1.0
+    # Its inverse is a float32 too.
+    return 2.0 ** max(math.frexp(largest)[1] - _MOST_QUANTA_LOG2, -126)
 
 
 def _longest_step_mm(request: Request) -> float:

@@ -15,10 +15,30 @@ struct ChannelSpread {
 
     __device__ ChannelSpread(const ValueAdjointJob& j, const Pixel& p) : job(j), upstream(j.upstream, j.rays, p) {}
 
-    __device__ void add(long long voxel, float weight) const {
+    __device__ void add(int voxel, float weight) const {
+        for_each_channel([&](G* gradient, float upstream) { put(gradient, voxel, weight * upstream); });
+    }
+    __device__ void add_cell(const Volume<float>& volume, int voxel, const Weights& w) const {
+        for_each_channel([&](G* gradient, float upstream) {
+            for (int corner = 0; corner < 8; ++corner)
+                put(gradient, voxel + volume.corner(corner), w.at[corner] * upstream);
+        });
+    }
+    // Four voxels at `first` + at[], whose weights are weight * along[].
+    __device__ void add_row(int first, const int* at, float weight, const float* along) const {
+        for_each_channel([&](G* gradient, float upstream) {
+            for (int tap = 0; tap < 4; ++tap) put(gradient, first + at[tap], weight * along[tap] * upstream);
+        });
+    }
+
+   private:
+    __device__ void put(G* gradient, int voxel, float term) const { add_to(gradient, voxel, term, job.per_quantum); }
+
+    template <class Visit>
+    __device__ void for_each_channel(const Visit& visit) const {
 #pragma unroll 1
         for (int c = 0; c < job.rays.channels; ++c)
-            add_to((G*)job.by_values + c * job.rays.channel_stride, voxel, weight * upstream.at(c), job.quantum);
+            visit((G*)job.by_values + c * job.rays.channel_stride, upstream.at(c));
     }
 };
 

@@ -17,19 +17,27 @@ struct LabelSpread {
     __device__ LabelSpread(const ValueAdjointJob& j, const Pixel& p)
         : job(j), labels(j.rays), upstream(j.upstream, j.rays, p) {}
 
-    __device__ float weight(int voxel) const {
-        const int label = labels.at(voxel);
-        return label < labels.count ? upstream.at(label) : 0.0f;
-    }
-    __device__ void put(int voxel, float term) const { add_to((G*)job.by_values, voxel, term, job.quantum); }
+    __device__ float of_label(int label) const { return label < labels.count ? upstream.at(label) : 0.0f; }
+    __device__ void put(int voxel, float term) const { add_to((G*)job.by_values, voxel, term, job.per_quantum); }
 };
 
-// Every corner takes the gradient of its own label.
+// Every corner takes the gradient of its own label; nearly everywhere that is one for all.
 template <class G>
 struct SoftSpread : LabelSpread<G> {
     using LabelSpread<G>::LabelSpread;
 
-    __device__ void add(int voxel, float weight) const { this->put(voxel, this->weight(voxel) * weight); }
+    __device__ void add_cell(const Volume<float>& volume, int voxel, const Weights& w) const {
+        int label[8], differs = 0;
+        for (int corner = 0; corner < 8; ++corner) {
+            label[corner] = this->labels.at(voxel + volume.corner(corner));
+            differs |= label[corner] ^ label[0];
+        }
+        const float only = this->of_label(label[0]);
+        for (int corner = 0; corner < 8; ++corner) {
+            const float own = differs ? this->of_label(label[corner]) : only;
+            this->put(voxel + volume.corner(corner), own * w.at[corner]);
+        }
+    }
 };
 
 // All corners take that of the nearest voxel's label.
@@ -38,7 +46,7 @@ struct HardSpread : LabelSpread<G> {
     using LabelSpread<G>::LabelSpread;
 
     __device__ void spread(const Volume<float>& volume, int voxel, int nearest, const Weights& w) const {
-        const float weight = this->weight(nearest);
+        const float weight = this->of_label(this->labels.at(nearest));
         for (int corner = 0; corner < 8; ++corner) this->put(voxel + volume.corner(corner), weight * w.at[corner]);
     }
 };

@@ -1,5 +1,5 @@
 // How a ray spreads its upstream gradient over the voxels it meets, march by march. What goes to a voxel, and where it is
-// added to, is a Spread's business: `add(voxel, weight)`.
+// added to, is a Spread's business: `add(voxel, weight)`, and `add_cell(volume, voxel, weights)` for the corners of a cell.
 #pragma once
 
 #include "job.cuh"
@@ -11,23 +11,19 @@ struct ValueAdjointJob {
     RayJob rays;            // values are not read
     const float* upstream;  // [B, C, H, W]
     void* by_values;        // [C, I, J, K] with the rays' strides: float, or long long
-    double quantum;
+    float per_quantum;      // quanta per unit, a power of two
 };
 
-// Rays meet in voxels, so the additions are atomic. Floats are added in any order; 64-bit integers of `quantum` give the
-// same sum in every order, and 2^62 quanta hold any sum.
-__device__ inline void add_to(float* gradient, long long voxel, float term, double) {
-    atomicAdd(gradient + voxel, term);
-}
+// Rays meet in voxels, so the additions are atomic. Floats are added in any order; 64-bit integers give the same sum in
+// every order: terms of up to 2^40 quanta, of which 2^22 fit. They are made of two of 32 bits, as most GPUs have few units
+// that convert to 64.
+__device__ inline void add_to(float* gradient, long long voxel, float term, float) { atomicAdd(gradient + voxel, term); }
 
-__device__ inline void add_to(long long* gradient, long long voxel, float term, double quantum) {
-    const long long quanta = __double2ll_rn((double)term / quantum);
-    atomicAdd((unsigned long long*)gradient + voxel, (unsigned long long)quanta);
-}
-
-template <class Spread>
-__device__ void spread_corners(const Spread& spread, const Volume<float>& volume, int voxel, const Weights& w) {
-    for (int corner = 0; corner < 8; ++corner) spread.add(voxel + volume.corner(corner), w.at[corner]);
+__device__ inline void add_to(long long* gradient, long long voxel, float term, float per_quantum) {
+    constexpr float LOW = 1048576.0f;  // 2^20
+    const float quanta = term * per_quantum;
+    const int high = __float2int_rn(quanta * (1.0f / LOW)), low = __float2int_rn(fmaf(-LOW, (float)high, quanta));
+    atomicAdd((unsigned long long*)gradient + voxel, (unsigned long long)((long long)high * (1 << 20) + low));
 }
 
 template <class Spread>
@@ -42,7 +38,7 @@ __device__ void step_linear(const RayJob& job, const Pixel& p, const Spread& spr
     const Volume<float> volume(job, 0);
     for_each_sample(job, p, [&](const Samples& samples, int k) {
         const CellOfSample cell(samples, k, job.grid);
-        spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(samples.weight));
+        spread.add_cell(volume, cell.voxel(job.grid), cell.weights(samples.weight));
     });
 }
 
@@ -58,7 +54,7 @@ __device__ void exact_linear(const RayJob& job, const Pixel& p, const Spread& sp
     const Volume<float> volume(job, 0);
     for_each_piece<Cells::between>(job, p, [&](const Walk<Cells::between>& walk, float stop) {
         const CellOfWalk cell(walk, job.grid);
-        spread_corners(spread, volume, cell.voxel(job.grid), cell.weights(walk.at, stop));
+        spread.add_cell(volume, cell.voxel(job.grid), cell.weights(walk.at, stop));
     });
 }
 
@@ -69,10 +65,10 @@ __device__ void step_cubic(const RayJob& job, const Pixel& p, const Spread& spre
         const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
         const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
         const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
-#pragma unroll 1
-        for (int tap = 0; tap < 64; ++tap) {
-            const int a = tap >> 4, b = tap >> 2 & 3, c = tap & 3;
-            spread.add(x.at[a] + y.at[b] + z.at[c], samples.weight * x.weight[a] * y.weight[b] * z.weight[c]);
+        for (int ij = 0; ij < 16; ++ij) {
+            const float weight = samples.weight * x.weight[ij >> 2] * y.weight[ij & 3];
+            const int row = x.at[ij >> 2] + y.at[ij & 3];
+            spread.add_row(row, z.at, weight, z.weight);
         }
     });
 }

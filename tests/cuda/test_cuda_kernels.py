@@ -203,6 +203,21 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(gpu: Gpu, determ
     close(first, values.grad, GRADIENT)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e25])
+def test_the_deterministic_gradient_of_any_size(gpu: Gpu, deterministic: None, scale: float) -> None:
+    """Its integers count quanta that suit the largest term."""
+    field, view = field_of((6, 7, 8), (1, 1, 1), 1, "linear"), carm(9, 9, 10)
+
+    def gradient(backend: str, dtype: torch.dtype, inner: Field, bundle: Rays) -> Tensor:
+        values = inner.values.to(dtype).requires_grad_()
+        image = project(Field(values, inner.ijk_from_world), bundle, backend=backend)
+        (found,) = torch.autograd.grad(image, values, torch.full_like(image, scale))
+        return found.cpu()
+
+    exact = gradient("reference", torch.float64, field, Rays.from_camera(view))
+    close(gradient("cuda", torch.float32, gpu.field(field), gpu.rays(view)), exact, GRADIENT)
+
+
 def test_the_structs_are_those_of_the_kernels(gpu: Gpu) -> None:
     jobs = (RAY_JOB, RAY_ADJOINT_JOB, VALUE_ADJOINT_JOB, NOISE_JOB, SPECTRAL_JOB, PREFILTER_JOB)
     sizes = torch.zeros(len(jobs) + 2, dtype=torch.int32, device=gpu.device)
