@@ -1,29 +1,13 @@
 """The examples do what they say, in short."""
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
+from example_modules import load
 
 pytest.importorskip("matplotlib", reason="the examples draw, with the extra deepdrr[plot]")
-
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
-
-
-def load(name: str) -> ModuleType:
-    """An example as a module that worker processes find too."""
-    specification = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
-    assert specification is not None
-    assert specification.loader is not None
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[module.__name__] = module
-    specification.loader.exec_module(module)
-    return module
-
 
 # Python 3.12 warns of every fork in a process with threads; the kernels keep none between calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")

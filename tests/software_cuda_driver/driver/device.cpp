@@ -35,6 +35,8 @@ Call::Call(const char* function, bool needs_context) : lock_(state().lock), erro
         error_ = CUDA_ERROR_NOT_INITIALIZED;
     } else if (needs_context && context_stack().empty()) {
         error_ = CUDA_ERROR_INVALID_CONTEXT;
+    } else if (needs_context && context_stack().back()->retained == 0) {
+        error_ = CUDA_ERROR_CONTEXT_IS_DESTROYED;
     } else if (needs_context && context_stack().back()->sticky) {
         error_ = context_stack().back()->sticky;
     } else if (planned != s.injected.end() && --planned->second.first == 0) {

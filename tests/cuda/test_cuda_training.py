@@ -1,0 +1,48 @@
+"""The example of a ResNet beside a `Projector`, its radiographs by the CUDA kernels, in any order of first use."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from cuda_machine import Gpu, HostMemory, send_host_tensors_to_the_kernels, software_driver
+
+from deepdrr._cuda import Launcher
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+from example_modules import load
+
+example = load("train_beside_projector")
+
+
+class FirstUse:
+    """A launcher that is made when it is first launched, as on a GPU, and tells when."""
+
+    def __init__(self, events: list[str]) -> None:
+        self.events, self.made = events, None
+
+    def launch(self, *arguments: object) -> None:
+        if self.made is None:
+            self.events.append("launcher")
+            self.made = Launcher(0, HostMemory(software_driver()))
+        self.made.launch(*arguments)
+
+
+@pytest.mark.parametrize("first", ["network", "projector", "between"])
+def test_any_order_of_first_use(gpu: Gpu, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = example.train(device=torch.device("cpu"), first=first, steps=2, size=16, batch=4)
+    events: list[str] = []
+    if software_driver() is not None:
+        launcher = FirstUse(events)
+        send_host_tensors_to_the_kernels(launcher, monkeypatch)
+    forward = example.SmallResNet.forward
+    tell = lambda self, images: (events.append("network"), forward(self, images))[1]  # noqa: E731
+    monkeypatch.setattr(example.SmallResNet, "forward", tell)
+    found = example.train(device=gpu.device, first=first, steps=2, size=16, batch=4)
+    # Pictures agree to 2e-4 (see test_cuda_choice), their noise but for photons at a limit.
+    assert found == pytest.approx(expected, rel=1e-2)
+    if software_driver() is not None:
+        assert events[0] == ("network" if first == "between" else "launcher")
+        launcher.made.close()
+        software_driver().cuCtxPopCurrent_v2(None)  # PyCUDA leaves it where a launcher is closed
