@@ -3,7 +3,6 @@
 import ctypes
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from cuda_machine import Gpu
 from raycast_scenes import carm, grid, noise
 
 from deepdrr._cuda import Launcher, TorchMemory
-from deepdrr.raycast import Field, Step, _cuda, project
+from deepdrr.raycast import Field, project
 
 
 def scene() -> tuple[Field, object]:
@@ -133,36 +132,3 @@ def test_a_launch_comes_after_torchs_work_and_before_what_follows(
     assert copy.tolist() == sizes.tolist() != [7] * 6
     for tensor in (sizes, copy):
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(0))
-
-
-@contextmanager
-def out_of_memory_above(pixels: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """torch.empty of an image of more pixels runs out of memory."""
-    empty = torch.empty
-
-    def limited(*shape: int, **options: object) -> torch.Tensor:
-        if len(shape) == 5 and shape[-1] * shape[-2] * shape[-4] > pixels:
-            raise torch.OutOfMemoryError("out of memory (a test)")
-        return empty(*shape, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(_cuda.torch, "empty", limited)
-        yield
-
-
-@pytest.mark.parametrize("pixels", [300, 100, 20])
-def test_out_of_memory_halves_the_batch_then_the_image(gpu: Gpu, monkeypatch, pixels: int) -> None:
-    field, view = scene()
-    views = type(view).stack([view, view, view])
-    whole = gpu.project(field, views, integration=Step(mm=1))
-    with out_of_memory_above(pixels, monkeypatch):
-        pieces = gpu.project(field, views, integration=Step(mm=1))
-    # Smaller pieces cut each ray into other parts, whose sums are rounded in another order.
-    torch.testing.assert_close(pieces, whole, rtol=1e-6, atol=1e-6)
-
-
-def test_out_of_memory_for_good_names_the_bytes(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
-    field, view = scene()
-    message = r"one row of 17 rays .* field of \(10, 11, 12\) voxels \(5280 bytes\)"
-    with out_of_memory_above(5, monkeypatch), pytest.raises(torch.OutOfMemoryError, match=message):
-        gpu.project(field, view)
