@@ -7,7 +7,7 @@
 // for no answer, where reading the pixel would stop the warp for as long as the L2 takes. One thread's additions to one
 // place are done in its order: the result has the same bits every time.
 //
-// Bytes: those of project.cu and the labels' (one per voxel), and 4 bytes per booking: about one for every 20 samples.
+// Bytes: those of project.cu and the labels' (one per voxel), and 4 bytes per booking: in a CT one for every 14 samples.
 // Operations: those of project.cu and 6 per sample for the label; soft, 30 for the corners'.
 #include "labels.cuh"
 #include "march.cuh"

@@ -1,8 +1,7 @@
 """What the threads of a kernel execute, counted by kind as they run; `SWCUDA_TALLY` names the file for the counts.
 
-A division or a square root, which the hardware makes of about ten operations, counts as ten; 64-bit integers count
-twice, as the hardware adds them in halves. Moves and reads of parameters are not counted: registers and constant
-operands do without.
+A division or a square root, which the hardware makes of about ten operations, counts as ten. Moves and reads of
+parameters are not counted: registers and constant operands do without.
 """
 
 from .syntax import Entry, Instruction
@@ -26,7 +25,7 @@ def kind_and_count(instruction: Instruction) -> tuple[str, int] | None:
         return "atomic", 1
     if "f64" in parts or "f32" in parts:
         return "double" if "f64" in parts else "float", 10 if base in _MADE_OF_TEN and "approx" not in parts else 1
-    return "integer", 2 if {"s64", "u64", "b64"} & {*parts} else 1
+    return "integer", 1
 
 
 def counting(instruction: Instruction, kernel: str) -> str:
