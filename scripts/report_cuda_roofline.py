@@ -213,8 +213,8 @@ the bundled CT ({shape} voxels, {100 * scene.met:.0f} % of which the rays meet),
 ## Executed per ray
 
 Instructions of PTX, of which ptxas merges some (an address is multiplied and added in one); a division or root counts
-as ten. A forward march of an image of this size is cut into {PARTS} parts, whose beginnings are included; the chords are
-found beforehand, by `find_chords`. Megabytes are those of the whole image: every voxel that is met once, labels,
+as ten. A forward march of an image of this size is cut into {PARTS} parts, whose beginnings are included; the chords
+are found beforehand, by `find_chords`. Megabytes are those of the whole image: every voxel that is met once, labels,
 images, gradients.
 
 {table(["kernel", *kinds, "MB"], executed)}
