@@ -3,6 +3,7 @@
 import ctypes
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,7 +117,9 @@ def torch_stream(gpu: Gpu, driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch)
 def test_a_launch_comes_after_torchs_work_and_before_what_follows(
     gpu: Gpu, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(torch.Tensor, "record_stream", lambda _tensor, _stream: None)
+    kept: list[tuple[int, int]] = []
+    keep = lambda tensor, stream: kept.append((tensor.data_ptr(), stream.cuda_stream))  # noqa: E731
+    monkeypatch.setattr(torch.Tensor, "record_stream", keep)
     sizes, copy = torch.zeros(8, dtype=torch.int32), torch.zeros(8, dtype=torch.int32)
     for tensor in (sizes, copy):
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(24))
@@ -130,5 +133,13 @@ def test_a_launch_comes_after_torchs_work_and_before_what_follows(
     driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(24), stream)  # after
     driver.cuStreamSynchronize(stream)
     assert copy.tolist() == sizes.tolist() != [7] * 6
+    assert kept == [(sizes.data_ptr(), gpu.launcher._stream.handle)]  # torch is told who else uses the memory
     for tensor in (sizes, copy):
         driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(0))
+
+
+def test_on_torchs_null_stream_the_kernel_is_launched_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which needs no order, and no stream of the launcher's own."""
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: SimpleNamespace(cuda_stream=0))
+    with TorchMemory(torch.device("cuda", 0)).stream(None, [torch.zeros(1)]) as stream:
+        assert stream is None

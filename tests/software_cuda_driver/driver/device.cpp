@@ -92,9 +92,27 @@ EXPORT int swcuda_contexts_pushed() { return (int)context_stack().size(); }
 
 // Initialisation and devices.
 
+// What a program leaves behind at its end, if SWCUDA_LEAKS asks for it.
+static void report_leaks() {
+    if (std::string(setting("SWCUDA_LEAKS", "0")) != "1") return;
+    for (const auto& [address, allocation] : state().allocations)
+        if (!allocation.pinned_host)
+            std::fprintf(stderr, "software CUDA driver: %llu bytes at %#llx were not freed\n",
+                         (unsigned long long)allocation.bytes, (unsigned long long)address);
+    for (const auto& [device, context] : state().primary) {
+        if (context->retained)
+            std::fprintf(stderr, "software CUDA driver: the context of device %d is retained %d times\n", device,
+                         context->retained);
+        if (!context->streams.empty())
+            std::fprintf(stderr, "software CUDA driver: %zu streams of device %d were not destroyed\n",
+                         context->streams.size(), device);
+    }
+}
+
 EXPORT CUresult cuInit(unsigned) {
     BEGIN_WITHOUT_CONTEXT();
     if (device_count() < 1) return CUDA_ERROR_NO_DEVICE;
+    if (!state().initialised) std::atexit(report_leaks);
     state().initialised = true;
     return CUDA_SUCCESS;
 }
