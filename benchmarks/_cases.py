@@ -141,7 +141,7 @@ class PeerCases:
             reach=50,
             step_mm=step_mm,
             errors=_difference,
-            note=f"nanodrr: n_samples={samples}, {routing} labels",
+            note=f"nanodrr: n_samples={samples}, {routing} labels; ours: int16 voxels, without loss",
         )
 
     def labels_pose_gradient(self, pose: str, step_mm: float, routing: Routing) -> Case:
@@ -160,7 +160,7 @@ class PeerCases:
 
         name = f"{self._scene.organs} labels + pose gradient, {pose}, {routing}, {step_mm:g} mm"
         calls = (partial(_by_twist, image, weight) for image in (ours, other))
-        return Case(name, *calls, 25, 50, step_mm, _difference, f"nanodrr: n_samples={samples}")
+        return Case(name, *calls, 25, 50, step_mm, _difference, f"nanodrr: n_samples={samples}; ours: int16 voxels")
 
     def _camera(self, pose: str = "AP") -> Camera:
         return carm(pose).to(self._scene.device)

@@ -101,8 +101,9 @@ class Scene:
         return laid_out(Field(padded[None], shift @ self.ijk_from_world))
 
     def labelled_field(self) -> Field:
-        """The attenuation routed to one channel per label."""
-        return laid_out(Field(self.mu[None], self.ijk_from_world, self.labels, self.label_count))
+        """The attenuation, stored as that of `int16_field`, routed to one channel per label."""
+        one = self.int16_field()
+        return arranged(replace(one, labels=self.labels, label_count=self.label_count), "int16")
 
 
 def laid_out(field: Field) -> Field:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._arranged import arranged
+from deepdrr.raycast._blocks import filled_blocks
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
@@ -25,10 +26,11 @@ def integrate(request: Request) -> Tensor:
     if out.numel() == 0:
         return out.reshape(request.output_shape)
     rule = "exact" if isinstance(request.integration, Exact) else "step"
-    kernel = getattr(load_kernels(), f"{rule}_{request.interpolation}")
-    kernel(
-        *packed(field), kernel_rays(request.rays), number_of(request.integration), out.numpy(), torch.get_num_threads()
-    )
+    name = f"{rule}_{request.interpolation}"
+    blocks = filled_blocks(field.values) if name == "step_linear" and field.values is not None else None
+    rays, threads = kernel_rays(request.rays), torch.get_num_threads()
+    more = () if blocks is None else (blocks,)
+    getattr(load_kernels(), name)(*packed(field), rays, number_of(request.integration), out.numpy(), threads, *more)
     return out.reshape(request.output_shape)
 
 

@@ -9,19 +9,10 @@
 #include <cstring>
 #include <vector>
 
-#include "labels.h"
+#include "label_march.h"
 #include "line_integrals.h"
 
 namespace deepdrr {
-
-template <class T>
-struct LabelledField {
-    Values<T> values;  // one channel; data may be null, for 1
-    Labels labels;
-    std::int64_t offset[8];
-
-    LabelledField(const Values<T>& v, const Labels& l) : values(v), labels(l) { corner_offsets(v.grid, offset); }
-};
 
 template <class T>
 DEEPDRR_FN void add(const NearStencil8& stencil, const T* values, const std::int64_t* offset, float* sum) {
@@ -113,18 +104,21 @@ struct Soft {
 
 // A packet on its way; see Traveller.
 template <class Routing, class Stencil, template <class> class March>
-struct RoutedTraveller {
-    March<Stencil> march;
-    float (*total)[LANES];  // [labels + 1]
+class RoutedTraveller {
+   public:
+    using Thin = RoutedTraveller<Routing, typename Stencil::Thin, March>;
+
+    RoutedTraveller(const Chord* chords, const Grid& grid, double step, float (*total)[LANES])
+        : march_(chords, grid, step), total_(total) {}
 
     template <class T>
     bool advance(const LabelledField<T>& field) {
         bool more = true;
         Stencil stencil;
-        Ledger ledger(total);
+        Ledger ledger(total_);
         alignas(64) int later[LANES];
-        for (int n = 0; n < TURN && (more = march.next(stencil)); ++n) {
-            march.announce(TURN, later);
+        for (int n = 0; n < TURN && (more = march_.next(stencil)); ++n) {
+            march_.announce(TURN, later);
             if (field.values.data) prefetch(later, field.values.data, field.offset);
             for (int l = 0; l < LANES; l += TILE + 1) DEEPDRR_PREFETCH(field.labels.data + later[l]);
             Routing::route(stencil, field, ledger);
@@ -132,45 +126,50 @@ struct RoutedTraveller {
         ledger.book();
         return more;
     }
+
+   private:
+    March<Stencil> march_;
+    float (*total_)[LANES];  // [labels + 1]
 };
 
-template <class Routing, class Stencil, template <class> class March, class T>
+template <class Packet, class T>
 void route_bundle(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                   const Image& image, const Bundle& bundle) {
     const std::size_t size = (std::size_t)(field.labels.count + 1) * LANES;
     std::vector<float> totals(BUNDLE * BUNDLE * size);
     const auto total = [&](std::size_t packet) { return (float(*)[LANES])(totals.data() + packet * size); };
-    std::vector<RoutedTraveller<Routing, Stencil, March>> travellers;
+    std::vector<Packet> packets;
+    packets.reserve(BUNDLE * BUNDLE);
     for_each_tile(rays, bundle, [&](const Tile& tile) {
         Chord chords[LANES];
         tile_chords(rays, tile, ijk_from_world, field.values.grid, chords);
-        travellers.push_back({March<Stencil>(chords, field.values.grid, step), total(travellers.size())});
+        packets.emplace_back(chords, field.values.grid, step, total(packets.size()));
     });
     for (bool more = true; more;) {
         more = false;
-        for (auto& traveller : travellers) more |= traveller.advance(field);
+        for (Packet& packet : packets) more |= packet.advance(field);
     }
     for (int label = 0; label < field.labels.count; ++label)
         write_bundle(image, bundle, label, field.values.scale[0],
                      [&](std::size_t packet) { return total(packet)[label]; });
 }
 
-template <class Routing, class Stencil, template <class> class March, class T>
+template <class Packet, class T>
 void project_routed(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                     const Image& image, int threads) {
     const Bundling bundling(rays);
     parallel_for(bundling.count, threads, [&](std::int64_t index) {
-        route_bundle<Routing, Stencil, March>(field, ijk_from_world, rays, step, image, bundling.bundle(index));
+        route_bundle<Packet>(field, ijk_from_world, rays, step, image, bundling.bundle(index));
     });
 }
 
-template <class Routing, class Stencil, template <class> class March, class T>
+template <class Packet, class T>
 void project_labels(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                     const Image& image, int threads) {
     if (field.values.grid.n[2] == 1)
-        project_routed<Routing, typename Stencil::Thin, March>(field, ijk_from_world, rays, step, image, threads);
+        project_routed<typename Packet::Thin>(field, ijk_from_world, rays, step, image, threads);
     else
-        project_routed<Routing, Stencil, March>(field, ijk_from_world, rays, step, image, threads);
+        project_routed<Packet>(field, ijk_from_world, rays, step, image, threads);
 }
 
 }  // namespace deepdrr

@@ -16,29 +16,7 @@ namespace deepdrr {
 
 // The weights of labels, one per lane.
 DEEPDRR_FN Floats weights_of(const float* weights, Ints label, int first) {
-    float found[GROUP];
-    for (int l = 0; l < GROUP; ++l) found[l] = weights[lane(label, l) * LANES + first + l];
-    return load<Floats>(found);
-}
-
-DEEPDRR_FN bool any(Ints mask) {
-    int found = 0;
-    for (int l = 0; l < GROUP; ++l) found |= lane(mask, l);
-    return found != 0;
-}
-
-// The corners of row 0 to 3 of a cell, those along k; 1 where there are no values.
-template <bool THIN, class T>
-DEEPDRR_FN Pair fetch_values(const LabelledField<T>& field, Ints voxel, int row) {
-    if (!field.values.data) return {Floats{} + 1.0f, Floats{} + 1.0f};
-    return fetch<THIN>(field.values.data + field.offset[2 * row], voxel);
-}
-
-template <class T>
-DEEPDRR_FN void prefetch_cell(const LabelledField<T>& field, int voxel) {
-    for (int corner = 0; field.values.data && corner < 8; corner += 2)
-        DEEPDRR_PREFETCH(field.values.data + voxel + field.offset[corner]);
-    DEEPDRR_PREFETCH(field.labels.data + voxel);
+    return gather(weights + first, label * LANES + lane_numbers());
 }
 
 template <class T, bool THIN>
@@ -46,18 +24,10 @@ struct HardCells {
     const LabelledField<T>& field;
     const float* weights;
 
-    DEEPDRR_FN Cell<Floats> plain(Ints voxel) const {
-        const Pair p = fetch_values<THIN>(field, voxel, 0), q = fetch_values<THIN>(field, voxel, 1);
-        const Pair r = fetch_values<THIN>(field, voxel, 2), s = fetch_values<THIN>(field, voxel, 3);
-        return {p.low, p.high, q.low, q.high, r.low, r.high, s.low, s.high};
-    }
+    DEEPDRR_FN Cell<Floats> plain(Ints voxel) const { return fetch_cell<THIN>(field, voxel); }
 
     DEEPDRR_FN Floats weight(Ints voxel, Floats x, Floats y, Floats z, int first) const {
-        const auto side = [&](Floats part, int corner) {
-            return where(part >= 0.5f, Ints{} + (int)field.offset[corner], Ints{});
-        };
-        const Ints nearest = voxel + side(x, 4) + side(y, 2) + side(z, 1);
-        return weights_of(weights, label_of(field.labels, fetch_bytes(field.labels, nearest)), first);
+        return weights_of(weights, nearest_label(field, voxel, x, y, z), first);
     }
 
     DEEPDRR_FN Cell<Floats> cell(Ints voxel, Floats x, Floats y, Floats z, int first) const {

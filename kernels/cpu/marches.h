@@ -214,16 +214,6 @@ class StepMarch {
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
 
-    DEEPDRR_FN void fill(NearStencil8& stencil, int l, float x, float y, float z, float weight) const {
-        const Corner i = locate(x, grid_.n[0]), j = locate(y, grid_.n[1]), k = locate(z, grid_.n[2]);
-        const Weights w = corner_weights(i.part, j.part, k.part, weight);
-        const int voxel = grid_.voxel(i.low, j.low, k.low);
-        stencil.voxel[l] = voxel;
-        stencil.nearest[l] = voxel + (i.part >= 0.5f ? grid_.plane : 0) + (j.part >= 0.5f ? grid_.row : 0) +
-                             (k.part >= 0.5f ? 1 : 0);
-        for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
-    }
-
     Grid grid_;
     int sample_, samples_;
     alignas(64) float entry_[3][LANES], pace_[3][LANES], part_[LANES];

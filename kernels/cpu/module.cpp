@@ -5,10 +5,12 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
 #include "arrays.h"
+#include "blocks.h"
 #include "cubic_basis.h"
 #include "cubic_integrals.h"
 #include "label_integrals.h"
@@ -136,11 +138,36 @@ void line_integrals(const py::array_t<T>& values, const Packed<double>& scale, c
                    threads);
 }
 
+// The map of blocks.h for a field, or none for an empty array.
+const std::uint32_t* block_map(const Packed<std::uint32_t>& map, const Grid& grid, int channels) {
+    if (map.size() == 0) return nullptr;
+    const BlockGrid blocks(grid);
+    require(map.ndim() == 3 && map.shape(0) == blocks.down && map.shape(1) == blocks.across && map.shape(2) == channels,
+            "blocks must be of the field");
+    return map.data();
+}
+
 template <class T>
 void step_linear(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
-                 const RayArrays& rays, double step,
-                 Packed<float> out, int threads) {
-    run_projection(project_steps<T>, values, scale, ijk_from_world, rays, step, out, threads);
+                 const RayArrays& rays, double step, Packed<float> out, int threads,
+                 const Packed<std::uint32_t>& blocks) {
+    const auto run = [&](const Values<T>& field, auto... rest) {
+        Values<T> mapped = field;
+        mapped.blocks = block_map(blocks, field.grid, field.channels);
+        project_steps<T>(mapped, rest...);
+    };
+    run_projection(run, values, scale, ijk_from_world, rays, step, out, threads);
+}
+
+template <class T>
+Packed<std::uint32_t> filled_blocks(const py::array_t<T>& values, int threads) {
+    require(values.ndim() == 4, "values must be [C, I, J, K]");
+    const Values<T> field{values.data(), grid(values), stride(values, 0), (int)values.shape(0), nullptr};
+    const BlockGrid blocks(field.grid);
+    Packed<std::uint32_t> map({(py::ssize_t)blocks.down, (py::ssize_t)blocks.across, values.shape(0)});
+    std::fill_n(map.mutable_data(), map.size(), 0u);
+    find_blocks(field, map.mutable_data(), threads);
+    return map;
 }
 
 void cubic_integrals(const Floats& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
@@ -168,14 +195,14 @@ LabelledField<T> labelled(const Bytes& labels, const py::array_t<T>& values, con
             Labels{labels.data(), last, (int)count}};
 }
 
-template <class T, class Routing, class Stencil, template <class> class March>
+template <class T, class Packet>
 void label_integrals(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
                      const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> out, int threads) {
     const Call call(rays, out);
     const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
-    project_labels<Routing, Stencil, March>(field, matrix, call.rays, step, call.image, threads);
+    project_labels<Packet>(field, matrix, call.rays, step, call.image, threads);
 }
 
 // The numbers of an array that is as large as the rays, or null for an empty one.
@@ -300,6 +327,15 @@ void define_forward(py::module_& module, const char* name, Function function) {
                py::arg("threads"));
 }
 
+// Linear interpolation at midpoint samples, and the maps that it takes.
+template <class T>
+void define_step_linear(py::module_& module) {
+    module.def("step_linear", &step_linear<T>, py::arg("values").noconvert(), py::arg("scale").noconvert(),
+               py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"), py::arg("out").noconvert(),
+               py::arg("threads"), py::arg("blocks") = Packed<std::uint32_t>(0));
+    module.def("filled_blocks", &filled_blocks<T>, py::arg("values").noconvert(), py::arg("threads"));
+}
+
 // Both kinds of storage under one name.
 template <class Stencil, template <class> class March>
 void define_both(py::module_& module, const char* name) {
@@ -323,15 +359,15 @@ void define(py::module_& module, const char* name, Function function, const char
 }
 
 // Both kinds of storage under one name.
-template <class Routing, class Stencil, template <class> class March>
+template <class Packet>
 void define_labels(py::module_& module, const char* name) {
     const auto define = [&](auto function) {
         module.def(name, function, py::arg("labels").noconvert(), py::arg("values").noconvert(),
                    py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"),
                    py::arg("step"), py::arg("out").noconvert(), py::arg("threads"));
     };
-    define(&label_integrals<float, Routing, Stencil, March>);
-    define(&label_integrals<std::int16_t, Routing, Stencil, March>);
+    define(&label_integrals<float, Packet>);
+    define(&label_integrals<std::int16_t, Packet>);
 }
 
 template <class March, template <class, bool> class Cells>
@@ -365,8 +401,8 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_both<Stencil1, CellWalk>(module, "exact_nearest");
     define_both<Stencil8, CellWalk>(module, "exact_linear");
     define_both<Stencil1, StepMarch>(module, "step_nearest");
-    define_forward(module, "step_linear", &step_linear<float>);
-    define_forward(module, "step_linear", &step_linear<std::int16_t>);
+    define_step_linear<float>(module);
+    define_step_linear<std::int16_t>(module);
     define_slopes<PieceMarch>(module, "exact_linear");
     define_slopes<SlopeMarch>(module, "step_linear");
     module.def("by_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),
@@ -380,12 +416,12 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define(module, "exact_nearest_by_values", &by_values<NearestExactSpread>, "gradient", "step");
     define(module, "step_nearest_by_values", &by_values<NearestStepSpread>, "gradient", "step");
     define(module, "step_cubic_by_values", &by_values<NodeSpread<StepNodes, Cubic>>, "gradient", "step");
-    define_labels<Hard, Stencil1, CellWalk>(module, "exact_nearest_hard");
-    define_labels<Hard, Stencil1, StepMarch>(module, "step_nearest_hard");
-    define_labels<Hard, NearStencil8, CellWalk>(module, "exact_linear_hard");
-    define_labels<Hard, NearStencil8, StepMarch>(module, "step_linear_hard");
-    define_labels<Soft, Stencil8, CellWalk>(module, "exact_linear_soft");
-    define_labels<Soft, Stencil8, StepMarch>(module, "step_linear_soft");
+    define_labels<HardWalk>(module, "exact_nearest_hard");
+    define_labels<RoutedTraveller<Hard, Stencil1, StepMarch>>(module, "step_nearest_hard");
+    define_labels<RoutedTraveller<Hard, NearStencil8, CellWalk>>(module, "exact_linear_hard");
+    define_labels<HardSteps>(module, "step_linear_hard");
+    define_labels<RoutedTraveller<Soft, Stencil8, CellWalk>>(module, "exact_linear_soft");
+    define_labels<RoutedTraveller<Soft, Stencil8, StepMarch>>(module, "step_linear_soft");
     define_label_gradients<HalfPieceMarch, HardCells>(module, "exact_linear_hard_by_rays");
     define_label_gradients<SlopeMarch, HardCells>(module, "step_linear_hard_by_rays");
     define_label_gradients<PieceMarch, SoftCells>(module, "exact_linear_soft_by_rays");

@@ -11,6 +11,7 @@
 
 #include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
+#include "blocks.h"
 #include "fetch.h"
 #include "image.h"
 #include "marches.h"
@@ -68,9 +69,11 @@ struct Sheet {
     Pixels pixels;
     int count, at = 0;        // samples, and how many of them are done
     int rows;                 // of LANES voxels, from the first ray to the last
+    int span;                 // voxels from the lowest that is looked up to the highest, at most
     float entry[3], pace[3];  // shared along i and j; of the lowest ray along k
     alignas(64) float k_entry[LANES], k_pace[LANES], part[LANES];
     alignas(64) float total[CHANNELS][LANES] = {};
+    unsigned busy[CHANNELS] = {};  // a bit per sample of the next turn: whether the channel is not zero there
 
     // TAPS voxels along k are looked up for a sample.
     Sheet(const Pixels& of, const Course* courses, int taps = TAPS) : pixels(of), count(courses[0].count) {
@@ -84,15 +87,19 @@ struct Sheet {
             const Course& course = courses[lesser(l, of.count - 1)];
             k_entry[l] = (float)course.entry[2], k_pace[l] = (float)course.pace(2), part[l] = (float)course.part;
         }
-        rows = rows_between(first, last, taps);
+        rows = rows_between(first, last, taps), span = reach(first, last, taps);
     }
 
     double result(int c, int l) const { return total[c][l]; }
 
     // As many as hold the taps of every ray between two.
     static int rows_between(const Course& a, const Course& b, int taps) {
-        const double span = greater(magnitude(a.entry[2] - b.entry[2]), magnitude(a.last[2] - b.last[2]));
-        return (int)((span + taps + 1.0 + MARGIN) / LANES) + 1;
+        return reach(a, b, taps) / LANES + 1;
+    }
+
+    static int reach(const Course& a, const Course& b, int taps) {
+        const double apart = greater(magnitude(a.entry[2] - b.entry[2]), magnitude(a.last[2] - b.last[2]));
+        return (int)(apart + taps + 1.0 + MARGIN);
     }
 };
 
@@ -114,23 +121,35 @@ struct SheetPlaces {
     alignas(64) float weight[4][SHEET_TURN];  // of the rows (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1)
     alignas(64) int voxel[SHEET_TURN];        // the first that is read
     alignas(64) int first[SHEET_TURN];        // its k
+    alignas(64) int i[SHEET_TURN], j[SHEET_TURN];  // of the cell
 
     SheetPlaces(const Sheet& sheet, int at, const Grid& grid) {
         const int furthest = grid.n[2] - LANES * sheet.rows;
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
             const float n = (float)(at + s);
-            const Corner i = locate(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
-            const Corner j = locate(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
+            const Corner x = locate(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
+            const Corner y = locate(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
             const float k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN, 0.0f);
             const int low = lesser((int)k, furthest);
-            const float both = i.part * j.part;
-            first[s] = low, voxel[s] = grid.voxel(i.low, j.low, low);
-            weight[0][s] = 1.0f - i.part - j.part + both, weight[1][s] = j.part - both;
-            weight[2][s] = i.part - both, weight[3][s] = both;
+            const float both = x.part * y.part;
+            first[s] = low, i[s] = x.low, j[s] = y.low, voxel[s] = grid.voxel(x.low, y.low, low);
+            weight[0][s] = 1.0f - x.part - y.part + both, weight[1][s] = y.part - both;
+            weight[2][s] = x.part - both, weight[3][s] = both;
         }
     }
 };
+
+// A bit per sample: whether a channel is not zero about it.
+template <class T>
+unsigned busy_samples(const Sheet& sheet, const SheetPlaces& places, const Blocks<T>& blocks, int channel) {
+    unsigned busy = 0;
+    for (int s = 0; s < SHEET_TURN; ++s) {
+        const std::uint32_t word = blocks.word(channel, blocks.grid().word(places.i[s], places.j[s]));
+        busy |= (unsigned)((word & blocks.grid().bits(places.first[s], places.first[s] + sheet.span)) != 0) << s;
+    }
+    return busy;
+}
 
 // Brings the rows of a later sample into the cache; of one row its first line, as the next sheet begins where it ends.
 template <int ROWS, class T>
@@ -146,6 +165,12 @@ template <int ROWS, class T>
 void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
     const Grid& grid = values.grid;
     const SheetPlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
+    const Blocks<T> blocks(values);
+    unsigned busy[CHANNELS], later[CHANNELS];
+    for (int c = 0; c < count; ++c) {
+        busy[c] = !blocks.known() ? ~0u : sheet.at ? sheet.busy[c] : busy_samples(sheet, places, blocks, first + c);
+        sheet.busy[c] = later[c] = blocks.known() ? busy_samples(sheet, next, blocks, first + c) : ~0u;
+    }
     const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
     const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
     const float last = (float)(grid.n[2] - 1);
@@ -163,7 +188,8 @@ void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, c
         const float weight[4] = {places.weight[0][s], places.weight[1][s], places.weight[2][s], places.weight[3][s]};
         for (int c = 0; c < count; ++c) {
             const T* channel = values.channel(first + c);
-            if (s < ahead) prefetch<ROWS>(channel + next.voxel[s], offset);
+            if (s < ahead && later[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
+            if (!(busy[c] >> s & 1)) continue;
             const T* at = channel + places.voxel[s];
             alignas(64) float row[ROWS * LANES];
             for (int r = 0; r < ROWS * LANES; r += LANES)

@@ -81,8 +81,7 @@ class SlopeMarch : ExactPlaces {
     template <class Field>
     DEEPDRR_FN void announce(const Field& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
         const Ints voxel = origin + (i >> bits_) * grid_.plane + (j >> bits_) * grid_.row + (k >> bits_);
-        for (int l = 0; l < GROUP; ++l)
-            if ((first + l) % (TILE + 1) == 0) field.prefetch(lane(voxel, l));
+        for (int l = on_diagonal(first); l < GROUP; l += DIAGONAL) field.prefetch(lane(voxel, l));
     }
 
     alignas(64) float value_[LANES] = {}, slope_[3][LANES] = {}, lever_[3][LANES] = {};

@@ -1,6 +1,7 @@
 // A linear field at midpoint samples along the rays of a packet, summed: up to CHANNELS channels in one march.
 #pragma once
 
+#include "blocks.h"
 #include "cells.h"
 #include "step_places.h"
 
@@ -20,11 +21,14 @@ class ValueMarch : StepPlaces<16, 22> {
         if (sample_ >= samples_) return false;
         Places places;
         const bool inside = place(places);
+        const Blocks<T> blocks(values);
+        const unsigned busy = sample_ > 0 ? busy_ : busy_channels(blocks, places, 0, channel, count);
+        busy_ = busy_channels(blocks, places, turn_, channel, count);
         for (int first = 0; first < LANES; first += GROUP)
             if (inside)
-                run<true>(values, channel, count, offset, places, first);
+                run<true>(values, channel, count, offset, places, first, busy);
             else
-                run<false>(values, channel, count, offset, places, first);
+                run<false>(values, channel, count, offset, places, first, busy);
         sample_ += turn_;
         return sample_ < samples_;
     }
@@ -32,6 +36,35 @@ class ValueMarch : StepPlaces<16, 22> {
     double result(int c, int l) const { return part_[l] * sum_[c][l]; }
 
    private:
+    // A bit per channel: whether it is not zero about any sample of a turn, this one (0) or the next (TURN).
+    template <class T>
+    unsigned busy_channels(const Blocks<T>& blocks, const Places& places, int from, int channel, int count) const {
+        if (!blocks.known() || turn_ == 1) return ~0u;
+        int low[3], high[3];
+        for (int a = 0; a < 3; ++a) cells_of_turn(places, a, from, low[a], high[a]);
+        const std::uint32_t bits = blocks.grid().bits(low[2], high[2]);
+        unsigned busy = 0;
+        for (int i = low[0] / BlockGrid::SIDE; i <= high[0] / BlockGrid::SIDE; ++i)
+            for (int j = low[1] / BlockGrid::SIDE; j <= high[1] / BlockGrid::SIDE; ++j)
+                for (int c = 0; c < count; ++c)
+                    busy |= (unsigned)((blocks.word(channel + c, i * blocks.grid().across + j) & bits) != 0) << c;
+        return busy;
+    }
+
+    // The cells along an axis that hold the samples `from` to `from` + turn of all lanes.
+    void cells_of_turn(const Places& places, int a, int from, int& low, int& high) const {
+        const int highest = lowest_corner(grid_.n[a] - 1, grid_.n[a]);
+        int least = highest, most = 0;
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const int at = places.at[a][l], pace = places.pace[a][l];
+            const int one = places.cell[a][l] + ((at + from * pace) >> bits_);
+            const int other = places.cell[a][l] + ((at + (from + turn_ - 1) * pace) >> bits_);
+            least = lesser(least, lesser(one, other)), most = greater(most, greater(one, other));
+        }
+        low = greater(least, 0), high = lesser(most, highest);
+    }
+
     template <class T>
     DEEPDRR_FN static Floats value(const T* at, const std::int64_t* offset, Ints voxel, Floats x, Floats y, Floats z) {
         const auto row = [&](int corner) {
@@ -45,7 +78,7 @@ class ValueMarch : StepPlaces<16, 22> {
 
     template <bool INSIDE, class T>
     DEEPDRR_FN void run(const Values<T>& values, int channel, int count, const std::int64_t* offset,
-                        const Places& places, int first) {
+                        const Places& places, int first, unsigned busy) {
         const Ints origin = load<Ints>(places.voxel + first), left = load<Ints>(count_ + first) - sample_;
         const Ints di = load<Ints>(places.pace[0] + first), dj = load<Ints>(places.pace[1] + first);
         const Ints dk = load<Ints>(places.pace[2] + first);
@@ -60,7 +93,8 @@ class ValueMarch : StepPlaces<16, 22> {
             if (INSIDE) later = voxel_at(origin, i + TURN * di, j + TURN * dj, k + TURN * dk);
             for (int c = 0; c < count; ++c) {
                 const T* at = values.channel(channel + c);
-                if (INSIDE && n % 2) prefetch(at, offset, later, first);
+                if (INSIDE && n % 2 && (busy_ >> c & 1)) prefetch(at, offset, later, first);
+                if (!(busy >> c & 1)) continue;
                 const Floats f = value(at, offset, voxel, x.part, y.part, z.part);
                 sum[c] += INSIDE ? f : where(n < left, f, Floats{});
             }
@@ -85,6 +119,7 @@ class ValueMarch : StepPlaces<16, 22> {
             for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(at + places[l] + offset[corner]);
     }
 
+    unsigned busy_ = 0;  // of the next turn
     alignas(64) float sum_[CHANNELS][LANES] = {};
 };
 

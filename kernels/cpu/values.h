@@ -18,6 +18,7 @@ struct Values {
     std::int64_t channel_stride;
     int channels;
     const double* scale;  // [C]
+    const std::uint32_t* blocks = nullptr;  // see blocks.h; null where no map is known
 
     const T* channel(int c) const { return data + c * channel_stride; }
 };

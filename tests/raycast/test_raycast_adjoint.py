@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _adjoint, project
+from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _adjoint, _cpu, project
 
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 RULES = [
@@ -147,6 +147,7 @@ def test_any_number_of_threads_gives_the_same_bits(how, generator):
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_adjoint, "load_kernels", lambda: module)
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
     field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
     assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), **how)
 

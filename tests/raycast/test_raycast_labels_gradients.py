@@ -19,6 +19,7 @@ from deepdrr.raycast import (
     Rays,
     Request,
     Step,
+    _cpu,
     _routed,
     _routed_operator,
     arranged,
@@ -137,6 +138,7 @@ def test_any_number_of_threads_gives_the_same_bits(how, generator):
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_routed, "load_kernels", lambda: module)
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
     field = labelled((21, 17, 13), (1.5, 0.8, 2.5), 40, 9, generator)
     assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), **how)
 

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
-from deepdrr.raycast import Field, Step, _routed, arranged, project
+from deepdrr.raycast import Field, Step, _cpu, _routed, arranged, project
 
 OBLIQUE, SIDE, SPACING = st.floats(3, 87), st.one_of(st.just(1), st.integers(2, 16)), st.floats(0.2, 5.0)
 RULES = [
@@ -91,6 +91,7 @@ def test_the_label_map_is_read_no_further_than_it_reaches(voxels, how):
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_routed, "load_kernels", lambda: module)
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
     assert_parity(labelled((21, 17, 13), (1.5, 0.8, 2.5), 40, 9, generator), carm(11, 14, 35), **how)
 
 

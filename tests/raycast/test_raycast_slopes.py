@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr._kernels import usable_builds
-from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _adjoint, _operator, arranged, project
+from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _adjoint, _cpu, _operator, arranged, project
 
 EVERY_RULE = pytest.mark.parametrize("how", [Exact(), Step(mm=0.7), Samples(45)], ids=["exact", "step", "samples"])
 SHAPE = (21, 17, 13)
@@ -52,6 +52,7 @@ def test_one_channel_is_one_of_several(how, generator):
 def test_every_build_agrees(build, how, generator, monkeypatch):
     module = importlib.import_module(f"deepdrr._kernels_{build}")
     monkeypatch.setattr(_adjoint, "load_kernels", lambda: module)
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
     field = Field(noise((1, *SHAPE), generator), AFFINE)
     assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), interpolation="linear", integration=how)
 

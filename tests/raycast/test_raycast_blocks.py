@@ -1,0 +1,109 @@
+"""Channels that are zero in places: the compiled backend does not read them there, and the image is the same."""
+
+import importlib
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raycast_scenes import carm, grid, noise
+from torch import Tensor
+from torch.testing import assert_close
+
+from deepdrr._kernels import load_kernels, usable_builds
+from deepdrr.raycast import Field, Step, _blocks, _cpu, arranged, project
+
+SHAPE, SPACING = (40, 60, 90), (2.0, 1.5, 0.7)
+STEP = Step(mm=1.1)
+VIEWS = ((0, 0, 0), (90, 0, 0), (0, 60, 0), (30, 20, 10))
+
+
+def materials(generator: torch.Generator, channels: int = 3) -> Tensor:
+    """Channels [C, I, J, K] of which each holds two small boxes; in double precision: `arranged` makes a copy."""
+    values = torch.zeros(channels, *SHAPE, dtype=torch.float64)
+    for channel in values:
+        for _ in range(2):
+            low = [int(torch.randint(0, n - 8, (), generator=generator)) for n in SHAPE]
+            box = channel[low[0] : low[0] + 8, low[1] : low[1] + 8, low[2] : low[2] + 8]
+            box.copy_((1000 * noise((8, 8, 8), generator)).round())
+    return values
+
+
+def image(field: Field, angles: tuple[float, float, float] = (0, 0, 0)) -> Tensor:
+    return project(field, carm(11, 33, 90, angles), integration=STEP, backend="cpu")
+
+
+@pytest.mark.parametrize("build", usable_builds())
+@pytest.mark.parametrize("storage", ["float32", "int16"])
+@pytest.mark.parametrize("channels", [2, 3, 6])
+@pytest.mark.cpu_only("of the CPU's builds")
+def test_what_is_skipped_is_zero(build, storage, channels, generator, monkeypatch):
+    module = importlib.import_module(f"deepdrr._kernels_{build}")
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
+    monkeypatch.setattr(_blocks, "load_kernels", lambda: module)
+    field = arranged(Field(materials(generator, channels), grid(SHAPE, SPACING)), storage)
+    read_in_full = [image(field, angles) for angles in VIEWS[:1]]
+    mapped = [image(field, angles) for angles in VIEWS]
+    assert field.values is not None
+    assert _blocks.filled_blocks(field.values) is not None
+    assert torch.equal(mapped[0], read_in_full[0])  # zeros add nothing: the same bits
+    for result, angles in zip(mapped, VIEWS, strict=True):
+        expected = project(field, carm(11, 33, 90, angles), integration=STEP, backend="reference")
+        assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))  # float32, as without a map
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    shape=st.tuples(st.integers(1, 14), st.integers(1, 14), st.integers(2, 1100)),
+    storage=st.sampled_from([torch.float32, torch.int16]),
+    voxels=st.integers(0, 5),
+    seed=st.integers(0, 2**31),
+)
+def test_a_block_is_empty_where_no_corner_of_its_cells_holds_anything(shape, storage, voxels, seed):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.zeros(2, *shape, dtype=storage)
+    for _ in range(voxels):
+        values[tuple(int(torch.randint(0, n, (), generator=generator)) for n in values.shape)] = 1
+    blocks = torch.from_numpy(load_kernels().filled_blocks(values.numpy(), 2).astype("int64"))
+    corners = torch.nn.functional.pad(values != 0, (0, 1) * 3)
+    cells = torch.stack(
+        [
+            corners[:, a : a + shape[0], b : b + shape[1], c : c + shape[2]]
+            for a, b, c in torch.cartesian_prod(*3 * [torch.arange(2)]).tolist()
+        ]
+    ).any(0)
+    size = 16
+    while (shape[2] - 1) // size > 31:
+        size *= 2
+    for channel, i, j, k in cells.nonzero().tolist():
+        assert blocks[i // 4, j // 4, channel] >> (k // size) & 1
+    padded = torch.nn.functional.pad(cells, (0, -shape[2] % size, 0, -shape[1] % 4, 0, -shape[0] % 4))
+    filled = padded.reshape(2, blocks.shape[0], 4, blocks.shape[1], 4, -1, size).any(6).any(4).any(2).sum()
+    assert int(filled) == sum(int(word).bit_count() for word in blocks.flatten())
+
+
+@pytest.mark.cpu_only("of the CPU's maps")
+def test_a_field_that_is_written_to_is_never_read_by_an_old_map(generator):
+    values = materials(generator)
+    field = arranged(Field(values, grid(SHAPE, SPACING)))
+    assert field.values is not None
+    for n in range(3):
+        before = [image(field) for _ in range(3)][-1]
+        field.values[n, 3:30, 20 * n + 2, 5:80] = 1000.0
+        values[n, 3:30, 20 * n + 2, 5:80] = 1000.0
+        fresh = image(arranged(Field(values, grid(SHAPE, SPACING))))
+        assert not torch.equal(fresh, before)
+        for _ in range(3):
+            assert torch.equal(image(field), fresh)
+
+
+@pytest.mark.cpu_only("of the CPU's maps")
+def test_only_copies_that_nobody_else_holds_are_mapped(generator):
+    values = materials(generator).float()
+    given = Field(values, grid(SHAPE, SPACING))
+    for _ in range(3):
+        image(given)
+    assert _blocks.filled_blocks(values) is None
+    numbers = values.numpy()  # torch does not see what is written here
+    numbers[0, :, 10, :] = 500.0
+    assert torch.equal(image(given), image(arranged(given)))
