@@ -150,21 +150,22 @@ __device__ void exact_linear_soft(const RayJob& job, const Pixel& p, Router<T>& 
 
 }  // namespace deepdrr
 
-#define DEEPDRR_ROUTED(name, T, suffix)                                                                       \
-    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS) name##_##suffix(deepdrr::RayJob job) { \
+// Threads in a block and, where ptxas would rather spill than take the registers, blocks on a multiprocessor.
+#define DEEPDRR_ROUTED(name, T, suffix, ...)                                                         \
+    extern "C" __global__ void __launch_bounds__(__VA_ARGS__) name##_##suffix(deepdrr::RayJob job) { \
         const deepdrr::Pixel p = deepdrr::my_pixel<1 << 30>(job);                                             \
         if (!p.inside) return;                                                                                \
         deepdrr::Router<T> router(job, p);                                                                    \
         deepdrr::name(job, p, router);                                                                        \
         router.ledger.close();                                                                                \
     }
-#define DEEPDRR_ROUTED_BOTH(name)    \
-    DEEPDRR_ROUTED(name, float, f32) \
-    DEEPDRR_ROUTED(name, short, i16)
+#define DEEPDRR_ROUTED_BOTH(name, ...)            \
+    DEEPDRR_ROUTED(name, float, f32, __VA_ARGS__) \
+    DEEPDRR_ROUTED(name, short, i16, __VA_ARGS__)
 
-DEEPDRR_ROUTED_BOTH(step_nearest_hard)
-DEEPDRR_ROUTED_BOTH(exact_nearest_hard)
-DEEPDRR_ROUTED_BOTH(step_linear_hard)
-DEEPDRR_ROUTED_BOTH(exact_linear_hard)
-DEEPDRR_ROUTED_BOTH(step_linear_soft)
-DEEPDRR_ROUTED_BOTH(exact_linear_soft)
+DEEPDRR_ROUTED_BOTH(step_nearest_hard, deepdrr::BLOCK_THREADS)
+DEEPDRR_ROUTED_BOTH(exact_nearest_hard, deepdrr::BLOCK_THREADS)
+DEEPDRR_ROUTED_BOTH(step_linear_hard, deepdrr::BLOCK_THREADS)
+DEEPDRR_ROUTED_BOTH(exact_linear_hard, deepdrr::BLOCK_THREADS)
+DEEPDRR_ROUTED_BOTH(step_linear_soft, deepdrr::BLOCK_THREADS, 7)
+DEEPDRR_ROUTED_BOTH(exact_linear_soft, deepdrr::BLOCK_THREADS)
