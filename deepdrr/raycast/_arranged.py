@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import finest_dtype
-from deepdrr.raycast._blocks import watch_blocks
+from deepdrr.raycast._arrangement import Arrangement
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._layout import (
     empty_placed,
@@ -19,7 +19,6 @@ from deepdrr.raycast._layout import (
     readable_in_place,
     rows_are_dense,
 )
-from deepdrr.raycast._turned import Turned
 
 __all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
 
@@ -34,9 +33,8 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
 
     Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
     the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
-    call: make the copy once for many views. Change the values and call again. Of several channels, blocks in which one
-    is zero are not read for steps through it: they are looked for once, when the copy is projected for the second time,
-    and again where torch has written to it since.
+    call: make the copy once for many views. Of several channels it also maps where each holds anything: steps through
+    blocks that are zero are not read. Nothing is cached behind it; change the values and call again.
 
     As int16 the values take half the memory and, as reading is what takes the time, less time. They are kept twice, the
     second time with another axis fastest, for views along whose detector's edge that one lies. A channel of whole
@@ -71,25 +69,20 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     spacing = field.spacing_mm
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
     labels = _bytes(field.labels, values, spacing)
-    turned = _turned(field, values) if storage == "int16" and labels is None else None
-    for copy in _copies(field, values, turned):
-        watch_blocks(copy)
-    if values is field.values and labels is field.labels and turned is field.turned:
+    arrangement = _arrangement(field, values) if labels is None else None
+    if values is field.values and labels is field.labels and arrangement is field.arrangement:
         return field
-    return replace(field, values=values, labels=labels, scale=scale, turned=turned)
+    return replace(field, values=values, labels=labels, scale=scale, arrangement=arrangement)
 
 
-def _turned(field: Field, values: Tensor | None) -> Turned | None:
-    assert values is not None  # it was checked
-    if field.turned is not None and field.turned.serves(values):
-        return field.turned
-    return Turned.copied(values) if values.device.type == "cpu" else None
-
-
-def _copies(field: Field, values: Tensor | None, turned: Turned | None) -> list[Tensor]:
-    """What of the values was copied now."""
-    copies = [values] if values is not None and values is not field.values else []
-    return copies + ([turned.values] if turned is not None and turned is not field.turned else [])
+def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
+    """What there is to know beside the values: of spline coefficients and of one channel of float32, nothing."""
+    kept = field.arrangement
+    if values is None or values.device.type != "cpu" or field.prefiltered:
+        return None
+    if kept is not None and kept.serves(values):
+        return kept
+    return Arrangement.made(values) if values.dtype == torch.int16 or len(values) > 1 else None
 
 
 def readable_with_labels(field: Field) -> Field:

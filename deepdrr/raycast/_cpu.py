@@ -7,13 +7,12 @@ from torch import Tensor
 
 from deepdrr._kernels import load_kernels
 from deepdrr.raycast._arranged import arranged
-from deepdrr.raycast._blocks import filled_blocks
+from deepdrr.raycast._arrangement import Layout
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._layout import memory_order, readable_in_place
 from deepdrr.raycast._rays import PixelRays, Rays, unexpanded
 from deepdrr.raycast._request import Request
-from deepdrr.raycast._turned import edge_pitch
 from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["flat_rays", "integrate", "kernel_rays", "packed", "readable"]
@@ -21,30 +20,26 @@ __all__ = ["flat_rays", "integrate", "kernel_rays", "packed", "readable"]
 
 def integrate(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request, float32, without gradients."""
-    field, shape = _suiting(readable(request), request), request.rays.shape
+    field, shape = readable(request), request.rays.shape
     out = torch.empty(shape[:-2].numel(), field.channels, *shape[-2:], dtype=torch.float32)
     if out.numel() == 0:
         return out.reshape(request.output_shape)
-    rule = "exact" if isinstance(request.integration, Exact) else "step"
-    name = f"{rule}_{request.interpolation}"
-    blocks = filled_blocks(field.values) if name == "step_linear" and field.values is not None else None
+    name = f"{'exact' if isinstance(request.integration, Exact) else 'step'}_{request.interpolation}"
+    layout = _layout(field, request) if name == "step_linear" else None
+    if layout is not None:
+        field = unchecked(Field, **{**field.__dict__, "values": layout.values})
     rays, threads = kernel_rays(request.rays), torch.get_num_threads()
-    more = () if blocks is None else (blocks,)
+    more = () if layout is None or layout.blocks is None else (layout.blocks,)
     getattr(load_kernels(), name)(*packed(field), rays, number_of(request.integration), out.numpy(), threads, *more)
     return out.reshape(request.output_shape)
 
 
-def _suiting(field: Field, request: Request) -> Field:
-    """The field, or its copy with another axis fastest where more of the view's rays can share their voxels in it."""
-    values, turned, rays = field.values, field.turned, request.rays
-    sampled = request.interpolation == "linear" and not isinstance(request.integration, Exact)
-    if turned is None or values is None or not sampled or not isinstance(rays, PixelRays) or not turned.serves(values):
-        return field
-    pitch = edge_pitch(rays, field.ijk_from_world)
-    fastest, of_turned = memory_order(values)[2], memory_order(turned.values)[2]
-    return (
-        unchecked(Field, **{**field.__dict__, "values": turned.values}) if pitch[of_turned] < pitch[fastest] else field
-    )
+def _layout(field: Field, request: Request) -> Layout | None:
+    """The layout of the field's values that suits the rays, where `arranged` has left a choice."""
+    known, rays = field.arrangement, request.rays
+    if known is None or field.values is None or not known.serves(field.values):
+        return None
+    return known.suiting(rays, field.ijk_from_world) if isinstance(rays, PixelRays) else known.layout
 
 
 def readable(request: Request) -> Field:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
-from deepdrr.raycast._turned import Turned
+from deepdrr.raycast._arrangement import Arrangement
 
 __all__ = ["MAX_LABELS", "Field"]
 
@@ -41,8 +41,8 @@ class Field:
         label_count: number of labels, at most 128; given with `labels`, and only then.
         prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
         scale: [C] by which int16 `values` are multiplied, see `arranged`; None for 1.
-        turned: int16 `values` in memory once more, for views that another axis suits; made by `arranged`, and left
-            aside where `values` are others than it was made from, or were written to since.
+        arrangement: what `arranged` has made beside `values`; left aside where they are others than it was made of, or
+            were written to since.
 
     Example:
         >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -56,7 +56,7 @@ class Field:
     label_count: int | None = None
     prefiltered: bool = False
     scale: Tensor | None = None
-    turned: Turned | None = None
+    arrangement: Arrangement | None = None
 
     def __post_init__(self) -> None:
         check_affine(self.ijk_from_world.detach(), "ijk_from_world")

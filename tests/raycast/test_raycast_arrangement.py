@@ -9,9 +9,9 @@ from torch.testing import assert_close
 
 from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project
 from deepdrr.raycast import _cpu as cpu
+from deepdrr.raycast._arrangement import edge_pitch
 from deepdrr.raycast._layout import memory_order
 from deepdrr.raycast._rays import PixelRays
-from deepdrr.raycast._turned import edge_pitch
 
 SHAPE, SPACING = (40, 36, 24), (0.7, 0.8, 2.5)
 AFFINE = grid(SHAPE, SPACING)
@@ -47,7 +47,7 @@ def test_a_view_reads_the_copy_whose_rows_lie_along_its_detector(angles_deg, axi
 @pytest.mark.parametrize("integration", [Step(mm=0.5), Samples(count=60), Exact()], ids=["step", "samples", "exact"])
 def test_both_copies_have_the_same_integrals(angles_deg, integration, generator):
     field, camera = arranged(hu(generator), "int16"), carm(40, 30, 30, angles_deg)
-    one_way = replace(field, turned=None)
+    one_way = replace(field, arrangement=None)
     expected = project(one_way, camera, integration=integration)
     assert_close(project(field, camera, integration=integration), expected, **SAME)
 
@@ -60,18 +60,18 @@ def test_a_copy_that_is_no_longer_one_is_left_aside(generator, monkeypatch):
     assert fastest_axis_read(field, ORBIT, monkeypatch) == 0
     again = arranged(field, "int16")
     assert fastest_axis_read(again, ORBIT, monkeypatch) == 2
-    assert torch.equal(again.turned.values, field.values)
+    assert torch.equal(again.arrangement.turned.values, field.values)
 
 
 def test_a_copy_is_made_once(generator):
     field = arranged(hu(generator), "int16")
     assert arranged(field, "int16") is field
-    assert arranged(hu(generator)).turned is None
+    assert arranged(hu(generator)).arrangement is None
 
 
 def test_a_thin_grid_lies_one_way(generator):
     thin = Field(torch.zeros(1, 40, 36, 15), grid((40, 36, 15), SPACING))
-    assert arranged(thin, "int16").turned is None
+    assert arranged(thin, "int16").arrangement.turned is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -1,0 +1,113 @@
+"""What `arranged` makes of values beside them: a copy that lies another way, and maps of where channels hold nothing.
+
+Rays of neighbouring pixels that lie in one plane with the fastest axis read whole rows of voxels that they share; other
+rays gather theirs one by one. A C-arm that orbits a patient keeps one edge of its detector along the patient; one that
+is tilted to head or feet keeps the other edge across. A grid that lies both ways serves both.
+
+Materials share a volume: where there is one there are few others, and most blocks of most channels are zero. What is
+known to be zero need not be read.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from deepdrr._kernels import load_kernels, reason_not_loaded
+from deepdrr.raycast._layout import memory_order, placed
+from deepdrr.raycast._rays import PixelRays
+
+__all__ = ["Arrangement", "Layout", "edge_pitch"]
+
+# Rows must hold as many voxels as the kernels have rays side by side.
+_SHORTEST_ROW = 16
+# Of the way from one pixel to the next, in voxels: what it may differ in from an axis of the grid.
+_ASLANT = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Values as they lie in memory.
+
+    Attributes:
+        values: [C, I, J, K] that the kernels can read in place.
+        blocks: the kernels' map of where each channel holds anything; None for none.
+    """
+
+    values: Tensor
+    blocks: Any | None = None
+
+    @classmethod
+    def mapped(cls, values: Tensor) -> Self:
+        """With a map of several channels; one has nothing to gain."""
+        if len(values) == 1 or reason_not_loaded() is not None:
+            return cls(values)
+        array = values.detach().permute(0, *(1 + axis for axis in memory_order(values))).numpy()
+        return cls(values, load_kernels().filled_blocks(array, torch.get_num_threads()))
+
+    @property
+    def fastest_axis(self) -> int:
+        """0, 1 or 2."""
+        return memory_order(self.values)[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What is known of values, as long as they are what they were.
+
+    Attributes:
+        layout: the values.
+        turned: the same numbers with another axis fastest, or None.
+        versions: torch's counts of the writes to both, when this was made. It does not count what is written through
+            `Tensor.numpy`.
+    """
+
+    layout: Layout
+    turned: Layout | None
+    versions: tuple[int, ...]
+
+    @classmethod
+    def made(cls, values: Tensor) -> Self:
+        """Of values [C, I, J, K] of the host; those of int16 are turned, unless their slowest axis is too short."""
+        slow, middle, fast = memory_order(values)
+        turned = None
+        if values.dtype == torch.int16 and values.shape[1 + slow] >= _SHORTEST_ROW:
+            wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if these were the spacings: the finest is the fastest
+            turned = Layout.mapped(placed(values, [wanted[axis] for axis in range(3)], values.dtype))
+        layout = Layout.mapped(values)
+        return cls(layout, turned, _versions(layout, turned))
+
+    def serves(self, values: Tensor) -> bool:
+        """Whether this is still what is known of these values: nothing was written to them or their copy since."""
+        return values is self.layout.values and self.versions == _versions(self.layout, self.turned)
+
+    def suiting(self, rays: PixelRays, ijk_from_world: Tensor) -> Layout:
+        """The layout in which more of the rays of a camera share their voxels."""
+        if self.turned is None:
+            return self.layout
+        pitch = edge_pitch(rays, ijk_from_world)
+        return self.turned if pitch[self.turned.fastest_axis] < pitch[self.layout.fastest_axis] else self.layout
+
+
+def _versions(*layouts: Layout | None) -> tuple[int, ...]:
+    return tuple(layout.values._version for layout in layouts if layout is not None)
+
+
+def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
+    """How far apart pixels are along I, J and K, in voxels on the detector, if an edge of it runs along that axis.
+
+    Infinite along an axis that no edge runs along in most of the views.
+    """
+    places = zip(rays.target_lines, (-3, -2), strict=True)
+    steps = [lines.narrow(axis, 0, 2).diff(dim=axis).reshape(-1, 3) for lines, axis in places if lines.shape[axis] > 1]
+    rows = ijk_from_world.detach()[:3, :3].to(rays.target_lines[0].dtype)
+    voxels = [(step @ rows.T).abs() for step in steps]
+    return [min((_along(step, axis) for step in voxels), default=torch.inf) for axis in range(3)]
+
+
+def _along(steps: Tensor, axis: int) -> float:
+    """The median length of steps [N, 3], voxels, along an axis; infinite where most go aslant."""
+    length, others = steps[:, axis], steps[:, [a for a in range(3) if a != axis]].amax(1)
+    straight = others <= _ASLANT * length
+    return float(length.median()) if float(straight.double().mean()) > 0.5 else torch.inf
