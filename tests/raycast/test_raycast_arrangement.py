@@ -38,6 +38,7 @@ packed = cpu.packed
 
 
 @pytest.mark.parametrize(("angles_deg", "axis"), [(FRONT, 2), (ORBIT, 2), (TILT, 0), (OBLIQUE, 0)])
+@pytest.mark.cpu_only("of the layout that the CPU's kernels read")
 def test_a_view_reads_the_copy_whose_rows_lie_along_its_detector(angles_deg, axis, generator, monkeypatch):
     """From the front both would do: rays are fewer voxels apart along k, so that fewer rows serve more of them."""
     assert fastest_axis_read(arranged(hu(generator), "int16"), angles_deg, monkeypatch) == axis
@@ -52,6 +53,7 @@ def test_both_copies_have_the_same_integrals(angles_deg, integration, generator)
     assert_close(project(field, camera, integration=integration), expected, **SAME)
 
 
+@pytest.mark.cpu_only("of the layout that the CPU's kernels read")
 def test_a_copy_that_is_no_longer_one_is_left_aside(generator, monkeypatch):
     field = arranged(hu(generator), "int16")
     other = replace(field, values=field.values.clone())
