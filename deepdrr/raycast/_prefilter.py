@@ -59,7 +59,7 @@ def spline_coefficients(field: Field) -> Field:
         values = prefilter(field.values.to(field.dtype))
     if field.scale is not None:
         values = values.mul_(field.scale.to(values)[:, None, None, None])
-    return replace(field, values=values, prefiltered=True, scale=None)
+    return replace(field, values=values, prefiltered=True, scale=None, arrangement=None)
 
 
 def prefilter(values: Tensor) -> Tensor:

@@ -102,7 +102,8 @@ def _rays(field: Field, view: Camera | Rays) -> Rays | PixelRays:
 
 def _on_host(field: Field) -> Field:
     values, labels, scale = (None if t is None else t.cpu() for t in (field.values, field.labels, field.scale))
-    return replace(field, values=values, ijk_from_world=field.ijk_from_world.cpu(), labels=labels, scale=scale)
+    place = field.ijk_from_world.cpu()
+    return replace(field, values=values, ijk_from_world=place, labels=labels, scale=scale, arrangement=None)
 
 
 def _view_on_host(field: Field, view: Camera | Rays) -> Camera | Rays:
