@@ -263,7 +263,7 @@ class Camera:
         if self.orthographic:
             back = self.principal_axis_world * self.sdd_mm[..., None]
             return (rows - back[..., None, None, :], columns), (rows, columns)
-        source = self.source_world[..., None, None, :]
+        source = world_from_camera[..., None, None, :3, 3]
         return (source, torch.zeros_like(source)), (rows, columns)
 
     # -- variations --------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ known to be zero need not be read.
 from dataclasses import dataclass
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
@@ -99,15 +101,18 @@ def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
 
     Infinite along an axis that no edge runs along in most of the views.
     """
-    places = zip(rays.target_lines, (-3, -2), strict=True)
-    steps = [lines.narrow(axis, 0, 2).diff(dim=axis).reshape(-1, 3) for lines, axis in places if lines.shape[axis] > 1]
-    rows = ijk_from_world.detach()[:3, :3].to(rays.target_lines[0].dtype)
-    voxels = [(step @ rows.T).abs() for step in steps]
-    return [min((_along(step, axis) for step in voxels), default=torch.inf) for axis in range(3)]
+    lines = [tensor.detach().cpu().double().numpy() for tensor in rays.target_lines]
+    steps = [
+        np.diff(places.take((0, 1), axis), axis=axis).reshape(-1, 3)
+        for places, axis in zip(lines, (-3, -2), strict=True)
+        if places.shape[axis] > 1
+    ]
+    rows = ijk_from_world.detach().cpu().double().numpy()[:3, :3]
+    voxels = [np.abs(step @ rows.T) for step in steps]
+    return [min((_along(step, axis) for step in voxels), default=np.inf) for axis in range(3)]
 
 
-def _along(steps: Tensor, axis: int) -> float:
+def _along(steps: NDArray[np.float64], axis: int) -> float:
     """The median length of steps [N, 3], voxels, along an axis; infinite where most go aslant."""
-    length, others = steps[:, axis], steps[:, [a for a in range(3) if a != axis]].amax(1)
-    straight = others <= _ASLANT * length
-    return float(length.median()) if float(straight.double().mean()) > 0.5 else torch.inf
+    length, others = steps[:, axis], np.delete(steps, axis, 1).max(1)
+    return float(np.median(length)) if np.mean(others <= _ASLANT * length) > 0.5 else np.inf

@@ -157,7 +157,7 @@ DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
     constexpr int line = 64, bytes = ROWS == 1 ? 1 : ROWS * LANES * (int)sizeof(T);
     for (int corner = 0; corner < 8; corner += 2)
         for (int byte = 0; byte < bytes + line - 1; byte += line)
-            DEEPDRR_PREFETCH((const char*)(at + offset[corner]) + lesser(byte, bytes - 1));
+            DEEPDRR_PREFETCH_FAR((const char*)(at + offset[corner]) + lesser(byte, bytes - 1));
 }
 
 // Up to SHEET_TURN samples further, in `count` channels from `first`.

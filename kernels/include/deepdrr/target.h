@@ -4,6 +4,7 @@
 //   DEEPDRR_LANES     before a loop over the lanes of a packet of rays: its iterations are independent
 //   DEEPDRR_RESTRICT  a pointer that nothing else points into
 //   DEEPDRR_PREFETCH  asks for the cache line of an address that will be read soon
+//   DEEPDRR_PREFETCH_FAR  the same of one that will be read after more than the nearest cache holds
 //
 //   DEEPDRR_NO_FUSED_PRODUCTS  what follows in this file of the host rounds a product before it adds it
 //   product(a, b)              a product that is rounded so; on the host it is, after DEEPDRR_NO_FUSED_PRODUCTS
@@ -32,8 +33,10 @@
 
 #if defined(__CUDACC__) || defined(_MSC_VER)
 #define DEEPDRR_PREFETCH(address) ((void)(address))
+#define DEEPDRR_PREFETCH_FAR(address) ((void)(address))
 #else
 #define DEEPDRR_PREFETCH(address) __builtin_prefetch(address)
+#define DEEPDRR_PREFETCH_FAR(address) __builtin_prefetch(address, 0, 2)
 #endif
 
 // Microsoft's compiler fuses nothing unless it is asked to.
