@@ -36,11 +36,15 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     call: make the copy once for many views. Of several channels it also maps where each holds anything: steps through
     blocks that are zero are not read. Nothing is cached behind it; change the values and call again.
 
-    As int16 the values take half the memory and, as reading is what takes the time, less time. They are kept twice, the
-    second time with another axis fastest, for views along whose detector's edge that one lies. A channel of whole
-    numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of max |v| / 32767, its `scale`:
-    a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves nearest and linear interpolation
-    and the gradients by the rays; the rest of `project` makes a float32 copy of it on every call.
+    As int16 values are half as large and, as reading is what takes the time, take less of it. They are kept twice, in
+    as much memory as float32: the second time with another axis fastest, for views along whose detector's edge that one
+    lies. A channel of whole numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of
+    max |v| / 32767, its `scale`: a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves
+    nearest and linear interpolation and the gradients by the rays; the rest of `project` makes a float32 copy of it on
+    every call.
+
+    What is kept beside the values is left aside once torch has written to them; what is written through `Tensor.numpy`
+    it does not see: call again.
 
     Args:
         field: any field whose values require no gradient. int16 needs values, and no spline coefficients.
