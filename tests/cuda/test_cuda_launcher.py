@@ -2,14 +2,18 @@
 
 import ctypes
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from cuda_machine import Gpu
 from raycast_scenes import carm, grid, noise
+from torch import Tensor
+from torch.autograd import Function
+from torch.testing import assert_close
 
 from deepdrr._cuda import Launcher, TorchMemory
 from deepdrr.raycast import Field, project
@@ -38,12 +42,45 @@ def test_any_thread_can_launch_and_none_is_left_with_a_context(gpu: Gpu, driver:
         assert found[-i] == 0
 
 
-def test_a_backward_pass_runs_in_autograds_thread(gpu: Gpu, driver: ctypes.CDLL) -> None:
+class Deeper(Function):
+    """The same number. Its backward pass starts another one inside it, `depth` times, and then runs `last`."""
+
+    @staticmethod
+    def forward(ctx: Any, number: Tensor, depth: int, last: Callable[[], object]) -> Tensor:
+        ctx.depth, ctx.last = depth, last
+        return number.clone()
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        if ctx.depth == 0:
+            ctx.last()
+        else:
+            with torch.enable_grad():
+                inner = torch.ones((), requires_grad=True)
+                Deeper.apply(inner, ctx.depth - 1, ctx.last).backward()
+        return upstream, None, None
+
+
+def test_a_backward_pass_runs_in_autograds_own_thread(gpu: Gpu, driver: ctypes.CDLL) -> None:
+    """Autograd takes passes inside passes to a thread of its own when they are some sixty deep."""
     field, view = scene()
-    values = field.values.to(gpu.device, copy=True).requires_grad_()
-    inner = Field(values, field.ijk_from_world.to(gpu.device))
-    project(inner, gpu.rays(view), backend="cuda").sum().backward()
-    assert float(values.grad.abs().sum()) > 0
+    found: list[tuple[int, Tensor, int]] = []
+
+    def gradient() -> None:
+        values = field.values.to(gpu.device, copy=True).requires_grad_()
+        with torch.enable_grad():
+            inner = Field(values, field.ijk_from_world.to(gpu.device))
+            project(inner, gpu.rays(view), backend="cuda").sum().backward()
+        found.append((threading.get_ident(), values.grad.clone(), driver.swcuda_contexts_pushed()))
+
+    gradient()
+    Deeper.apply(torch.ones((), requires_grad=True), 100, gradient).backward()
+    (here, expected, _), (there, same, pushed) = found
+    assert there != here
+    assert pushed == 0
+    # Sums in any order, of float32.
+    assert_close(same, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+    assert float(expected.abs().sum()) > 0
 
 
 @pytest.mark.parametrize(("function", "code"), [("cuLaunchKernel", 719), ("cuStreamSynchronize", 700)])
