@@ -20,6 +20,7 @@ from deepdrr.camera import Camera
 from deepdrr.detector import _draws_by_cuda
 from deepdrr.raycast import Field, Rays, Request, _cuda, _cuda_backend, _cuda_prefilter, _engines, _operator, project
 from deepdrr.raycast._rays import PixelRays
+from deepdrr.raycast._unchecked import unchecked
 from deepdrr.spectrum import _sums_by_cuda
 
 
@@ -56,7 +57,8 @@ class Gpu:
         labels = None if field.labels is None else field.labels.to(self.device)
         scale = None if field.scale is None else field.scale.to(self.device)
         matrix = field.ijk_from_world.to(self.device)
-        return Field.checked(values, matrix, labels, field.label_count, field.prefiltered, scale)
+        placed = {"values": values, "ijk_from_world": matrix, "labels": labels, "scale": scale}
+        return unchecked(Field, **{**field.__dict__, **placed, "arrangement": None})
 
     def rays(self, view: Camera | Rays | PixelRays) -> Rays:
         rays = Rays.from_camera(view) if isinstance(view, Camera) else view

@@ -19,6 +19,7 @@ from deepdrr.raycast._layout import (
     readable_in_place,
     rows_are_dense,
 )
+from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
 
@@ -101,7 +102,8 @@ def readable_with_labels(field: Field) -> Field:
 
 def without_values(field: Field) -> Field:
     """A field's labels alone, as the kernels can read them."""
-    return readable_with_labels(Field.checked(None, field.ijk_from_world, field.labels, field.label_count, False, None))
+    kept = {"ijk_from_world": field.ijk_from_world, "labels": field.labels, "label_count": field.label_count}
+    return readable_with_labels(unchecked(Field, values=None, **kept))
 
 
 def _floats(field: Field, spacing: Spacing) -> Tensor | None:

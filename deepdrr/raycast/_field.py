@@ -1,7 +1,6 @@
 """`Field`: what is integrated along the rays."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -68,23 +67,6 @@ class Field:
             _check_pair(self.values, self.labels)
         if self.scale is not None:
             _check_scale(self.scale, self.values)
-
-    @classmethod
-    def checked(
-        cls,
-        values: Tensor | None,
-        ijk_from_world: Tensor,
-        labels: Tensor | None,
-        label_count: int | None,
-        prefiltered: bool,
-        scale: Tensor | None,
-    ) -> Self:
-        """A field of parts that have been checked together before: looking through labels takes as long as a view."""
-        field = object.__new__(cls)
-        parts = (values, ijk_from_world, labels, label_count, prefiltered, scale, None)
-        for name, part in zip((f.name for f in fields(cls)), parts, strict=True):
-            object.__setattr__(field, name, part)
-        return field
 
     @property
     def channels(self) -> int:

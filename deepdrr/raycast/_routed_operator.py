@@ -16,6 +16,7 @@ from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._operator import FIVE, HOW, matrix_first, refuse, save_nothing
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
+from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["routed_integrals"]
 
@@ -38,7 +39,9 @@ def routed_integrals(request: Request) -> Tensor:
 def _request(values: Tensor | None, labels: Tensor, count: int, matrix: Tensor, *how: Any) -> Request:
     source, target, start, stop, scale, interpolation, step, routing = how
     values = None if values is None else values.detach()
-    field = Field.checked(values, matrix.detach(), labels, count, False, scale)
+    # Looking through labels for one that is too large takes as long as a view.
+    parts = {"ijk_from_world": matrix.detach(), "labels": labels, "label_count": count, "scale": scale}
+    field = unchecked(Field, values=values, **parts)
     return Request(field, Rays(source, target, start, stop), interpolation, from_number(step), routing)
 
 
