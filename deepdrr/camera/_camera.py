@@ -152,8 +152,9 @@ class Camera:
     @property
     def batch_shape(self) -> torch.Size:
         """Leading dimensions shared by intrinsics, pose and distance."""
-        shape = torch.broadcast_shapes(self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape)
-        return torch.Size(shape)
+        shapes = {self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape}
+        # torch takes as long to broadcast equal shapes as others.
+        return shapes.pop() if len(shapes) == 1 else torch.Size(torch.broadcast_shapes(*shapes))
 
     @property
     def world_from_camera(self) -> Tensor:
@@ -253,17 +254,18 @@ class Camera:
             (rows, columns) of the source, (rows, columns) of the target: each broadcasts to [..., H, W, 3], world mm.
         """
         dtype, device = self.intrinsics.dtype, self.intrinsics.device
-        world_from_camera = self.world_from_camera
-        world_from_pixel = world_from_camera[..., :3, :3] @ torch.linalg.inv(self.intrinsics)
-        world_from_pixel = (world_from_pixel * self.sdd_mm[..., None, None]).expand(*self.batch_shape, 3, 3)
-        by_u, by_v, corner = (world_from_pixel[..., None, None, :, column] for column in range(3))
-        u = (torch.arange(self.width, dtype=dtype, device=device) + 0.5)[:, None]
-        v = (torch.arange(self.height, dtype=dtype, device=device) + 0.5)[:, None, None]
-        columns, rows = u * by_u, v * by_v + (corner + world_from_camera[..., None, None, :3, 3])
+        rotation, offset = self.camera_from_world[..., :3, :3], self.camera_from_world[..., :3, 3:]
+        source = -(rotation.mT @ offset)[..., None, None, :, 0]
+        # K is triangular: no general inverse.
+        world_from_pixel = torch.linalg.solve_triangular(self.intrinsics, rotation.mT, upper=True, left=False)
+        scaled = (world_from_pixel * self.sdd_mm[..., None, None])[..., None, None, :, :]
+        by_u, by_v, corner = scaled.unbind(-1)
+        u = torch.arange(0.5, self.width, dtype=dtype, device=device)[:, None]
+        v = torch.arange(0.5, self.height, dtype=dtype, device=device)[:, None, None]
+        columns, rows = u * by_u, v * by_v + (corner + source)
         if self.orthographic:
             back = self.principal_axis_world * self.sdd_mm[..., None]
             return (rows - back[..., None, None, :], columns), (rows, columns)
-        source = world_from_camera[..., None, None, :3, 3]
         return (source, torch.zeros_like(source)), (rows, columns)
 
     # -- variations --------------------------------------------------------------------------------------------------

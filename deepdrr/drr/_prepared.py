@@ -85,7 +85,7 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
     assert field.values is not None  # it was given
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache
         field.values[..., k].copy_(channels(plane.float()).transpose(-1, -2))
-    return field
+    return arranged(field)  # what is empty now
 
 
 def _check_finite(hu: Tensor) -> None:

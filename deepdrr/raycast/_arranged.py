@@ -34,8 +34,8 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
 
     Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
     the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
-    call: make the copy once for many views. Of several channels it also maps where each holds anything: steps through
-    blocks that are zero are not read. Nothing is cached behind it; change the values and call again.
+    call: make the copy once for many views. Where many blocks of the channels are zero, it also maps those: steps
+    through them are not read. Nothing is cached behind it; change the values and call again.
 
     As int16 values are half as large and, as reading is what takes the time, take less of it. They are kept twice, in
     as much memory as float32: the second time with another axis fastest, for views along whose detector's edge that one
@@ -81,13 +81,13 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
 
 
 def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
-    """What there is to know beside the values: of spline coefficients and of one channel of float32, nothing."""
+    """What there is to know beside the values: of spline coefficients, nothing."""
     kept = field.arrangement
     if values is None or values.device.type != "cpu" or field.prefiltered:
         return None
     if kept is not None and kept.serves(values):
         return kept
-    return Arrangement.made(values) if values.dtype == torch.int16 or len(values) > 1 else None
+    return Arrangement.made(values)
 
 
 def readable_with_labels(field: Field) -> Field:

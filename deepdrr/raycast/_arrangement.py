@@ -4,8 +4,8 @@ Rays of neighbouring pixels that lie in one plane with the fastest axis read who
 rays gather theirs one by one. A C-arm that orbits a patient keeps one edge of its detector along the patient; one that
 is tilted to head or feet keeps the other edge across. A grid that lies both ways serves both.
 
-Materials share a volume: where there is one there are few others, and most blocks of most channels are zero. What is
-known to be zero need not be read.
+Materials share a volume: where there is one there are few others, and most blocks of most channels are zero; as are
+those about a part that was cut out. What is known to be zero need not be read.
 """
 
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ __all__ = ["Arrangement", "Layout", "edge_pitch"]
 
 # Rows must hold as many voxels as the kernels have rays side by side.
 _SHORTEST_ROW = 16
+# Of all blocks: where more hold something, finding those that do not costs what it saves.
+_WORTH_SKIPPING = 0.75
 # Of the way from one pixel to the next, in voxels: what it may differ in from an axis of the grid.
 _ASLANT = 1e-5
 
@@ -42,11 +44,12 @@ class Layout:
 
     @classmethod
     def mapped(cls, values: Tensor) -> Self:
-        """With a map of several channels; one has nothing to gain."""
-        if len(values) == 1 or reason_not_loaded() is not None:
+        """With a map, if many blocks are empty."""
+        if reason_not_loaded() is not None:
             return cls(values)
         array = values.detach().permute(0, *(1 + axis for axis in memory_order(values))).numpy()
-        return cls(values, load_kernels().filled_blocks(array, torch.get_num_threads()))
+        blocks, filled = load_kernels().filled_blocks(array, torch.get_num_threads())
+        return cls(values, blocks if filled <= _WORTH_SKIPPING else None)
 
     @property
     def fastest_axis(self) -> int:
@@ -70,14 +73,21 @@ class Arrangement:
     versions: tuple[int, ...]
 
     @classmethod
-    def made(cls, values: Tensor) -> Self:
-        """Of values [C, I, J, K] of the host; those of int16 are turned, unless their slowest axis is too short."""
+    def made(cls, values: Tensor) -> Self | None:
+        """Of values [C, I, J, K] of the host; those of int16 are turned, unless their slowest axis is too short.
+
+        None if there is nothing to know, or torch does not count the writes.
+        """
+        if values.is_inference():
+            return None
         slow, middle, fast = memory_order(values)
         turned = None
         if values.dtype == torch.int16 and values.shape[1 + slow] >= _SHORTEST_ROW:
             wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if these were the spacings: the finest is the fastest
             turned = Layout.mapped(placed(values, [wanted[axis] for axis in range(3)], values.dtype))
         layout = Layout.mapped(values)
+        if layout.blocks is None and turned is None:
+            return None
         return cls(layout, turned, _versions(layout, turned))
 
     def serves(self, values: Tensor) -> bool:
@@ -103,7 +113,7 @@ def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
     """
     lines = [tensor.detach().cpu().double().numpy() for tensor in rays.target_lines]
     steps = [
-        np.diff(places.take((0, 1), axis), axis=axis).reshape(-1, 3)
+        (places.take(1, axis) - places.take(0, axis)).reshape(-1, 3)
         for places, axis in zip(lines, (-3, -2), strict=True)
         if places.shape[axis] > 1
     ]
@@ -113,6 +123,7 @@ def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
 
 
 def _along(steps: NDArray[np.float64], axis: int) -> float:
-    """The median length of steps [N, 3], voxels, along an axis; infinite where most go aslant."""
-    length, others = steps[:, axis], np.delete(steps, axis, 1).max(1)
-    return float(np.median(length)) if np.mean(others <= _ASLANT * length) > 0.5 else np.inf
+    """The middle length of steps [N, 3], voxels, along an axis; infinite where most go aslant."""
+    length, others = steps[:, axis], np.maximum(steps[:, axis - 1], steps[:, axis - 2])
+    straight = np.count_nonzero(others <= _ASLANT * length)
+    return float(np.sort(length)[len(length) // 2]) if 2 * straight > len(length) else np.inf

@@ -17,6 +17,9 @@ from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["flat_rays", "integrate", "kernel_rays", "packed", "readable"]
 
+# The first and the last t of rays without limits.
+_UNLIMITED = tuple(torch.full((1, 1, 1), t, dtype=torch.float64) for t in (0.0, 1.0))
+
 
 def integrate(request: Request) -> Tensor:
     """Line integrals [..., C, H, W] of a request, float32, without gradients."""
@@ -84,10 +87,9 @@ def flat_rays(request: Request) -> list[Tensor]:
 def _limits(rays: Rays | PixelRays) -> list[Tensor]:
     shape = rays.shape
     flat = []
-    for limit, unlimited in ((rays.start, 0.0), (rays.stop, 1.0)):
+    for limit, unlimited in zip((rays.start, rays.stop), _UNLIMITED, strict=True):
         if limit is None:
-            everywhere = torch.full((1, 1, 1), unlimited, dtype=torch.float64, device=rays.device)
-            flat.append(everywhere.expand(shape[:-2].numel(), *shape[-2:]))
+            flat.append(unlimited.to(rays.device).expand(shape[:-2].numel(), *shape[-2:]))
         else:
             flat.append(_flat(limit[..., None], shape, 1)[..., 0])
     return flat
@@ -97,8 +99,9 @@ def _flat(tensor: Tensor, shape: torch.Size, components: int) -> Tensor:
     """[..., H, W, components] → [B, H, W, components]; an axis of stride 0 stays one."""
     batch, (height, width) = shape[:-2], shape[-2:]
     small = unexpanded(tensor).double().contiguous()
-    small = small.reshape((1,) * (len(shape) + 1 - small.dim()) + small.shape)
-    if any(n != 1 for n in small.shape[:-3]):
-        small = small.expand(*batch, *small.shape[-3:])
-    small = small.reshape(-1, *small.shape[-3:])
+    if len(batch) > 1:
+        small = small.reshape((1,) * (len(shape) + 1 - small.dim()) + small.shape)
+        if any(n != 1 for n in small.shape[:-3]):
+            small = small.expand(*batch, *small.shape[-3:])
+        small = small.reshape(-1, *small.shape[-3:])
     return small.expand(batch.numel(), height, width, components)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -95,7 +96,8 @@ class Field:
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distances between voxels along I, J and K."""
-        i, j, k = torch.linalg.inv(self.ijk_from_world.detach().cpu().double()[:3, :3]).norm(dim=0).tolist()
+        world_from_ijk = np.linalg.inv(np.array(self.ijk_from_world.detach().tolist())[:3, :3])
+        i, j, k = np.linalg.norm(world_from_ijk, axis=0).tolist()
         return i, j, k
 
     @property

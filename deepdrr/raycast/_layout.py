@@ -131,8 +131,9 @@ def placed_strides(shape: Sequence[int], spacing: Sequence[float], size: int) ->
 
 
 def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
-    """Slowest to fastest: the finest spacing is the fastest; of equal ones, the first axis."""
-    slow_first = sorted(range(3), key=lambda axis: (bool(shape[axis] >= _SHORTEST_ROW), -spacing[axis], -axis))
+    """Slowest to fastest: the finest spacing is the fastest; of equal ones, to a nanometre, the first axis."""
+    finest = [-round(edge, 6) for edge in spacing]  # a turned volume has the same order, whatever its rounding
+    slow_first = sorted(range(3), key=lambda axis: (bool(shape[axis] >= _SHORTEST_ROW), finest[axis], -axis))
     return slow_first[0], slow_first[1], slow_first[2]
 
 

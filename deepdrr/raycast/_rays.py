@@ -96,7 +96,8 @@ class PixelRays:
             self.source_lines, self.target_lines = camera.pixel_lines()
         self.device = camera.intrinsics.device
         self.shape = torch.Size((*camera.batch_shape, camera.height, camera.width))
-        if not all(bool(torch.isfinite(_total(lines))) for lines in self.target_lines):
+        rows, columns = self.target_lines
+        if not bool(torch.isfinite(_total(rows) + _total(columns))):
             raise ValueError("camera must have pixels at finite places, got NaN or infinity")
 
     @property
@@ -116,6 +117,8 @@ class PixelRays:
 def unexpanded(tensor: Tensor) -> Tensor:
     """A tensor without its repetitions: axes of stride 0 become 1 long, the last excepted. No gradient."""
     repeated = [stride == 0 for stride in tensor.stride()[:-1]]
+    if not any(repeated):
+        return tensor.detach()
     return tensor.detach()[tuple(slice(1) if once else slice(None) for once in repeated)]
 
 

@@ -2,7 +2,8 @@
 //
 // One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two; any other x86
 // loads them one by one, straight into the halves of registers (gathers are no faster on processors of the AVX2
-// generation). `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed.
+// generation). `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed; AVX2 and
+// AVX-512 keep such a row in registers.
 #pragma once
 
 #include <cstdint>
@@ -112,6 +113,38 @@ DEEPDRR_FN void fetch_pairs(const T* base, const int* index, Pairs& pairs) {
 
 #endif
 
+#if defined(__AVX2__) && !defined(__AVX512F__)
+
+// The numbers of ROWS * 16, by eight indices: eight at a time, of which the index's higher bits choose.
+template <int ROWS>
+DEEPDRR_FN __m256 pick(const float* row, __m256i index) {
+    __m256 found = _mm256_permutevar8x32_ps(_mm256_load_ps(row), index);
+    for (int eight = 1; eight < 2 * ROWS; ++eight) {
+        const __m256i below = _mm256_cmpgt_epi32(_mm256_set1_epi32(8 * eight), index);
+        const __m256 here = _mm256_permutevar8x32_ps(_mm256_load_ps(row + 8 * eight), index);
+        found = _mm256_blendv_ps(here, found, _mm256_castsi256_ps(below));
+    }
+    return found;
+}
+
+template <int ROWS>
+DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
+    for (int l = 0; l < LANES; l += 8) {
+        const __m256i low = _mm256_load_si256((const __m256i*)(index + l));
+        _mm256_store_ps(pairs.low + l, pick<ROWS>(row, low));
+        _mm256_store_ps(pairs.high + l, pick<ROWS>(row, _mm256_add_epi32(low, _mm256_set1_epi32(1))));
+    }
+}
+
+#elif !defined(__AVX512F__)
+
+template <int ROWS>
+DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
+    fetch_pairs(row, index, pairs);
+}
+
+#endif
+
 #if !defined(__AVX512F__)
 
 template <class T>
@@ -119,11 +152,6 @@ DEEPDRR_FN void mix(const T* a, const T* b, const T* c, const T* d, const float*
     DEEPDRR_LANES
     for (int l = 0; l < LANES; ++l)
         sum[l] = weight[0] * (float)a[l] + weight[1] * (float)b[l] + weight[2] * (float)c[l] + weight[3] * (float)d[l];
-}
-
-template <int ROWS>
-DEEPDRR_FN void look_up(const float* row, const int* index, Pairs& pairs) {
-    fetch_pairs(row, index, pairs);
 }
 
 #endif

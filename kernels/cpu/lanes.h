@@ -93,6 +93,16 @@ DEEPDRR_FN Floats gather(const float* from, Ints index) {
 #endif
 }
 
+DEEPDRR_FN Ints gather(const std::uint32_t* from, Ints index) {
+#if defined(__AVX512F__) && defined(__GNUC__)
+    return (Ints)_mm512_i32gather_epi32((__m512i)index, from, 4);
+#else
+    std::uint32_t found[GROUP];
+    for (int l = 0; l < GROUP; ++l) found[l] = from[lane(index, l)];
+    return load<Ints>(found);
+#endif
+}
+
 // The lanes of a group from `first` on that lie on the diagonal of a tile: the first of them, the others DIAGONAL apart.
 constexpr int DIAGONAL = TILE + 1;
 DEEPDRR_FN int on_diagonal(int first) { return (TILE * DIAGONAL - first) % DIAGONAL; }

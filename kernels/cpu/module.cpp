@@ -142,7 +142,7 @@ void line_integrals(const py::array_t<T>& values, const Packed<double>& scale, c
 const std::uint32_t* block_map(const Packed<std::uint32_t>& map, const Grid& grid, int channels) {
     if (map.size() == 0) return nullptr;
     const BlockGrid blocks(grid);
-    require(map.ndim() == 3 && map.shape(0) == blocks.down && map.shape(1) == blocks.across && map.shape(2) == channels,
+    require(map.ndim() == 3 && map.shape(0) == channels && map.shape(1) == blocks.down && map.shape(2) == blocks.across,
             "blocks must be of the field");
     return map.data();
 }
@@ -159,15 +159,16 @@ void step_linear(const py::array_t<T>& values, const Packed<double>& scale, cons
     run_projection(run, values, scale, ijk_from_world, rays, step, out, threads);
 }
 
+// The map of blocks.h, and which part of all blocks is filled.
 template <class T>
-Packed<std::uint32_t> filled_blocks(const py::array_t<T>& values, int threads) {
+std::pair<Packed<std::uint32_t>, double> filled_blocks(const py::array_t<T>& values, int threads) {
     require(values.ndim() == 4, "values must be [C, I, J, K]");
     const Values<T> field{values.data(), grid(values), stride(values, 0), (int)values.shape(0), nullptr};
     const BlockGrid blocks(field.grid);
-    Packed<std::uint32_t> map({(py::ssize_t)blocks.down, (py::ssize_t)blocks.across, values.shape(0)});
+    Packed<std::uint32_t> map({values.shape(0), (py::ssize_t)blocks.down, (py::ssize_t)blocks.across});
     std::fill_n(map.mutable_data(), map.size(), 0u);
     find_blocks(field, map.mutable_data(), threads);
-    return map;
+    return {map, filled_part(map.data(), map.size(), blocks)};
 }
 
 void cubic_integrals(const Floats& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,

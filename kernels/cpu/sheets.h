@@ -14,6 +14,7 @@
 #include "blocks.h"
 #include "fetch.h"
 #include "image.h"
+#include "lanes.h"
 #include "marches.h"
 #include "values.h"
 
@@ -140,16 +141,62 @@ struct SheetPlaces {
     }
 };
 
-// A bit per sample: whether a channel is not zero about it.
-template <class T>
-unsigned busy_samples(const Sheet& sheet, const SheetPlaces& places, const Blocks<T>& blocks, int channel) {
-    unsigned busy = 0;
-    for (int s = 0; s < SHEET_TURN; ++s) {
-        const std::uint32_t word = blocks.word(channel, blocks.grid().word(places.i[s], places.j[s]));
-        busy |= (unsigned)((word & blocks.grid().bits(places.first[s], places.first[s] + sheet.span)) != 0) << s;
+// The blocks about the samples of a turn: a word of the map, and bits of it.
+struct SheetBlocks {
+    alignas(64) int word[SHEET_TURN];
+    alignas(64) std::uint32_t bits[SHEET_TURN];
+
+    SheetBlocks(const Sheet& sheet, const SheetPlaces& places, const BlockGrid& grid) {
+        DEEPDRR_LANES
+        for (int s = 0; s < SHEET_TURN; ++s) {
+            word[s] = grid.word(places.i[s], places.j[s]);
+            bits[s] = grid.bits(places.first[s], places.first[s] + sheet.span);
+        }
     }
-    return busy;
+
+    // A bit per sample: whether a channel, of this map, is not zero about it.
+    unsigned busy(const std::uint32_t* map) const {
+        unsigned samples = 0;
+        for (int s = 0; s < SHEET_TURN; s += GROUP)
+            samples |= bits_of(gather(map, load<Ints>(word + s)) & load<Ints>(bits + s)) << s;
+        return samples;
+    }
+};
+
+// A bit per sample of this turn and of the next, for each of `count` channels: whether it need be read.
+template <class T>
+void find_busy(Sheet& sheet, const Blocks<T>& blocks, const SheetPlaces& places, const SheetPlaces& next, int first,
+               int count, unsigned* busy, unsigned* later) {
+    const auto of = [](int samples) { return (1u << clamp(samples, 0, SHEET_TURN)) - 1u; };
+    const unsigned here = of(sheet.count - sheet.at), there = of(sheet.count - sheet.at - SHEET_TURN);
+    for (int c = 0; c < count; ++c) busy[c] = here, later[c] = there;
+    if (!blocks.known()) return;
+    const SheetBlocks after(sheet, next, blocks.grid());
+    for (int c = 0; c < count; ++c) {
+        const std::uint32_t* map = blocks.channel(first + c);
+        busy[c] &= sheet.at > 0 ? sheet.busy[c] : SheetBlocks(sheet, places, blocks.grid()).busy(map);
+        later[c] &= sheet.busy[c] = after.busy(map);
+    }
 }
+
+// Where the rays lie along k at the samples of a turn: so far from the first voxel that is read, and beyond that.
+struct SheetLookUps {
+    alignas(64) int index[SHEET_TURN][LANES];
+    alignas(64) float part[SHEET_TURN][LANES];
+
+    SheetLookUps(const Sheet& sheet, const SheetPlaces& places, int samples, const Grid& grid) {
+        const float last = (float)(grid.n[2] - 1);
+        for (int s = 0; s < samples; ++s) {
+            const float n = (float)(sheet.at + s);
+            DEEPDRR_LANES
+            for (int l = 0; l < LANES; ++l) {
+                const float k = clamp(sheet.k_entry[l] + n * sheet.k_pace[l], 0.0f, last);
+                const int low = lesser((int)k, grid.n[2] - 2);
+                part[s][l] = k - (float)low, index[s][l] = low - places.first[s];
+            }
+        }
+    }
+};
 
 // Brings the rows of a later sample into the cache; of one row its first line, as the next sheet begins where it ends.
 template <int ROWS, class T>
@@ -160,49 +207,43 @@ DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
             DEEPDRR_PREFETCH_FAR((const char*)(at + offset[corner]) + lesser(byte, bytes - 1));
 }
 
+// What the rays meet at sample s of a turn, in one channel.
+template <int ROWS, class T>
+DEEPDRR_FN void add_sample(const T* at, const std::int64_t* offset, const SheetPlaces& places,
+                           const SheetLookUps& look_ups, int s, Floats* sum) {
+    const float weight[4] = {places.weight[0][s], places.weight[1][s], places.weight[2][s], places.weight[3][s]};
+    alignas(64) float row[ROWS * LANES];
+    for (int r = 0; r < ROWS * LANES; r += LANES)
+        mix(at + r, at + r + offset[2], at + r + offset[4], at + r + offset[6], weight, row + r);
+    Pairs pairs;
+    look_up<ROWS>(row, look_ups.index[s], pairs);
+    for (int group = 0; group < LANES / GROUP; ++group) {
+        const int l = group * GROUP;
+        const Floats low = load<Floats>(pairs.low + l), high = load<Floats>(pairs.high + l);
+        sum[group] += low + load<Floats>(look_ups.part[s] + l) * (high - low);
+    }
+}
+
 // Up to SHEET_TURN samples further, in `count` channels from `first`.
 template <int ROWS, class T>
 void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
     const Grid& grid = values.grid;
     const SheetPlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
-    const Blocks<T> blocks(values);
-    unsigned busy[CHANNELS], later[CHANNELS];
-    for (int c = 0; c < count; ++c) {
-        busy[c] = !blocks.known() ? ~0u : sheet.at ? sheet.busy[c] : busy_samples(sheet, places, blocks, first + c);
-        sheet.busy[c] = later[c] = blocks.known() ? busy_samples(sheet, next, blocks, first + c) : ~0u;
-    }
     const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
-    const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
-    const float last = (float)(grid.n[2] - 1);
-    alignas(64) float sum[CHANNELS][LANES] = {};
-    for (int s = 0; s < samples; ++s) {
-        const float n = (float)(sheet.at + s);
-        alignas(64) float part[LANES];
-        alignas(64) int index[LANES];
-        DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l) {
-            const float k = clamp(sheet.k_entry[l] + n * sheet.k_pace[l], 0.0f, last);
-            const int low = lesser((int)k, grid.n[2] - 2);
-            part[l] = k - (float)low, index[l] = low - places.first[s];
+    const SheetLookUps look_ups(sheet, places, samples, grid);
+    unsigned busy[CHANNELS], later[CHANNELS];
+    find_busy(sheet, Blocks<T>(values), places, next, first, count, busy, later);
+    for (int c = 0; c < count; ++c) {
+        const T* channel = values.channel(first + c);
+        Floats sum[LANES / GROUP] = {};
+        for (int s = 0; s < samples; ++s) {
+            if (later[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
+            if (busy[c] >> s & 1) add_sample<ROWS>(channel + places.voxel[s], offset, places, look_ups, s, sum);
         }
-        const float weight[4] = {places.weight[0][s], places.weight[1][s], places.weight[2][s], places.weight[3][s]};
-        for (int c = 0; c < count; ++c) {
-            const T* channel = values.channel(first + c);
-            if (s < ahead && later[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
-            if (!(busy[c] >> s & 1)) continue;
-            const T* at = channel + places.voxel[s];
-            alignas(64) float row[ROWS * LANES];
-            for (int r = 0; r < ROWS * LANES; r += LANES)
-                mix(at + r, at + r + offset[2], at + r + offset[4], at + r + offset[6], weight, row + r);
-            Pairs pairs;
-            look_up<ROWS>(row, index, pairs);
-            DEEPDRR_LANES
-            for (int l = 0; l < LANES; ++l) sum[c][l] += pairs.low[l] + part[l] * (pairs.high[l] - pairs.low[l]);
-        }
+        for (int l = 0; l < LANES; l += GROUP)
+            add_to(sheet.total[c] + l, load<Floats>(sheet.part + l) * sum[l / GROUP]);
     }
     sheet.at += samples;
-    for (int c = 0; c < count; ++c)
-        for (int l = 0; l < LANES; ++l) sheet.total[c][l] += sheet.part[l] * sum[c][l];
 }
 
 // False at the end of the sheet's rays.

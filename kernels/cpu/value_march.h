@@ -42,12 +42,18 @@ class ValueMarch : StepPlaces<16, 22> {
         if (!blocks.known() || turn_ == 1) return ~0u;
         int low[3], high[3];
         for (int a = 0; a < 3; ++a) cells_of_turn(places, a, from, low[a], high[a]);
-        const std::uint32_t bits = blocks.grid().bits(low[2], high[2]);
+        const BlockGrid& grid = blocks.grid();
+        const std::uint32_t bits = grid.bits(low[2], high[2]);
+        const int first = grid.word(low[0], low[1]), last = grid.word(high[0], low[1]);
+        const int across = high[1] / BlockGrid::SIDE - low[1] / BlockGrid::SIDE;
         unsigned busy = 0;
-        for (int i = low[0] / BlockGrid::SIDE; i <= high[0] / BlockGrid::SIDE; ++i)
-            for (int j = low[1] / BlockGrid::SIDE; j <= high[1] / BlockGrid::SIDE; ++j)
-                for (int c = 0; c < count; ++c)
-                    busy |= (unsigned)((blocks.word(channel + c, i * blocks.grid().across + j) & bits) != 0) << c;
+        for (int c = 0; c < count; ++c) {
+            const std::uint32_t* map = blocks.channel(channel + c);
+            std::uint32_t held = 0;
+            for (int row = first; row <= last; row += grid.across)
+                for (int word = row; word <= row + across; ++word) held |= map[word];
+            busy |= (unsigned)((held & bits) != 0) << c;
+        }
         return busy;
     }
 
@@ -55,7 +61,6 @@ class ValueMarch : StepPlaces<16, 22> {
     void cells_of_turn(const Places& places, int a, int from, int& low, int& high) const {
         const int highest = lowest_corner(grid_.n[a] - 1, grid_.n[a]);
         int least = highest, most = 0;
-        DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const int at = places.at[a][l], pace = places.pace[a][l];
             const int one = places.cell[a][l] + ((at + from * pace) >> bits_);
@@ -116,7 +121,7 @@ class ValueMarch : StepPlaces<16, 22> {
         alignas(64) int places[GROUP];
         store(voxel, places);
         for (int l = (apart - first % apart) % apart; l < GROUP; l += apart)
-            for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH(at + places[l] + offset[corner]);
+            for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH_FAR(at + places[l] + offset[corner]);
     }
 
     unsigned busy_ = 0;  // of the next turn
