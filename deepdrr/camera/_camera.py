@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
+from deepdrr.camera._pixel_lines import Lines, pixel_lines
 from deepdrr.geometry import ArrayLike, invert_rigid, transform_points
 
 __all__ = ["Camera"]
@@ -238,35 +241,24 @@ class Camera:
         Returns:
             (source, target), each [..., H, W, 3] in world mm. For a point source the first is an expanded view.
         """
-        (source, _), (rows, columns) = self.pixel_lines()
-        target = columns + rows
-        if self.orthographic:
-            back = self.principal_axis_world * self.sdd_mm[..., None]
-            return target - back[..., None, None, :], target
-        return source.expand_as(target), target
+        dtype, device = self.intrinsics.dtype, self.intrinsics.device
+        u, v = (torch.arange(n, dtype=dtype, device=device) + 0.5 for n in (self.width, self.height))
+        poses, k_inv = self.camera_from_world, torch.linalg.inv(self.intrinsics)
+        sources, targets = pixel_lines(poses, k_inv, self.sdd_mm, u, v, orthographic=self.orthographic)
+        target = targets[0] + targets[1]
+        return (sources[0] + sources[1]).expand_as(target), target
 
-    def pixel_lines(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        """The same rays by a few numbers: each end is the sum of one for its row and one for its column of pixels.
-
-        (u, v, 1) ↦ R⁻¹ K⁻¹ sdd (u, v, 1) + source is affine in u and in v.
+    def pixel_lines(self) -> Lines[NDArray[np.float64]]:
+        """The same rays by a few numbers, without a gradient: NumPy's, of the host, float64.
 
         Returns:
-            (rows, columns) of the source, (rows, columns) of the target: each broadcasts to [..., H, W, 3], world mm.
+            (rows, columns) of the source, (rows, columns) of the target: each end is the sum of one for its row and one
+            for its column of pixels, and broadcasts to [..., H, W, 3], world mm.
         """
-        dtype, device = self.intrinsics.dtype, self.intrinsics.device
-        rotation, offset = self.camera_from_world[..., :3, :3], self.camera_from_world[..., :3, 3:]
-        source = -(rotation.mT @ offset)[..., None, None, :, 0]
-        # K is triangular: no general inverse.
-        world_from_pixel = torch.linalg.solve_triangular(self.intrinsics, rotation.mT, upper=True, left=False)
-        scaled = (world_from_pixel * self.sdd_mm[..., None, None])[..., None, None, :, :]
-        by_u, by_v, corner = scaled.unbind(-1)
-        u = torch.arange(0.5, self.width, dtype=dtype, device=device)[:, None]
-        v = torch.arange(0.5, self.height, dtype=dtype, device=device)[:, None, None]
-        columns, rows = u * by_u, v * by_v + (corner + source)
-        if self.orthographic:
-            back = self.principal_axis_world * self.sdd_mm[..., None]
-            return (rows - back[..., None, None, :], columns), (rows, columns)
-        return (source, torch.zeros_like(source)), (rows, columns)
+        parts = (self.camera_from_world, self.intrinsics, self.sdd_mm)
+        poses, intrinsics, sdd_mm = (part.detach().cpu().double().numpy() for part in parts)
+        u, v = (np.arange(n, dtype=np.float64) + 0.5 for n in (self.width, self.height))
+        return pixel_lines(poses, np.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=self.orthographic)
 
     # -- variations --------------------------------------------------------------------------------------------------
 

@@ -111,10 +111,9 @@ def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
 
     Infinite along an axis that no edge runs along in most of the views.
     """
-    lines = [tensor.detach().cpu().double().numpy() for tensor in rays.target_lines]
     steps = [
         (places.take(1, axis) - places.take(0, axis)).reshape(-1, 3)
-        for places, axis in zip(lines, (-3, -2), strict=True)
+        for places, axis in zip(rays.target_lines, (-3, -2), strict=True)
         if places.shape[axis] > 1
     ]
     rows = ijk_from_world.detach().cpu().double().numpy()[:3, :3]

@@ -1,8 +1,12 @@
 """Calls of the compiled kernels: float32, on the threads that torch is set to use."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
@@ -17,8 +21,9 @@ from deepdrr.raycast._unchecked import unchecked
 
 __all__ = ["flat_rays", "integrate", "kernel_rays", "packed", "readable"]
 
-# The first and the last t of rays without limits.
-_UNLIMITED = tuple(torch.full((1, 1, 1), t, dtype=torch.float64) for t in (0.0, 1.0))
+# The first and the last t of rays without limits, and a place that adds nothing.
+_UNLIMITED = (np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
+_NOTHING = np.zeros((1, 1, 1, 3))
 
 
 def integrate(request: Request) -> Tensor:
@@ -68,14 +73,21 @@ def packed(field: Field) -> tuple[object, object, object]:
 
 
 def kernel_rays(rays: Rays | PixelRays) -> Any:
-    """Rays as the kernels take them: ends that are sums of two arrays, and limits, float64."""
+    """Rays as the kernels take them: ends that are sums of two arrays, and limits, float64; axes of one repeat."""
+    *batch, height, width = rays.shape
+    shape = (math.prod(batch), height, width)
     if isinstance(rays, PixelRays):
-        pairs = (rays.source_lines, rays.target_lines)
-        ends = [_flat(line, rays.shape, 3) for pair in pairs for line in pair]
-    else:
-        nothing = _flat(torch.zeros(1, 1, 3), rays.shape, 3)
-        ends = [end for tensor in (rays.source, rays.target) for end in (_flat(tensor, rays.shape, 3), nothing)]
-    return load_kernels().Rays(*(array.numpy() for array in (*ends, *_limits(rays))))
+        lines = [line for pair in (rays.source_lines, rays.target_lines) for line in pair]
+        return load_kernels().Rays(shape, *(_one_batch(line, batch) for line in lines), *_UNLIMITED)
+    ends = [end for tensor in (rays.source, rays.target) for end in (_flat(tensor, rays.shape, 3).numpy(), _NOTHING)]
+    return load_kernels().Rays(shape, *ends, *(limit.numpy() for limit in _limits(rays)))
+
+
+def _one_batch(lines: NDArray[np.float64], batch: Sequence[int]) -> NDArray[np.float64]:
+    """[..., H, W, 3] → [B, H, W, 3], where B may be 1."""
+    if len(batch) > 1:
+        lines = np.broadcast_to(lines, (*batch, *lines.shape[-3:]))
+    return lines.reshape(-1, *lines.shape[-3:])
 
 
 def flat_rays(request: Request) -> list[Tensor]:
@@ -89,7 +101,8 @@ def _limits(rays: Rays | PixelRays) -> list[Tensor]:
     flat = []
     for limit, unlimited in zip((rays.start, rays.stop), _UNLIMITED, strict=True):
         if limit is None:
-            flat.append(unlimited.to(rays.device).expand(shape[:-2].numel(), *shape[-2:]))
+            everywhere = torch.from_numpy(unlimited).to(rays.device)
+            flat.append(everywhere.expand(shape[:-2].numel(), *shape[-2:]))
         else:
             flat.append(_flat(limit[..., None], shape, 1)[..., 0])
     return flat

@@ -97,7 +97,7 @@ class Field:
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distances between voxels along I, J and K."""
         world_from_ijk = np.linalg.inv(np.array(self.ijk_from_world.detach().tolist())[:3, :3])
-        i, j, k = np.linalg.norm(world_from_ijk, axis=0).tolist()
+        i, j, k = np.sqrt((world_from_ijk**2).sum(0)).tolist()
         return i, j, k
 
     @property

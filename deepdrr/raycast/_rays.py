@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr.camera import Camera
@@ -85,32 +87,36 @@ class Rays:
 class PixelRays:
     """The rays of all pixels of a camera, known by its rows and columns of pixels; without a gradient.
 
-    It reads like `Rays`, whose end points take 48 bytes for every pixel.
+    It reads like `Rays`, whose end points take 48 bytes for every pixel. Its few numbers are made by NumPy, whose calls
+    are shorter than torch's.
+
+    Attributes:
+        source_lines, target_lines: places of the rows and of the columns, float64; their sums are the ends.
     """
 
     requires_grad = False
     start = stop = None
 
     def __init__(self, camera: Camera) -> None:
-        with torch.no_grad():
-            self.source_lines, self.target_lines = camera.pixel_lines()
-        self.device = camera.intrinsics.device
-        self.shape = torch.Size((*camera.batch_shape, camera.height, camera.width))
-        rows, columns = self.target_lines
-        if not bool(torch.isfinite(_total(rows) + _total(columns))):
+        self.source_lines, self.target_lines = camera.pixel_lines()
+        if not all(np.isfinite(line).all() for line in self.target_lines):
             raise ValueError("camera must have pixels at finite places, got NaN or infinity")
+        self.device, self.dtype = camera.intrinsics.device, camera.intrinsics.dtype
+        self.shape = torch.Size((*camera.batch_shape, camera.height, camera.width))
 
     @property
     def source(self) -> Tensor:
         """[..., H, W, 3], world mm."""
-        rows, columns = self.source_lines
-        return (rows + columns).expand(*self.shape, 3)
+        return self._sum(self.source_lines).expand(*self.shape, 3)
 
     @property
     def target(self) -> Tensor:
         """[..., H, W, 3], world mm."""
-        rows, columns = self.target_lines
-        check_fits("the end points of the rays", (*self.shape, 3), dtype=rows.dtype, device=self.device)
+        check_fits("the end points of the rays", (*self.shape, 3), dtype=self.dtype, device=self.device)
+        return self._sum(self.target_lines)
+
+    def _sum(self, lines: tuple[NDArray[np.float64], NDArray[np.float64]]) -> Tensor:
+        rows, columns = (torch.from_numpy(line).to(self.device, self.dtype) for line in lines)
         return columns + rows
 
 

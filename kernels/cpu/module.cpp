@@ -45,11 +45,15 @@ Affine affine(const Packed<double>& matrix) {
     return result;
 }
 
-Strided strided(const Doubles& array, const py::ssize_t* shape, int components) {
+Strided strided(const Doubles& array, const std::array<std::int64_t, 3>& shape, int components) {
     require(array.ndim() == (components > 1 ? 4 : 3), "ends must be [B, H, W, 3], limits [B, H, W]");
-    for (int a = 0; a < 3; ++a) require(array.shape(a) == shape[a], "ends and limits must agree in [B, H, W]");
-    const auto step = [&](int a) { return (std::int64_t)(array.strides(a) / (py::ssize_t)sizeof(double)); };
-    if (components > 1) require(array.shape(3) == components && step(3) == 1, "end points must be packed");
+    for (int a = 0; a < 3; ++a)
+        require(array.shape(a) == 1 || array.shape(a) == shape[a], "ends and limits must broadcast to [B, H, W]");
+    const auto step = [&](int a) {
+        return array.shape(a) == 1 ? 0 : (std::int64_t)(array.strides(a) / (py::ssize_t)sizeof(double));
+    };
+    if (components > 1)
+        require(array.shape(3) == components && array.strides(3) == sizeof(double), "end points must be packed");
     return {array.data(), step(0), step(1), step(2)};
 }
 
@@ -88,16 +92,14 @@ Values<T> scaled(const py::array_t<T>& array, const Packed<double>& scale, const
     return {array.data(), grid(array), stride(array, 0), (int)array.shape(0), scale.data()};
 }
 
-// Rays as arrays: ends [B, H, W, 3], each a sum of two, and limits [B, H, W].
+// Rays [B, H, W] as arrays: ends [B, H, W, 3], each a sum of two, and limits [B, H, W]. An axis of one is repeated.
 struct RayArrays {
     Doubles source, source_too, target, target_too, start, stop;
     Rays rays;
 
-    RayArrays(const Doubles& source_, const Doubles& source_too_, const Doubles& target_, const Doubles& target_too_,
-              const Doubles& start_, const Doubles& stop_)
+    RayArrays(const std::array<std::int64_t, 3>& shape, const Doubles& source_, const Doubles& source_too_,
+              const Doubles& target_, const Doubles& target_too_, const Doubles& start_, const Doubles& stop_)
         : source(source_), source_too(source_too_), target(target_), target_too(target_too_), start(start_), stop(stop_) {
-        require(start.ndim() == 3, "limits must be [B, H, W]");
-        const py::ssize_t* shape = start.shape();
         rays = {{strided(source, shape, 3), strided(source_too, shape, 3)},
                 {strided(target, shape, 3), strided(target_too, shape, 3)},
                 strided(start, shape, 1),
@@ -396,8 +398,9 @@ void define_label_values(py::module_& module, const char* name, Function functio
 PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     module.doc() = "Compiled line integrals; see deepdrr.raycast.project.";
     py::class_<RayArrays>(module, "Rays", py::module_local())
-        .def(py::init<const Doubles&, const Doubles&, const Doubles&, const Doubles&, const Doubles&, const Doubles&>(),
-             py::arg("source").noconvert(), py::arg("source_too").noconvert(), py::arg("target").noconvert(),
+        .def(py::init<const std::array<std::int64_t, 3>&, const Doubles&, const Doubles&, const Doubles&, const Doubles&,
+                      const Doubles&, const Doubles&>(),
+             py::arg("shape"), py::arg("source").noconvert(), py::arg("source_too").noconvert(), py::arg("target").noconvert(),
              py::arg("target_too").noconvert(), py::arg("start").noconvert(), py::arg("stop").noconvert());
     define_both<Stencil1, CellWalk>(module, "exact_nearest");
     define_both<Stencil8, CellWalk>(module, "exact_linear");

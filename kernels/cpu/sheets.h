@@ -69,12 +69,13 @@ struct Sheet {
 
     Pixels pixels;
     int count, at = 0;        // samples, and how many of them are done
+    bool begun = false;       // whether the first were read ahead
     int rows;                 // of LANES voxels, from the first ray to the last
     int span;                 // voxels from the lowest that is looked up to the highest, at most
     float entry[3], pace[3];  // shared along i and j; of the lowest ray along k
     alignas(64) float k_entry[LANES], k_pace[LANES], part[LANES];
     alignas(64) float total[CHANNELS][LANES] = {};
-    unsigned busy[CHANNELS] = {};  // a bit per sample of the next turn: whether the channel is not zero there
+    unsigned busy[CHANNELS] = {};  // a bit per sample of the next turn: whether the channel is read there
 
     // TAPS voxels along k are looked up for a sample.
     Sheet(const Pixels& of, const Course* courses, int taps = TAPS) : pixels(of), count(courses[0].count) {
@@ -92,6 +93,9 @@ struct Sheet {
     }
 
     double result(int c, int l) const { return total[c][l]; }
+
+    // A bit for each sample of the turn from `first` on.
+    unsigned samples(int first) const { return (1u << clamp(count - first, 0, SHEET_TURN)) - 1u; }
 
     // As many as hold the taps of every ray between two.
     static int rows_between(const Course& a, const Course& b, int taps) {
@@ -163,20 +167,13 @@ struct SheetBlocks {
     }
 };
 
-// A bit per sample of this turn and of the next, for each of `count` channels: whether it need be read.
+// Which samples of the next turn need be read, in each of `count` channels.
 template <class T>
-void find_busy(Sheet& sheet, const Blocks<T>& blocks, const SheetPlaces& places, const SheetPlaces& next, int first,
-               int count, unsigned* busy, unsigned* later) {
-    const auto of = [](int samples) { return (1u << clamp(samples, 0, SHEET_TURN)) - 1u; };
-    const unsigned here = of(sheet.count - sheet.at), there = of(sheet.count - sheet.at - SHEET_TURN);
-    for (int c = 0; c < count; ++c) busy[c] = here, later[c] = there;
+void find_busy(Sheet& sheet, const Blocks<T>& blocks, const SheetPlaces& places, int first, int count) {
+    for (int c = 0; c < count; ++c) sheet.busy[c] = sheet.samples(sheet.at);
     if (!blocks.known()) return;
-    const SheetBlocks after(sheet, next, blocks.grid());
-    for (int c = 0; c < count; ++c) {
-        const std::uint32_t* map = blocks.channel(first + c);
-        busy[c] &= sheet.at > 0 ? sheet.busy[c] : SheetBlocks(sheet, places, blocks.grid()).busy(map);
-        later[c] &= sheet.busy[c] = after.busy(map);
-    }
+    const SheetBlocks about(sheet, places, blocks.grid());
+    for (int c = 0; c < count; ++c) sheet.busy[c] &= about.busy(blocks.channel(first + c));
 }
 
 // Where the rays lie along k at the samples of a turn: so far from the first voxel that is read, and beyond that.
@@ -184,9 +181,9 @@ struct SheetLookUps {
     alignas(64) int index[SHEET_TURN][LANES];
     alignas(64) float part[SHEET_TURN][LANES];
 
-    SheetLookUps(const Sheet& sheet, const SheetPlaces& places, int samples, const Grid& grid) {
+    SheetLookUps(const Sheet& sheet, const SheetPlaces& places, const Grid& grid) {
         const float last = (float)(grid.n[2] - 1);
-        for (int s = 0; s < samples; ++s) {
+        for (int s = 0; sheet.samples(sheet.at) >> s; ++s) {
             const float n = (float)(sheet.at + s);
             DEEPDRR_LANES
             for (int l = 0; l < LANES; ++l) {
@@ -224,26 +221,38 @@ DEEPDRR_FN void add_sample(const T* at, const std::int64_t* offset, const SheetP
     }
 }
 
-// Up to SHEET_TURN samples further, in `count` channels from `first`.
+// The first samples of a sheet into the cache.
+template <int ROWS, class T>
+void read_ahead(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
+    sheet.begun = true;
+    const SheetPlaces places(sheet, sheet.at, values.grid);
+    find_busy(sheet, Blocks<T>(values), places, first, count);
+    for (int c = 0; c < count; ++c)
+        for (int s = 0; s < SHEET_TURN; ++s)
+            if (sheet.busy[c] >> s & 1) prefetch<ROWS>(values.channel(first + c) + places.voxel[s], offset);
+}
+
+// Up to SHEET_TURN samples further, in `count` channels from `first`; those after them into the cache.
 template <int ROWS, class T>
 void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, const std::int64_t* offset) {
+    if (!sheet.begun) return read_ahead<ROWS>(sheet, values, first, count, offset);
     const Grid& grid = values.grid;
     const SheetPlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
-    const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
-    const SheetLookUps look_ups(sheet, places, samples, grid);
-    unsigned busy[CHANNELS], later[CHANNELS];
-    find_busy(sheet, Blocks<T>(values), places, next, first, count, busy, later);
+    const SheetLookUps look_ups(sheet, places, grid);
+    unsigned busy[CHANNELS];
+    for (int c = 0; c < count; ++c) busy[c] = sheet.busy[c];
+    sheet.at += SHEET_TURN;
+    find_busy(sheet, Blocks<T>(values), next, first, count);
     for (int c = 0; c < count; ++c) {
         const T* channel = values.channel(first + c);
         Floats sum[LANES / GROUP] = {};
-        for (int s = 0; s < samples; ++s) {
-            if (later[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
+        for (int s = 0; s < SHEET_TURN; ++s) {
+            if (sheet.busy[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
             if (busy[c] >> s & 1) add_sample<ROWS>(channel + places.voxel[s], offset, places, look_ups, s, sum);
         }
         for (int l = 0; l < LANES; l += GROUP)
             add_to(sheet.total[c] + l, load<Floats>(sheet.part + l) * sum[l / GROUP]);
     }
-    sheet.at += samples;
 }
 
 // False at the end of the sheet's rays.
