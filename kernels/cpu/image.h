@@ -81,7 +81,7 @@ struct Pixels {
     void add(std::int64_t r, std::int64_t c) { row[count] = r, column[count] = c, ++count; }
 };
 
-inline Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
+DEEPDRR_FN Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
                       const Grid& grid) {
     const Place source = rays.source.at(b, r, c), target = rays.target.at(b, r, c);
     double square = 0;

@@ -128,7 +128,7 @@ struct SheetPlaces {
     alignas(64) int first[SHEET_TURN];        // its k
     alignas(64) int i[SHEET_TURN], j[SHEET_TURN];  // of the cell
 
-    SheetPlaces(const Sheet& sheet, int at, const Grid& grid) {
+    DEEPDRR_FN SheetPlaces(const Sheet& sheet, int at, const Grid& grid) {
         const int furthest = grid.n[2] - LANES * sheet.rows;
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
@@ -150,7 +150,7 @@ struct SheetBlocks {
     alignas(64) int word[SHEET_TURN];
     alignas(64) std::uint32_t bits[SHEET_TURN];
 
-    SheetBlocks(const Sheet& sheet, const SheetPlaces& places, const BlockGrid& grid) {
+    DEEPDRR_FN SheetBlocks(const Sheet& sheet, const SheetPlaces& places, const BlockGrid& grid) {
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
             word[s] = grid.word(places.i[s], places.j[s]);
@@ -181,7 +181,7 @@ struct SheetLookUps {
     alignas(64) int index[SHEET_TURN][LANES];
     alignas(64) float part[SHEET_TURN][LANES];
 
-    SheetLookUps(const Sheet& sheet, const SheetPlaces& places, const Grid& grid) {
+    DEEPDRR_FN SheetLookUps(const Sheet& sheet, const SheetPlaces& places, const Grid& grid) {
         const float last = (float)(grid.n[2] - 1);
         for (int s = 0; sheet.samples(sheet.at) >> s; ++s) {
             const float n = (float)(sheet.at + s);
@@ -245,6 +245,7 @@ void advance_rows(Sheet& sheet, const Values<T>& values, int first, int count, c
     find_busy(sheet, Blocks<T>(values), next, first, count);
     for (int c = 0; c < count; ++c) {
         const T* channel = values.channel(first + c);
+        if ((busy[c] | sheet.busy[c]) == 0) continue;
         Floats sum[LANES / GROUP] = {};
         for (int s = 0; s < SHEET_TURN; ++s) {
             if (sheet.busy[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);

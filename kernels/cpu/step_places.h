@@ -18,7 +18,6 @@ class StepPlaces {
     static constexpr int TURN = SAMPLES, FINEST = 28;
 
     StepPlaces(const Chord* chords, const Grid& grid, double step) : grid_(grid) {
-        double fastest = 0.0;
         for (int l = 0; l < LANES; ++l) {
             count_[l] = sample_count(chords[l].length, step);
             samples_ = greater(samples_, count_[l]);
@@ -26,10 +25,10 @@ class StepPlaces {
             for (int a = 0; a < 3; ++a) {
                 pace_[a][l] = part_[l] * chords[l].slope[a];
                 entry_[a][l] = chords[l].entry[a] + 0.5 * pace_[a][l];
-                fastest = greater(fastest, magnitude(pace_[a][l]));
+                fastest_ = greater(fastest_, magnitude(pace_[a][l]));
             }
         }
-        choose_units(fastest);
+        choose_units(fastest_);
     }
 
     // Where a turn starts, in units of 2^-bits from a cell's lowest corner, and how it goes on.
@@ -95,6 +94,7 @@ class StepPlaces {
     float unit() const { return 1.0f / (float)(1 << bits_); }
 
     Grid grid_;
+    double fastest_ = 0.0;  // voxels from sample to sample, at most
     int sample_ = 0, samples_ = 0, turn_, bits_;
     alignas(64) double entry_[3][LANES], pace_[3][LANES], part_[LANES];
     alignas(64) int count_[LANES];

@@ -13,7 +13,7 @@ class ValueMarch : StepPlaces<16, 22> {
 
     // The grid has more than one voxel along k.
     ValueMarch(const Pixels& of, const Chord* chords, const Grid& grid, double step)
-        : StepPlaces(chords, grid, step), pixels(of) {}
+        : StepPlaces(chords, grid, step), pixels(of), apart_(fastest_ < 1.5 ? 2 : 1) {}
 
     // One turn of `count` channels from `channel`; false where it was the last.
     template <class T>
@@ -98,7 +98,7 @@ class ValueMarch : StepPlaces<16, 22> {
             if (INSIDE) later = voxel_at(origin, i + TURN * di, j + TURN * dj, k + TURN * dk);
             for (int c = 0; c < count; ++c) {
                 const T* at = values.channel(channel + c);
-                if (INSIDE && n % 2 && (busy_ >> c & 1)) prefetch(at, offset, later, first);
+                if (INSIDE && n % apart_ == 0 && (busy_ >> c & 1)) prefetch(at, offset, later, first);
                 if (!(busy >> c & 1)) continue;
                 const Floats f = value(at, offset, voxel, x.part, y.part, z.part);
                 sum[c] += INSIDE ? f : where(n < left, f, Floats{});
@@ -124,6 +124,7 @@ class ValueMarch : StepPlaces<16, 22> {
             for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH_FAR(at + places[l] + offset[corner]);
     }
 
+    int apart_;          // samples from one that is prefetched to the next: its neighbours are in its cells or beside them
     unsigned busy_ = 0;  // of the next turn
     alignas(64) float sum_[CHANNELS][LANES] = {};
 };
