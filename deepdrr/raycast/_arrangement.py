@@ -13,7 +13,6 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
@@ -116,13 +115,12 @@ def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
         for places, axis in zip(rays.target_lines, (-3, -2), strict=True)
         if places.shape[axis] > 1
     ]
+    if not steps:
+        return [np.inf] * 3
     rows = ijk_from_world.detach().cpu().double().numpy()[:3, :3]
-    voxels = [np.abs(step @ rows.T) for step in steps]
-    return [min((_along(step, axis) for step in voxels), default=np.inf) for axis in range(3)]
-
-
-def _along(steps: NDArray[np.float64], axis: int) -> float:
-    """The middle length of steps [N, 3], voxels, along an axis; infinite where most go aslant."""
-    length, others = steps[:, axis], np.maximum(steps[:, axis - 1], steps[:, axis - 2])
-    straight = np.count_nonzero(others <= _ASLANT * length)
-    return float(np.sort(length)[len(length) // 2]) if 2 * straight > len(length) else np.inf
+    voxels = np.abs(np.stack(steps) @ rows.T)  # [edges, views, 3]
+    others = np.maximum(voxels[..., [1, 2, 0]], voxels[..., [2, 0, 1]])
+    straight = 2 * np.count_nonzero(others <= _ASLANT * voxels, axis=1) > voxels.shape[1]
+    middle = np.sort(voxels, axis=1)[:, voxels.shape[1] // 2]
+    pitch: list[float] = np.where(straight, middle, np.inf).min(0).tolist()
+    return pitch

@@ -67,9 +67,9 @@ def packed(field: Field) -> tuple[object, object, object]:
     assert field.values is not None
     order = memory_order(field.values)
     values = field.values.detach().permute(0, *(1 + axis for axis in order))
-    matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
-    scale = torch.ones(field.channels, dtype=torch.float64) if field.scale is None else field.scale.double()
-    return values.numpy(), scale.numpy(), matrix.numpy()
+    matrix = field.ijk_from_world.detach().double().numpy()[[*order, 3]]
+    scale = np.ones(len(values)) if field.scale is None else field.scale.double().numpy()
+    return values.numpy(), scale, matrix
 
 
 def kernel_rays(rays: Rays | PixelRays) -> Any:

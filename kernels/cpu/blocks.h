@@ -16,7 +16,7 @@ namespace deepdrr {
 
 // The shape of the map of a grid: words [C, I / SIDE, J / SIDE] of a bit per block along k.
 struct BlockGrid {
-    static constexpr int SIDE = 4;
+    static constexpr int SIDE = 8;
     int down, across, along, shift;  // blocks along i, j and k
 
     explicit BlockGrid(const Grid& grid)

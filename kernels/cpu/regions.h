@@ -11,7 +11,7 @@
 
 namespace deepdrr {
 
-constexpr std::int64_t LINES = 6;           // of pixels
+constexpr std::int64_t LINES = 8;           // of pixels
 constexpr std::int64_t LONGEST_LINE = 256;  // pixels
 
 // Which lines of pixels of a view hold sheets.
