@@ -5,11 +5,13 @@
 Each memory row is a fresh process. Its budget, in issue 3, is the volume as loaded, the operator's compact copy, the
 outputs and 200 MB; `excess_mb` is the peak over the volume and the output, the copy included.
 
-A bandwidth row counts the distinct cache lines (64 bytes) of the float32 volume that trilinear samples touch, and
-divides the time of a projection by the time of reading as much memory front to back with the same threads.
+A bandwidth row counts the distinct cache lines (64 bytes) of the volume, as it lies, that trilinear samples touch, and
+divides the time of a projection by the time of reading as much memory front to back with the same threads. Where the
+volume is kept in two orders, those of the order that needs fewer lines.
 """
 
 import argparse
+import itertools
 import json
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import torch
 from _report import Row, machine, options, print_table, pyplot_or_none, save, save_figure
 from _scene import POSES, Scene, carm, chords_mm, load_scene, sample_count
 from _timing import Unavailable, attempt, seconds_per_call
+from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
@@ -108,19 +111,20 @@ def one(case: Row) -> Row:
 
 
 def touched_rows(scene: Scene, chosen: argparse.Namespace) -> list[Row]:
-    """One row per pose: time over the time of reading the touched cache lines."""
-    field, rows = scene.field(), []
-    speed = read_bandwidth(chosen.repetitions)
-    for pose in ("AP", "tilt 30/20/10") if chosen.short else POSES:
+    """One row per pose and storage: time over the time of reading the touched cache lines."""
+    speed, rows = read_bandwidth(chosen.repetitions), []
+    fields = {"int16": scene.int16_field(), "float32": scene.field()}
+    poses = ("AP", "tilt 30/20/10") if chosen.short else tuple(POSES)
+    for (storage, field), pose in itertools.product(fields.items(), poses):
         camera, step = carm(pose), Step(mm=2.0)
         call = partial(project, field, camera, integration=step, backend="cpu")
-        row: Row = {"case": f"touched bytes, {pose}, 2 mm", "scene": scene.name, "must": 4.0, "reach": 2.0}
+        row: Row = {"case": f"touched bytes, {storage}, {pose}, 2 mm", "scene": scene.name, "must": 4.0, "reach": 2.0}
         first = attempt(call)
         if isinstance(first, Unavailable):
             rows.append({**row, "verdict": "not available", "note": first.reason})
             continue
         seconds = [seconds_per_call(call) for _ in range(chosen.repetitions)]
-        touched = 64 * touched_lines(scene, camera, step.mm)
+        touched = 64 * min(touched_lines(values, scene, camera, step.mm) for values in copies(field))
         floor = touched / speed
         ratio = min(seconds) / floor
         row["samples"] = sample_count(chords_mm(field, camera), step.mm)
@@ -130,6 +134,13 @@ def touched_rows(scene: Scene, chosen: argparse.Namespace) -> list[Row]:
     return rows
 
 
+def copies(field: Field) -> list[Tensor]:
+    """The values of a field in every order in which they lie in memory."""
+    assert field.values is not None
+    turned = None if field.arrangement is None else field.arrangement.turned
+    return [field.values] if turned is None else [field.values, turned.values]
+
+
 def read_bandwidth(repetitions: int) -> float:
     """Bytes per second of reading 512 MB front to back: the best of several sums."""
     block = torch.ones(2**27)
@@ -137,23 +148,22 @@ def read_bandwidth(repetitions: int) -> float:
     return block.numel() * 4 / min(seconds_per_call(block.sum) for _ in range(max(3, repetitions)))
 
 
-def touched_lines(scene: Scene, camera: Camera, step_mm: float) -> int:
-    """Cache lines of the volume [I, J, K] float32 that hold a corner of a cell with a sample in it."""
-    ni, nj, nk = scene.mu.shape
-    hit = torch.zeros(-(-ni * nj * nk // 16), dtype=torch.bool)
+def touched_lines(values: Tensor, scene: Scene, camera: Camera, step_mm: float) -> int:
+    """Cache lines of values [1, I, J, K], as they lie, that hold a corner of a cell with a sample in it."""
+    last, strides = torch.tensor(scene.mu.shape) - 1, torch.tensor(values.stride()[1:])
+    per_line = 64 // values.element_size()
+    hit = torch.zeros(int((last * strides).sum()) // per_line + 1, dtype=torch.bool)
     source, target = (transform_points(scene.ijk_from_world, end).float() for end in camera.pixel_rays())
     # Distances from the source between which the volume lies: about its centre, the world's origin.
-    reach = 0.5 * float((scene.world_from_ijk[:3, :3] @ torch.tensor(scene.mu.shape).double()).norm())
+    reach = 0.5 * float((scene.world_from_ijk[:3, :3] @ (last + 1).double()).norm())
     middle = float(camera.source_world.norm())
     t = torch.arange(max(0.0, middle - reach), middle + reach, step_mm) / float(camera.sdd_mm)
     for row in range(camera.height):
         points = source[row, :, None] + t[:, None] * (target - source)[row, :, None]
-        size = torch.tensor([ni, nj, nk])
-        low = points[((points > -0.5) & (points < size - 0.5)).all(dim=-1)].floor().int()
-        for di, dj in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            line = (low[:, 0] + di).clamp(0, ni - 1) * nj + (low[:, 1] + dj).clamp(0, nj - 1)
-            for dk in (0, 1):
-                hit[(line * nk + (low[:, 2] + dk).clamp(0, nk - 1)) // 16] = True
+        low = points[((points > -0.5) & (points < last + 0.5)).all(dim=-1)].floor().long()
+        for corner in itertools.product((0, 1), repeat=3):
+            voxel = torch.minimum((low + torch.tensor(corner)).clamp(min=0), last)
+            hit[(voxel * strides).sum(-1) // per_line] = True
     return int(hit.sum())
 
 
