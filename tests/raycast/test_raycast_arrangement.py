@@ -99,6 +99,21 @@ def test_a_camera_is_projected_as_its_rays_are(orthographic, generator):
         assert_close(project(field, camera), project(field, Rays.from_camera(camera)), **SAME)
 
 
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_two_axes_of_views_share_what_has_but_one_of_them(orthographic, generator):
+    """Poses [2, 1] and distances [3] are six views, one intrinsic matrix for all."""
+    field, cameras = arranged(hu(generator)), [carm(9, 8, 30, angles) for angles in (FRONT, OBLIQUE)]
+    poses = torch.stack([camera.camera_from_world for camera in cameras])[:, None]
+    distances = cameras[0].sdd_mm * torch.tensor([0.9, 1.0, 1.1], dtype=torch.float64)
+    views = replace(cameras[0], camera_from_world=poses, sdd_mm=distances, orthographic=orthographic)
+    images = project(field, views, integration=Step(mm=0.5))
+    assert images.shape[:2] == (2, 3)
+    for a in range(2):
+        for b in range(3):
+            view = replace(views, camera_from_world=poses[a, 0], sdd_mm=distances[b])
+            assert_close(images[a, b], project(field, view, integration=Step(mm=0.5)), **SAME)
+
+
 def test_an_edge_aslant_of_the_grid_is_along_no_axis():
     aslant = carm(9, 9, 30, (0, 0, 0.01))
     assert edge_pitch(PixelRays(aslant), AFFINE) == [torch.inf] * 3
