@@ -146,6 +146,9 @@ def plot(rows: list[Row], chosen: Any) -> None:
             points = [row for row in rows if (row["axis"], row["rule"]) == (axis, rule) and "ms_min" in row]
             if points:
                 panel.loglog([p["size"] for p in points], [p["ms_median"] for p in points], "o-", label=rule)
+        sizes = sorted({row["size"] for row in rows if row["axis"] == axis})
+        panel.set_xticks(sizes, [f"{size:.3g}" if size < 1e4 else f"{size / 1e6:.3g} M" for size in sizes])
+        panel.set_xticks([], minor=True)
         panel.set_xlabel(axis)
         panel.set_ylabel("ms")
         panel.grid(alpha=0.3)
