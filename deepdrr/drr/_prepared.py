@@ -85,7 +85,8 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
     assert field.values is not None  # it was given
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache
         field.values[..., k].copy_(channels(plane.float()).transpose(-1, -2))
-    return arranged(field)  # what is empty now
+    # Bone is in few blocks, and stays; one attenuation is made anew with every parameter.
+    return arranged(field) if count > 1 else field
 
 
 def _check_finite(hu: Tensor) -> None:

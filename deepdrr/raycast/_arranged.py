@@ -81,9 +81,11 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
 
 
 def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
-    """What there is to know beside the values: of spline coefficients, nothing."""
+    """What there is to know beside the values: of spline coefficients and of one number everywhere, nothing."""
     kept = field.arrangement
     if values is None or values.device.type != "cpu" or field.prefiltered:
+        return None
+    if field.values is not None and not any(field.values.stride()):
         return None
     if kept is not None and kept.serves(values):
         return kept

@@ -92,6 +92,8 @@ def test_a_block_is_empty_where_no_corner_of_its_cells_holds_anything(shape, sto
 def test_there_is_no_map_where_little_is_empty(channels, generator):
     field = arranged(Field(1.0 + noise((channels, *SHAPE), generator), grid(SHAPE, SPACING)))
     assert field.arrangement is None
+    to_be_filled = arranged(Field(torch.zeros(()).expand(channels, *SHAPE), grid(SHAPE, SPACING)))
+    assert to_be_filled.arrangement is None
 
 
 @pytest.mark.cpu_only("of the CPU's maps")
