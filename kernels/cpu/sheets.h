@@ -72,8 +72,9 @@ struct Sheet {
     bool begun = false;       // whether the first were read ahead
     int rows;                 // of LANES voxels, from the first ray to the last
     int span;                 // voxels from the lowest that is looked up to the highest, at most
-    float entry[3], pace[3];  // shared along i and j; of the lowest ray along k
-    alignas(64) float k_entry[LANES], k_pace[LANES], part[LANES];
+    double entry[3], pace[3];  // shared along i and j; of the lowest ray along k
+    alignas(64) double k_entry[LANES], k_pace[LANES];
+    alignas(64) float part[LANES];
     alignas(64) float total[CHANNELS][LANES] = {};
     unsigned busy[CHANNELS] = {};  // a bit per sample of the next turn: whether the channel is read there
 
@@ -83,11 +84,11 @@ struct Sheet {
         const Course& lowest = first.entry[2] + first.last[2] <= last.entry[2] + last.last[2] ? first : last;
         for (int a = 0; a < 3; ++a) {
             const Course& course = a < 2 ? courses[of.count / 2] : lowest;
-            entry[a] = (float)course.entry[a], pace[a] = (float)course.pace(a);
+            entry[a] = course.entry[a], pace[a] = course.pace(a);
         }
         for (int l = 0; l < LANES; ++l) {
             const Course& course = courses[lesser(l, of.count - 1)];
-            k_entry[l] = (float)course.entry[2], k_pace[l] = (float)course.pace(2), part[l] = (float)course.part;
+            k_entry[l] = course.entry[2], k_pace[l] = course.pace(2), part[l] = (float)course.part;
         }
         rows = rows_between(first, last, taps), span = reach(first, last, taps);
     }
@@ -121,6 +122,13 @@ void cut_line(const Course* courses, int length, const Grid& grid, int taps, con
     }
 }
 
+// A place whose part of a cell does not lose what float has too few digits for in a large grid.
+DEEPDRR_FN Corner locate_in_double(double p, int n) {
+    const double inner = clamp(p, 0.0, (double)(n - 1));
+    const int low = lowest_corner((int)inner, n);
+    return {low, (float)(inner - (double)low)};
+}
+
 // The places of SHEET_TURN samples of a sheet, from sample `at` on.
 struct SheetPlaces {
     alignas(64) float weight[4][SHEET_TURN];  // of the rows (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1)
@@ -132,10 +140,10 @@ struct SheetPlaces {
         const int furthest = grid.n[2] - LANES * sheet.rows;
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
-            const float n = (float)(at + s);
-            const Corner x = locate(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
-            const Corner y = locate(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
-            const float k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN, 0.0f);
+            const double n = at + s;
+            const Corner x = locate_in_double(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
+            const Corner y = locate_in_double(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
+            const double k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN, 0.0);
             const int low = lesser((int)k, furthest);
             const float both = x.part * y.part;
             first[s] = low, i[s] = x.low, j[s] = y.low, voxel[s] = grid.voxel(x.low, y.low, low);
@@ -182,14 +190,20 @@ struct SheetLookUps {
     alignas(64) float part[SHEET_TURN][LANES];
 
     DEEPDRR_FN SheetLookUps(const Sheet& sheet, const SheetPlaces& places, const Grid& grid) {
-        const float last = (float)(grid.n[2] - 1);
+        alignas(64) int base[LANES];  // whole voxels before the turn's first sample: the rest counts from there, in float
+        alignas(64) float start[LANES], pace[LANES];
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const double k = sheet.k_entry[l] + (double)sheet.at * sheet.k_pace[l];
+            base[l] = (int)k, start[l] = (float)(k - (double)base[l]), pace[l] = (float)sheet.k_pace[l];
+        }
         for (int s = 0; sheet.samples(sheet.at) >> s; ++s) {
-            const float n = (float)(sheet.at + s);
             DEEPDRR_LANES
             for (int l = 0; l < LANES; ++l) {
-                const float k = clamp(sheet.k_entry[l] + n * sheet.k_pace[l], 0.0f, last);
-                const int low = lesser((int)k, grid.n[2] - 2);
-                part[s][l] = k - (float)low, index[s][l] = low - places.first[s];
+                const float k = clamp(start[l] + (float)s * pace[l], (float)-base[l], (float)(grid.n[2] - 1 - base[l]));
+                const int whole = (int)k, below = whole - (k < (float)whole);
+                const int low = lesser(below, grid.n[2] - 2 - base[l]);
+                part[s][l] = k - (float)low, index[s][l] = low + base[l] - places.first[s];
             }
         }
     }

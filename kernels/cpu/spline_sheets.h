@@ -23,10 +23,10 @@ struct SplinePlaces {
         const int furthest = grid.n[2] - LANES * sheet.rows;
         DEEPDRR_LANES
         for (int s = 0; s < SHEET_TURN; ++s) {
-            const float n = (float)(at + s);
-            const Corner x = locate(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
-            const Corner y = locate(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
-            const float k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN - 1.0f, 0.0f);
+            const double n = at + s;
+            const Corner x = locate_in_double(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
+            const Corner y = locate_in_double(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
+            const double k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN - 1.0, 0.0);
             first[s] = lesser((int)k, furthest);
             voxel[s] = grid.voxel(first_tap(x.low, grid.n[0]), first_tap(y.low, grid.n[1]), first[s]);
             bspline_weights(x.part, i[0][s], i[1][s], i[2][s], i[3][s]);
@@ -64,7 +64,7 @@ struct SplineLookUp {
     SplineLookUp(const Sheet& sheet, int n, int first, const Grid& grid) {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            const Corner z = locate(sheet.k_entry[l] + (float)n * sheet.k_pace[l], grid.n[2]);
+            const Corner z = locate_in_double(sheet.k_entry[l] + (double)n * sheet.k_pace[l], grid.n[2]);
             bspline_weights(z.part, weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
             fold_weights(z.low, grid.n[2], weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
             low[l] = first_tap(z.low, grid.n[2]) - first, high[l] = low[l] + 2;
