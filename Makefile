@@ -20,12 +20,12 @@ test-slow: setup
 
 # The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
 test-cuda: setup
-	$(BIN)/python tests/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
-	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(ON_CUDA) tests/software_cuda_driver
+	$(BIN)/python tests/machines/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
+	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(ON_CUDA) tests/machines/software_cuda_driver
 
 # A device for which there is no compiled backend, without a GPU: memory of the host that torch takes for a device's.
 test-device: setup
-	DEEPDRR_STAND_IN_DEVICE=1 $(BIN)/python -m pytest tests/stand_in_device
+	DEEPDRR_STAND_IN_DEVICE=1 $(BIN)/python -m pytest tests/machines/stand_in_device
 
 # The tests of the CUDA backend on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
 test-gpu: setup

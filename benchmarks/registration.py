@@ -26,9 +26,10 @@ from deepdrr.camera import Camera, make_k_inv, make_rt_inv
 from deepdrr.data import Subject, Volume, fetch_sample
 from deepdrr.detector import Exposure
 from deepdrr.geometry import convert, invert_rigid
+from deepdrr.io import line_integrals_of
 from deepdrr.metrics import NormalizedCrossCorrelation2d, mean_target_registration_error
 from deepdrr.projector import Projector
-from deepdrr.registration import Registration, line_integrals_of, register
+from deepdrr.registration import Registration, register
 from deepdrr.spectrum import tungsten_spectrum
 
 SDD_MM, SID_MM, DETECTOR_MM = 1020.0, 700.0, 300.0

@@ -23,7 +23,7 @@ from deepdrr.materials import attenuation_matrix, decompose
 from deepdrr.raycast import Field, arranged, project
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import fit_quadrature, photon_moments, spectral_sums, tungsten_spectrum
-from deepdrr.spectrum._sums_by_torch import sums_by_torch
+from deepdrr.spectrum.sums._torch import sums_by_torch
 
 MATERIALS = ("adipose 3", "soft tissue", "cortical bone")
 HIGHEST_G_CM2 = (40.0, 40.0, 15.0)

@@ -12,10 +12,10 @@ from pathlib import Path
 import torch
 
 from deepdrr import MobileCArm, Volume
-from deepdrr.cli import contact_sheet, describe_beam, describe_exposure
+from deepdrr.cli import describe_beam, describe_exposure
 from deepdrr.detector import Exposure
 from deepdrr.device import VIEWS, camera_for_view, geometry
-from deepdrr.display import display
+from deepdrr.display import contact_sheet, display
 from deepdrr.io import RadiographMetadata, write_dicom, write_png, write_tiff
 from deepdrr.projector import Projector
 from deepdrr.resources import resource_path

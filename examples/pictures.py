@@ -20,11 +20,10 @@ from torch import Tensor
 
 from deepdrr import Volume
 from deepdrr.camera import Camera
-from deepdrr.cli import contact_sheet
 from deepdrr.data import fetch_sample
 from deepdrr.detector import Blur, Detector, EnergyIntegratingDetector, FlatPanel
 from deepdrr.device import camera_for_view, geometry
-from deepdrr.display import PRESETS, attenuation, automatic_window, display, processed
+from deepdrr.display import PRESETS, attenuation, automatic_window, contact_sheet, display, processed
 from deepdrr.io import RadiographMetadata, write_dicom, write_png
 from deepdrr.projector import Projector, automatic_exposure
 from deepdrr.spectrum import Spectrum, XRaySource, mean_energy, monochromatic, tungsten_spectrum

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "raycast"), str(ROOT / "tests" / "software_cuda_driver")]
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("machines", "raycast", "machines/software_cuda_driver")]
 
 from cuda_machine import HostMemory, send_host_tensors_to_the_kernels, software_driver  # noqa: E402
 from ptx.tally import KINDS  # noqa: E402
@@ -26,7 +26,7 @@ from raycast_scenes import carm  # noqa: E402
 from deepdrr._cuda import Launcher  # noqa: E402
 from deepdrr.data import Volume, fetch_sample  # noqa: E402
 from deepdrr.raycast import Exact, Field, Rays, Request, Step, _adjoint, _cuda, arranged  # noqa: E402
-from deepdrr.raycast._cuda_jobs import BLOCK_HEIGHT, BLOCK_WIDTH, WALKED_CHORD_BYTES  # noqa: E402
+from deepdrr.raycast.cuda._jobs import BLOCK_HEIGHT, BLOCK_WIDTH, WALKED_CHORD_BYTES  # noqa: E402
 
 SIDE, EVERY = 200, 5  # pixels of the image, of which every fifth in both directions is counted
 STEP_MM = 1.5

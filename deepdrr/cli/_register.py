@@ -18,7 +18,8 @@ from deepdrr.data import Volume
 from deepdrr.geometry import ArrayLike
 
 if TYPE_CHECKING:
-    from deepdrr.registration import Registration, RegistrationResult, Xray
+    from deepdrr.io import Xray
+    from deepdrr.registration import Registration, RegistrationResult
 
 __all__ = ["RegisterOptions", "XrayOptions", "register"]
 
@@ -76,8 +77,9 @@ def register(
         config: YAML file with the same fields as these flags; a flag goes before the file.
     """
     from deepdrr.data import Subject
-    from deepdrr.registration import read_xray, standard_stages, write_cameras, write_report
+    from deepdrr.io import read_xray, write_cameras
     from deepdrr.registration import register as search
+    from deepdrr.registration import standard_stages, write_report
 
     _check_out(out, xray, ct)
     xrays = [read_xray(path, options.xrays.values) for path in xray]
@@ -114,7 +116,7 @@ def _cameras(
     xrays: "list[Xray]", paths: tuple[Path, ...], init: Path | None, volume: Volume, options: RegisterOptions
 ) -> list[Camera]:
     """Where the cameras are thought to be, in the CT's frame."""
-    from deepdrr.registration import read_cameras
+    from deepdrr.io import read_cameras
 
     pose, given = options.pose, options.xrays
     by_flags = [pose.view, pose.alpha, pose.beta, pose.gamma, pose.viewed_from]
@@ -130,7 +132,7 @@ def _cameras(
 
 
 def _camera(xray: "Xray", path: str, center: ArrayLike, options: RegisterOptions) -> Camera:
-    from deepdrr.registration import camera_of_header
+    from deepdrr.io import camera_of_header
 
     given, pose = options.xrays, options.pose
     header = replace(

@@ -19,10 +19,10 @@ from deepdrr.cli._options import (
 )
 from deepdrr.cli._quantities import check_files, picture
 from deepdrr.cli._scene import camera, generator, load, projector
-from deepdrr.cli._sheet import contact_sheet
 from deepdrr.cli._status import progress, say, stage
 from deepdrr.device import VIEWS
 from deepdrr.device import view as named_view
+from deepdrr.display import contact_sheet
 from deepdrr.io import write_png
 
 __all__ = ["SheetDetectorOptions", "ViewsOptions", "views"]

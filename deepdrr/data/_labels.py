@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._files import read_grid
+from deepdrr.data.readers._files import read_grid
 from deepdrr.geometry import ArrayLike, check_affine, transform_points
 
 __all__ = ["LabelMap", "Labels", "labels_on_grid", "warn_if_in_air"]

@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from deepdrr.data._checks import CheckHU
-from deepdrr.data._files import format_of, read_grid
 from deepdrr.data._labels import Labels, labels_on_grid
 from deepdrr.data._scan import Scan
 from deepdrr.data._subject_checks import checked_image, checked_labels, first_image, world_transform
 from deepdrr.data._volume import Volume
 from deepdrr.data.preprocess import HU_BONE, MU_BONE, MU_WATER, hu_to_mu
+from deepdrr.data.readers._files import format_of, read_grid
 from deepdrr.geometry import ArrayLike, as_point, not_halved
 
 __all__ = ["Attenuation", "Subject"]
@@ -285,6 +285,6 @@ def _as_it_is(path: FilePath) -> Scan:
     """A scan of any kind of numbers."""
     if format_of(path) != "dicom":
         return read_grid(path)
-    from deepdrr.data._dicom import read_dicom
+    from deepdrr.data.dicom._read import read_dicom
 
     return read_dicom(path)

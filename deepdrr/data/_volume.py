@@ -10,19 +10,19 @@ from torch import Tensor
 
 from deepdrr.data._checks import CheckHU, checked_scan, float32_array
 from deepdrr.data._describe import describe
-from deepdrr.data._files import format_of
-from deepdrr.data._itk import read_itk
 from deepdrr.data._labels import Labels, labels_on_grid, warn_if_in_air
-from deepdrr.data._nifti import read_nifti
 from deepdrr.data._placement import PlacedGrid
 from deepdrr.data._regrid import as_spacing, crop_box, cropped_affine, resample_linear, resample_nearest, resampled_grid
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load_landmarks, save_landmarks
 from deepdrr.data._write import check_name, save_labels, write_nifti
+from deepdrr.data.readers._files import format_of
+from deepdrr.data.readers._itk import read_itk
+from deepdrr.data.readers._nifti import read_nifti
 from deepdrr.geometry import ArrayLike, check_affine
 
 if TYPE_CHECKING:
-    from deepdrr.data._dicom import Repair  # it loads pydicom
+    from deepdrr.data.dicom._read import Repair  # it loads pydicom
 
 __all__ = ["Options", "Volume"]
 
@@ -192,7 +192,7 @@ class Volume(PlacedGrid):
             repair: how to mend uneven slices or a tilted gantry, which are refused otherwise.
             options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
-        from deepdrr.data._dicom import read_dicom
+        from deepdrr.data.dicom._read import read_dicom
 
         return cls(read_dicom(path, series=series, repair=repair), **options)
 

@@ -15,8 +15,6 @@ from deepdrr.detector._blur import (
 )
 from deepdrr.detector._counting import IdealCounter, PhotonCounter
 from deepdrr.detector._detect import behind_grid, detect, expected_signal
-from deepdrr.detector._exposure import Exposure, equivalent_mas, fluence_scale, obliquity_factor
-from deepdrr.detector._exposure_control import air_kerma_map, central_field, controlled_mas
 from deepdrr.detector._grid import GRIDS, Grid
 from deepdrr.detector._lag import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, lagged
 from deepdrr.detector._noise import electronic_noise, quantum_noise
@@ -28,10 +26,12 @@ from deepdrr.detector._pattern import (
     random_pattern,
     with_pattern,
 )
-from deepdrr.detector._pixel import pixel_size_mm
 from deepdrr.detector._readout import Readout, digitised
 from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
 from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
+from deepdrr.detector.exposure._control import air_kerma_map, central_field, controlled_mas
+from deepdrr.detector.exposure._exposure import Exposure, equivalent_mas, fluence_scale, obliquity_factor
+from deepdrr.detector.exposure._pixel import pixel_size_mm
 
 __all__ = [
     "AMORPHOUS_SILICON_LAG",

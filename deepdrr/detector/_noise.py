@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from deepdrr.detector._draws import draw_electrons, draw_quanta, seed_from
+from deepdrr.detector.draws._draws import draw_electrons, draw_quanta, seed_from
 
 __all__ = ["electronic_noise", "quantum_noise"]
 

@@ -1,5 +1,6 @@
 """From the raw signal to what is seen on a screen. The only room that takes a logarithm or sets a window."""
 
+from deepdrr.display._contact_sheet import contact_sheet
 from deepdrr.display._display import (
     Depth,
     Picture,
@@ -24,6 +25,7 @@ __all__ = [
     "automatic_window",
     "circular_field",
     "compressed",
+    "contact_sheet",
     "display",
     "edge_enhanced",
     "processed",

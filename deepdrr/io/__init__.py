@@ -1,13 +1,24 @@
-"""Images out: PNG, TIFF, NPY and DICOM, each written whole or not at all."""
+"""Files of X-rays: images out as PNG, TIFF, NPY and DICOM, X-ray DICOM in, cameras in and out."""
 
+from deepdrr.io._camera_files import camera_of_header, read_cameras, write_cameras
 from deepdrr.io._dicom import write_dicom
 from deepdrr.io._files import write_image, write_npy, write_png, write_tiff
 from deepdrr.io._metadata import RadiographMetadata
 from deepdrr.io._uids import DicomUids
+from deepdrr.io._xray_files import Xray, XrayHeader, XrayValues, read_xray
+from deepdrr.io._xray_values import line_integrals_of
 
 __all__ = [
     "DicomUids",
     "RadiographMetadata",
+    "Xray",
+    "XrayHeader",
+    "XrayValues",
+    "camera_of_header",
+    "line_integrals_of",
+    "read_cameras",
+    "read_xray",
+    "write_cameras",
     "write_dicom",
     "write_image",
     "write_npy",

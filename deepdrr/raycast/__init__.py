@@ -1,14 +1,14 @@
 """`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
 
-from deepdrr.raycast._arranged import Storage, arranged
 from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
 from deepdrr.raycast._field import MAX_LABELS, Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._memory import available_memory, check_fits
-from deepdrr.raycast._prefilter import prefilter, spline_coefficients
 from deepdrr.raycast._project import project
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
+from deepdrr.raycast.layout._arranged import Storage, arranged
+from deepdrr.raycast.spline._prefilter import prefilter, spline_coefficients
 
 __all__ = [
     "MAX_LABELS",

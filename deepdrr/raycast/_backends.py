@@ -5,10 +5,10 @@ from typing import Protocol
 
 from torch import Tensor
 
-from deepdrr.raycast._cpu_backend import CpuBackend
-from deepdrr.raycast._cuda_backend import CudaBackend
 from deepdrr.raycast._reference import ReferenceBackend
 from deepdrr.raycast._request import Request
+from deepdrr.raycast.cpu._backend import CpuBackend
+from deepdrr.raycast.cuda._backend import CudaBackend
 
 __all__ = ["BACKENDS", "Backend", "Selection", "backends", "select_backend"]
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
+from deepdrr.raycast._label_operator import routed_integrals
 from deepdrr.raycast._operator import line_integrals
 from deepdrr.raycast._request import Request
-from deepdrr.raycast._routed_operator import routed_integrals
 
 __all__ = ["compiled_integrals", "reason_against_kernels"]
 

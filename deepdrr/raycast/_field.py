@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.geometry import check_affine
-from deepdrr.raycast._arrangement import Arrangement
+from deepdrr.raycast.layout._arrangement import Arrangement
 
 __all__ = ["MAX_LABELS", "Field"]
 

@@ -19,13 +19,13 @@ from torch import Tensor
 from torch.autograd import Function
 
 from deepdrr._operators import apply, one_by_one, operator, watched
-from deepdrr.raycast._adjoint import gradient_from_slopes, integrate_with_slopes
 from deepdrr.raycast._engines import gradient_by_rays, gradient_by_values, integrate
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 from deepdrr.raycast._unchecked import unchecked
+from deepdrr.raycast.cpu._gradients import gradient_from_slopes, integrate_with_slopes
 
 __all__ = ["FIVE", "HOW", "line_integrals", "matrix_first", "refuse", "save_nothing"]
 

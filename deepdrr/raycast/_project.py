@@ -13,9 +13,9 @@ from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
 from deepdrr.raycast._memory import check_fits
-from deepdrr.raycast._prefilter import spline_coefficients
 from deepdrr.raycast._rays import PixelRays, Rays
 from deepdrr.raycast._request import Request, check_one_device
+from deepdrr.raycast.spline._prefilter import spline_coefficients
 
 __all__ = ["project"]
 

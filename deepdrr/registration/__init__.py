@@ -4,18 +4,16 @@
 how it went. Poses are `rt_inv`, world_from_camera in mm; moving the cameras by D is moving the patient by D⁻¹.
 """
 
-from deepdrr.registration._adam import Adam
-from deepdrr.registration._camera_files import camera_of_header, read_cameras, write_cameras
-from deepdrr.registration._cma_es import CmaEs
-from deepdrr.registration._features import Compared
-from deepdrr.registration._gauss_newton import GaussNewton
-from deepdrr.registration._multi_start import MultiStart
-from deepdrr.registration._problem import Problem, Solver
+from deepdrr._renamed import moved
 from deepdrr.registration._register import Iterate, RegistrationResult, Stage, register, standard_stages
 from deepdrr.registration._registration import Registration
 from deepdrr.registration._report import write_report
-from deepdrr.registration._xray_files import Xray, XrayHeader, XrayValues, read_xray
-from deepdrr.registration._xrays import line_integrals_of
+from deepdrr.registration.solvers._adam import Adam
+from deepdrr.registration.solvers._cma_es import CmaEs
+from deepdrr.registration.solvers._features import Compared
+from deepdrr.registration.solvers._gauss_newton import GaussNewton
+from deepdrr.registration.solvers._multi_start import MultiStart
+from deepdrr.registration.solvers._problem import Problem, Solver
 
 __all__ = [
     "Adam",
@@ -29,6 +27,12 @@ __all__ = [
     "RegistrationResult",
     "Solver",
     "Stage",
+    "register",
+    "standard_stages",
+    "write_report",
+]
+
+_MOVED = (
     "Xray",
     "XrayHeader",
     "XrayValues",
@@ -36,8 +40,6 @@ __all__ = [
     "line_integrals_of",
     "read_cameras",
     "read_xray",
-    "register",
-    "standard_stages",
     "write_cameras",
-    "write_report",
-]
+)
+__getattr__ = moved(__name__, {name: f"deepdrr.io.{name}" for name in _MOVED})

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from deepdrr.geometry import in_double
 from deepdrr.registration._checks import check_target
-from deepdrr.registration._cma_es import CmaEs
-from deepdrr.registration._gauss_newton import GaussNewton
-from deepdrr.registration._multi_start import MultiStart
-from deepdrr.registration._problem import Problem, Solver, resized
 from deepdrr.registration._progress import progress_bar
 from deepdrr.registration._registration import Registration
+from deepdrr.registration.solvers._cma_es import CmaEs
+from deepdrr.registration.solvers._gauss_newton import GaussNewton
+from deepdrr.registration.solvers._multi_start import MultiStart
+from deepdrr.registration.solvers._problem import Problem, Solver, resized
 
 __all__ = ["Iterate", "RegistrationResult", "Stage", "register", "standard_stages"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from deepdrr.materials import Material
 from deepdrr.spectrum._quadrature import photon_moments
 from deepdrr.spectrum._spectrum import Spectrum
-from deepdrr.spectrum._weighted_sums import weighted_sums
+from deepdrr.spectrum.sums._weighted_sums import weighted_sums
 
 __all__ = ["PrimaryBeam", "attenuate", "open_beam"]
 

@@ -1,6 +1,6 @@
 // The Python module: numpy arrays in, one function per operation. It is compiled once per instruction set, with the
 // module's name in DEEPDRR_MODULE, and links to nothing but Python: any version of torch can sit on the other side.
-// deepdrr/raycast/_cpu.py has checked types, shapes and values; what is checked here guards memory.
+// deepdrr/raycast/cpu/_line_integrals.py has checked types, shapes and values; what is checked here guards memory.
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

@@ -1,4 +1,4 @@
-// The detector's noise in the Python module; see module.cpp. deepdrr/detector/_draws.py has checked types and shapes; what
+// The detector's noise in the Python module; see module.cpp. deepdrr/detector/draws/_draws.py has checked types and shapes; what
 // is checked here guards memory.
 
 #include <pybind11/pybind11.h>

@@ -1,4 +1,4 @@
-// The spectral operator in the Python module; see module.cpp. deepdrr/spectrum/_spectral_sums.py has checked types and
+// The spectral operator in the Python module; see module.cpp. deepdrr/spectrum/sums/_operator.py has checked types and
 // shapes; what is checked here guards memory.
 
 #include <pybind11/pybind11.h>

@@ -1,6 +1,6 @@
 // What a kernel that marches rays is given, and which ray a thread has.
 //
-// Every kernel takes one struct by value, packed by `deepdrr/raycast/_cuda_jobs.py`; the kernel `job_bytes` lets a test check
+// Every kernel takes one struct by value, packed by `deepdrr/raycast/cuda/_jobs.py`; the kernel `job_bytes` lets a test check
 // that both sides mean the same. One thread marches one ray (or one part of it); a warp covers 8 x 4 pixels, so that its rays stay
 // close to each other in the volume and share cache lines.
 #pragma once

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr.data import Volume, fetch_sample
-from deepdrr.detector._draws_by_cuda import NOISE_JOB
+from deepdrr.detector.draws._cuda import NOISE_JOB
 from deepdrr.raycast import (
     Exact,
     Field,
@@ -25,15 +25,15 @@ from deepdrr.raycast import (
     project,
     spline_coefficients,
 )
-from deepdrr.raycast._cuda_jobs import (
+from deepdrr.raycast.cuda._jobs import (
     RAY_ADJOINT_JOB,
     RAY_JOB,
     SAMPLES_BYTES,
     VALUE_ADJOINT_JOB,
     WALKED_CHORD_BYTES,
 )
-from deepdrr.raycast._cuda_prefilter import PREFILTER_JOB
-from deepdrr.spectrum._sums_by_cuda import SPECTRAL_JOB
+from deepdrr.raycast.spline._cuda import PREFILTER_JOB
+from deepdrr.spectrum.sums._cuda import SPECTRAL_JOB
 
 RULES = [
     ("nearest", Step(mm=0.8)),

@@ -5,7 +5,7 @@ import torch
 from cuda_machine import Gpu
 
 from deepdrr.detector import electronic_noise, quantum_noise
-from deepdrr.detector._draws_by_cpu import electrons_by_cpu, quanta_by_cpu
+from deepdrr.detector.draws._cpu import electrons_by_cpu, quanta_by_cpu
 
 SEED = 2**62 + 12345
 PIXELS = 3001  # blocks that are not full

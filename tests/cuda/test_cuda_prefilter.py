@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr.raycast import Field, prefilter, spline_coefficients
-from deepdrr.raycast._prefilter import prefilter_in_torch
+from deepdrr.raycast.spline._prefilter import prefilter_in_torch
 
 # Lines of 2 to 97 values, more and fewer than a block's; an axis of one voxel; tiles that are not full.
 SHAPES = [(2, 3, 4), (33, 2, 2), (5, 32, 33), (1, 40, 7), (7, 1, 64), (8, 9, 1), (1, 1, 1), (13, 12, 97)]

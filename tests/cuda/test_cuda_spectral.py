@@ -6,8 +6,8 @@ from cuda_machine import Gpu
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr.spectrum._spectral_sums import spectral_sums
-from deepdrr.spectrum._sums_by_torch import adjoint_by_torch, sums_by_torch
+from deepdrr.spectrum.sums._operator import spectral_sums
+from deepdrr.spectrum.sums._torch import adjoint_by_torch, sums_by_torch
 
 # Materials, sums, energies: one of each, a full group, one more, the most; more energies than are held at once.
 SIZES = [(1, 1, 1), (3, 3, 12), (4, 4, 128), (5, 5, 30), (8, 12, 150)]

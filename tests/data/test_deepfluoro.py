@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 
 import deepdrr.data
-from deepdrr.data import _download, _transfer, download_deepfluoro
+from deepdrr.data import download_deepfluoro
+from deepdrr.data.samples import _download, _transfer
 
 IMAGE, LABELS = "/subject01/volume.nii.gz", "/subject01/mask.nii.gz"
 
@@ -334,7 +335,7 @@ for name, folder in (("deepdrr", {deepdrr.__path__[0]!r}), ("deepdrr.data", {dee
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [folder]
 {program}
-from deepdrr.data._deepfluoro import download_deepfluoro
+from deepdrr.data.samples._deepfluoro import download_deepfluoro
 print(*download_deepfluoro(url={server.url!r}))
 """
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

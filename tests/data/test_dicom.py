@@ -19,8 +19,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from deepdrr.data._dicom import read_dicom
 from deepdrr.data._scan import Scan
+from deepdrr.data.dicom._read import read_dicom
 from deepdrr.geometry import rotation
 
 # Stored numbers are steps of 0.25 HU, rounded: half a step, and the same again for positions of 16 characters.

@@ -13,7 +13,7 @@ from pydicom.pixels.decoders.base import Decoder
 from pydicom.sequence import Sequence
 from pydicom.uid import MPEG2MPML, RLELossless
 
-from deepdrr.data._dicom import read_dicom
+from deepdrr.data.dicom._read import read_dicom
 
 
 def only(n: int | None, **tags: Any) -> Edit:

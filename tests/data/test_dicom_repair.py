@@ -8,8 +8,8 @@ import pytest
 from dicom_writer import Grid, phantom_at, write_enhanced, write_slices
 from pydicom.data import get_testdata_file
 
-from deepdrr.data._dicom import read_dicom
 from deepdrr.data._scan import Scan
+from deepdrr.data.dicom._read import read_dicom
 from deepdrr.geometry import rotation
 
 # Half a step of the stored numbers (0.25 HU), as in test_dicom; the phantom is linear, so interpolation adds nothing.

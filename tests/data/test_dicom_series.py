@@ -7,7 +7,7 @@ from dicom_writer import Edit, write_enhanced, write_slices
 from pydicom.data import get_testdata_file
 from pydicom.dataset import FileDataset
 
-from deepdrr.data._dicom import read_dicom
+from deepdrr.data.dicom._read import read_dicom
 
 
 def named(number: int, description: str, **tags: object) -> Edit:

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from deepdrr import Volume
-from deepdrr.data import _samples, fetch_sample, samples
-from deepdrr.data._cache import cache_folder, sha256
+from deepdrr.data import fetch_sample, samples
+from deepdrr.data.samples import _samples
+from deepdrr.data.samples._cache import cache_folder, sha256
 
 CONTENT = {"fake/cxr.nii.gz": b"an image", "fake/mask.nii.gz": b"labels", "fake/structures.csv": b"id,structure\n"}
 NAMES = dict(zip(CONTENT, ("chest.nii.gz", "chest_labels.nii.gz", "chest_labels.csv"), strict=True))

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import usable_builds
-from deepdrr.detector._draws import draw_electrons, draw_quanta, seed_from
-from deepdrr.detector._draws_by_cpu import electrons_by_cpu, quanta_by_cpu
-from deepdrr.detector._draws_by_torch import electrons_by_torch, philox, quanta_by_torch
+from deepdrr.detector.draws._cpu import electrons_by_cpu, quanta_by_cpu
+from deepdrr.detector.draws._draws import draw_electrons, draw_quanta, seed_from
+from deepdrr.detector.draws._torch import electrons_by_torch, philox, quanta_by_torch
 
 PIXELS = 1_000_000
 SEED = 2**62 + 12345
@@ -93,7 +93,7 @@ def test_compiled_electrons_are_those_of_the_reference() -> None:
 def test_every_build_makes_the_same_bits() -> None:
     """With and without vectors and fused products: those would round a product that is added to something once less."""
     program = (
-        "import hashlib, torch; from deepdrr.detector._draws_by_cpu import electrons_by_cpu, quanta_by_cpu\n"
+        "import hashlib, torch; from deepdrr.detector.draws._cpu import electrons_by_cpu, quanta_by_cpu\n"
         "mean = torch.logspace(-2, 16, 40_000, dtype=torch.float64)\n"
         "drawn = torch.stack([quanta_by_cpu(mean, 1.3 * mean, 11), electrons_by_cpu(mean, 1.0, 11)])\n"
         "print(hashlib.sha256(drawn.numpy().tobytes()).hexdigest())"

@@ -8,10 +8,10 @@ from raycast_scenes import carm, grid, noise
 from torch.testing import assert_close
 
 from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project
-from deepdrr.raycast import _cpu as cpu
-from deepdrr.raycast._arrangement import edge_pitch
-from deepdrr.raycast._layout import memory_order
 from deepdrr.raycast._rays import PixelRays
+from deepdrr.raycast.cpu import _line_integrals as cpu
+from deepdrr.raycast.layout._arrangement import edge_pitch
+from deepdrr.raycast.layout._memory_order import memory_order
 
 SHAPE, SPACING = (40, 36, 24), (0.7, 0.8, 2.5)
 AFFINE = grid(SHAPE, SPACING)

@@ -17,7 +17,7 @@ from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import invert_rigid, rigid, rotation
 from deepdrr.raycast import Exact, Field, Integration, Rays, Samples, Step, _cpu, arranged, project
-from deepdrr.raycast._layout import readable_in_place
+from deepdrr.raycast.layout._memory_order import readable_in_place
 
 ANGLE = st.floats(-180, 180)
 SIDE = st.one_of(st.just(1), st.integers(2, 40))

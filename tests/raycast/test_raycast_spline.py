@@ -24,7 +24,7 @@ from deepdrr.raycast import (
     project,
     spline_coefficients,
 )
-from deepdrr.raycast._prefilter_operator import _prefilter as prefilter_operator
+from deepdrr.raycast.spline._operator import _prefilter as prefilter_operator
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.5)}

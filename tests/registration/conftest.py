@@ -9,8 +9,8 @@ from torch import Tensor
 from deepdrr.camera import Camera, make_k_inv, make_rt_inv
 from deepdrr.data import Subject, Volume
 from deepdrr.geometry import invert_rigid
+from deepdrr.io import line_integrals_of
 from deepdrr.projector import Projector
-from deepdrr.registration import line_integrals_of
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import tungsten_spectrum
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.data import Subject
+from deepdrr.io import line_integrals_of
 from deepdrr.metrics import MutualInformation2d, mean_target_registration_error
 from deepdrr.registration import (
     Adam,
@@ -19,7 +20,6 @@ from deepdrr.registration import (
     MultiStart,
     Registration,
     Stage,
-    line_integrals_of,
     register,
     standard_stages,
 )

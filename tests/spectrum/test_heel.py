@@ -15,7 +15,7 @@ from deepdrr.spectrum import (
     heel_area_density,
     tungsten_spectrum,
 )
-from deepdrr.spectrum._heel import Side
+from deepdrr.spectrum.tube._heel import Side
 
 # Air kerma of SpekPy 2.5.4 (casim) at −15, −10, −5, 5, 10, 15 cm toward the cathode at 1 m, over that on the axis,
 # inverse square and oblique filtration taken out. kV, anode angle, filters, kerma. At −15 cm a ray leaves a 10° anode

@@ -9,7 +9,8 @@ from torch.func import grad, jacrev, vmap
 
 from deepdrr._kernels import usable_builds
 from deepdrr.materials import attenuation_matrix
-from deepdrr.spectrum import _sums_by_cpu, _sums_by_torch, photon_moments, spectral_sums, tungsten_spectrum
+from deepdrr.spectrum import photon_moments, spectral_sums, tungsten_spectrum
+from deepdrr.spectrum.sums import _cpu, _torch
 
 MATERIALS = ["adipose", "soft tissue", "bone", "cesium iodide", "titanium"]
 THICKEST_G_CM2 = torch.tensor([10.0, 20.0, 5.0, 0.05, 0.5])
@@ -18,7 +19,7 @@ THICKEST_G_CM2 = torch.tensor([10.0, 20.0, 5.0, 0.05, 0.5])
 @pytest.fixture(params=usable_builds())
 def build(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     module = importlib.import_module(f"deepdrr._kernels_{request.param}")
-    monkeypatch.setattr(_sums_by_cpu, "load_kernels", lambda: module)
+    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
     return str(request.param)
 
 
@@ -130,7 +131,7 @@ def test_pieces_make_no_difference(monkeypatch: pytest.MonkeyPatch, generator: t
     inputs = case(generator, size=(9, 11))
     upstream = torch.ones(2, 3, 9, 11, dtype=torch.float64)
     whole = spectral_sums(*inputs), *gradients(*inputs, upstream)
-    monkeypatch.setattr(_sums_by_torch, "_CHUNK", 7)
+    monkeypatch.setattr(_torch, "_CHUNK", 7)
     for a, b in zip(whole, (spectral_sums(*inputs), *gradients(*inputs, upstream)), strict=True):
         torch.testing.assert_close(a, b)
 
@@ -166,7 +167,7 @@ def test_nothing_in_nothing_out() -> None:
 def test_without_the_kernels_torch_sums(monkeypatch: pytest.MonkeyPatch, generator: torch.Generator) -> None:
     areas, mu, weights = case(generator, size=(3, 4))
     compiled = spectral_sums(areas.float(), mu, weights)
-    monkeypatch.setattr(_sums_by_cpu, "reason_not_loaded", lambda: "none is built")
+    monkeypatch.setattr(_cpu, "reason_not_loaded", lambda: "none is built")
     torch.testing.assert_close(spectral_sums(areas.float(), mu, weights), compiled, rtol=2e-6, atol=0)
 
 

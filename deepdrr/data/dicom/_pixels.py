@@ -1,0 +1,155 @@
+"""Stored pixels to Hounsfield units."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.utils import iter_pixels
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from deepdrr.data._checks import AIR_HU, empty_voxels
+from deepdrr.data.dicom._files import Header
+from deepdrr.data.dicom._frames import Frame
+
+__all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
+
+# The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
+_NOT_MEASURED_HU = -1500.0
+
+
+def check_decoders(frames: Sequence[Frame]) -> None:
+    """Refuse a compression that nothing installed can decode, before any work is done.
+
+    Args:
+        frames: the slices.
+
+    Raises:
+        ValueError: names the transfer syntax, the decoders that would do and what to install.
+    """
+    headers = {transfer_syntax(frame.header): frame.header for frame in frames}
+    for syntax, header in headers.items():
+        try:
+            decoder = get_decoder(syntax)
+        except NotImplementedError:
+            raise ValueError(
+                f"'{header.path}' is stored as {syntax.name} ({syntax}), which is not a transfer syntax of CT images "
+                "that can be decoded here; convert it to Explicit VR Little Endian"
+            ) from None
+        if not decoder.is_available:
+            raise ValueError(
+                f"'{header.path}' is compressed as {syntax.name} ({syntax}), for which no decoder is installed "
+                f"({'; '.join(decoder.missing_dependencies)}): pip install 'deepdrr[dicom]'"
+            )
+
+
+def transfer_syntax(header: Header) -> UID:
+    """How the pixels are stored: as the file states it, or by the encoding of a file without meta information."""
+    stated = header.dataset.file_meta.get("TransferSyntaxUID")
+    if stated:
+        return UID(str(stated))
+    implicit, little = header.dataset.original_encoding
+    if not little:
+        return ExplicitVRBigEndian
+    return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+
+
+def read_hu(frames: Sequence[Frame]) -> tuple[NDArray[np.float32], int]:
+    """Hounsfield units of a stack of slices, with all that was not measured as air.
+
+    Args:
+        frames: the slices in the order of k, equal in shape.
+
+    Returns:
+        hu float32 [I, J, K] (i along a row, j down a column), and how many voxels were padding.
+
+    Raises:
+        ValueError: if the pixels of a file are missing, cut off or damaged.
+    """
+    rows, columns = frames[0].shape
+    slices = empty_voxels((len(frames), rows, columns), frames[0].header.path)
+    padding = 0
+    for k, stored in stored_pixels(frames):
+        padding += _to_hu(stored, frames[k], slices[k])
+    return slices.transpose(2, 1, 0), padding
+
+
+def stored_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """The stored numbers [rows, columns] of each slice, with its place in `frames`, one file after the other."""
+    by_file = sorted(range(len(frames)), key=lambda k: (str(frames[k].header.path), frames[k].index))
+    for _, group in groupby(by_file, key=lambda k: frames[k].header.path):
+        members = list(group)
+        header = frames[members[0]].header
+        count = 0
+        for k, stored in zip(members, _decode(header, [frames[k].index for k in members]), strict=False):
+            if stored.shape != frames[k].shape:
+                raise ValueError(f"{frames[k].name} must hold {frames[k].shape} pixels, got {stored.shape}")
+            count += 1
+            yield k, stored
+        if count < len(members):
+            raise ValueError(f"'{header.path}' must hold the pixels of {len(members)} slices, got {count}")
+
+
+def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
+    """Frames of a file in ascending order, decoded one at a time."""
+    try:
+        _check_length(header)
+        # Without indices pydicom fails on JPEG 2000 whose signedness contradicts the header.
+        yield from iter_pixels(_pixel_source(header), indices=indices, raw=True)
+    except OSError as error:
+        raise OSError(f"cannot read '{header.path}': {error.strerror or error}") from None
+    except MemoryError:
+        raise
+    except Exception as error:  # pydicom and the decoders raise what they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        syntax = transfer_syntax(header)
+        raise ValueError(f"the pixels of '{header.path}' ({syntax.name}) cannot be decoded: {reason}") from None
+
+
+def _check_length(header: Header) -> None:
+    """Refuse uncompressed pixels that are a row or more longer than the header states: pydicom leaves out the rest."""
+    dataset, syntax = header.dataset, transfer_syntax(header)
+    if syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
+        return
+    rows, columns, frames = dataset.Rows, dataset.Columns, int(dataset.get("NumberOfFrames") or 1)
+    row_bytes = columns * dataset.BitsAllocated // 8
+    length = len(pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"]).get("PixelData", b""))
+    if length >= frames * rows * row_bytes + row_bytes:
+        raise ValueError(f"{frames * rows} rows of {row_bytes} bytes are stated, but there are {length} bytes")
+
+
+def _pixel_source(header: Header) -> Path | pydicom.FileDataset:
+    """The file, or its data set where pydicom cannot find the pixels by their place in the file."""
+    syntax = transfer_syntax(header)
+    stated = header.dataset.file_meta.get("TransferSyntaxUID")
+    if stated and syntax != DeflatedExplicitVRLittleEndian:
+        return header.path
+    dataset = pydicom.dcmread(header.path, force=header.bare)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    return dataset
+
+
+def _to_hu(stored: NDArray[Any], frame: Frame, out: NDArray[np.float32]) -> int:
+    """Write slope · stored + intercept into `out`; what was not measured becomes air and is counted."""
+    slope, intercept = frame.rescale
+    # float64 in between: 16-bit numbers times a slope of six decimals need more than the 24 bits of float32.
+    hu = stored.astype(np.float64)
+    hu *= slope
+    hu += intercept
+    outside = hu <= _NOT_MEASURED_HU
+    if frame.padding is not None:
+        first, last = frame.padding
+        outside |= (stored >= first) & (stored <= last)
+    hu[outside] = AIR_HU
+    out[...] = hu
+    return int(np.count_nonzero(outside))

@@ -1,0 +1,130 @@
+"""A CT scan from DICOM files: a folder of slices, or multi-frame Enhanced CT."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from deepdrr.data._checks import check_choice
+from deepdrr.data._scan import Scan, Source
+from deepdrr.data.dicom._files import read_folder
+from deepdrr.data.dicom._frames import Frame, frames_of
+from deepdrr.data.dicom._pixels import check_decoders, read_hu, stored_pixels
+from deepdrr.data.dicom._repair import resample
+from deepdrr.data.dicom._series import Series, choose_series
+from deepdrr.data.dicom._stack import Stack, find_faults, stack_frames
+from deepdrr.data.dicom._tags import quiet
+
+__all__ = ["Repair", "read_dicom"]
+
+Repair = Literal["resample", "shear"]
+
+
+def read_dicom(path: str | os.PathLike[str], *, series: str | int | None = None, repair: Repair | None = None) -> Scan:
+    """Read a CT series.
+
+    Slices are put in order by their position along their normal. Rescale slope and intercept are applied slice
+    by slice; padding (PixelPaddingValue and its range, and all at or below −1500 HU) becomes air. What is not an
+    even stack of CT slices straight above each other is refused with a sentence that says what was found.
+
+    Two repairs can be asked for. They do nothing to a stack that needs none, and what they did is in `source.notes`:
+
+    - `"resample"`: unevenly spaced, missing, shifted or tilted slices are interpolated linearly onto an even grid
+      along the normal (a tilted stack widens in its plane; new corners are air);
+    - `"shear"`: slices of a tilted gantry are kept as they are, untouched, and the affine says where they lie: its
+      third column is not at right angles to the other two. This is exact. Uneven slices are still refused.
+
+    Args:
+        path: a folder, read however deep, or one multi-frame file.
+        series: the SeriesInstanceUID, SeriesNumber, SeriesDescription or a part of it, where there are several.
+        repair: the repair to allow.
+
+    Returns:
+        The scan. Its source holds no patient identity, dates or UIDs.
+
+    Raises:
+        FileNotFoundError: if nothing is at `path`.
+        OSError: if a file cannot be read.
+        ValueError: for all that is not one whole CT scan.
+    """
+    if repair is not None:
+        check_choice(repair, Repair, "repair")
+    with quiet():
+        return _read(Path(path), series, repair)
+
+
+def _read(path: Path, series: str | int | None, repair: Repair | None) -> Scan:
+    chosen = choose_series(read_folder(path), series)
+    frames = [frame for header in chosen.headers for frame in frames_of(header)]
+    check_decoders(frames)
+    stack = stack_frames(path, frames)
+    _check_distinct(stack)
+    faults = find_faults(stack)
+    for fault in faults:
+        if repair not in fault.repairs:
+            ways = " or ".join(f"repair={name!r}" for name in fault.repairs)
+            advice = f"{ways} deals with it" if ways else "no repair deals with it"
+            raise ValueError(f"'{path}': {fault.sentence}; {advice}")
+    hu, padding = read_hu(stack.frames)
+    affine, notes = stack.affine(), []
+    if faults and repair == "resample":
+        hu, affine, note = resample(stack, hu)
+        notes.append(note)
+    elif faults:
+        notes.append(f"the gantry was tilted by {stack.tilt_degrees:.2f}°, which the affine holds as a shear")
+    return Scan(hu, affine, _source(path, chosen, stack.frames, padding, tuple(notes)))
+
+
+def _source(path: Path, series: Series, frames: tuple[Frame, ...], padding: int, notes: tuple[str, ...]) -> Source:
+    voltages = {frame.kvp for frame in frames}
+    return Source(
+        path=str(path),
+        format="dicom",
+        modality="CT",
+        kvp=voltages.pop() if len(voltages) == 1 else None,
+        description=series.description,
+        padding_voxels=padding,
+        notes=notes,
+    )
+
+
+def _check_distinct(stack: Stack) -> None:
+    """Refuse several slices at one place, and acquisitions that run through each other.
+
+    Raises:
+        ValueError: says whether the slices at one place are copies or differ.
+    """
+    steps = np.diff(stack.along)
+    # Slices are reconstructed 0.1 mm apart at the least; below a hundredth, positions differ by rounding only.
+    doubled = np.flatnonzero(steps < 0.01)
+    if len(doubled):
+        _refuse_doubled(stack, int(doubled[0]), len(doubled))
+    for attribute, what in (("acquisition", "acquisitions"), ("phase", "temporal positions")):
+        runs: dict[str, list[int]] = {}
+        for k, frame in enumerate(stack.frames):
+            runs.setdefault(getattr(frame, attribute), []).append(k)
+        mixed = [name for name, places in runs.items() if places[-1] - places[0] + 1 != len(places)]
+        if len(runs) > 1 and mixed:
+            raise ValueError(
+                f"'{stack.path}' mixes {len(runs)} {what} whose slices lie between each other "
+                f"(numbers {', '.join(sorted(runs)[:6])}); put the slices of one of them into a folder of their own"
+            )
+
+
+def _refuse_doubled(stack: Stack, k: int, count: int) -> None:
+    pair = stack.frames[k], stack.frames[k + 1]
+    pixels = dict(stored_pixels(pair))
+    same = np.array_equal(pixels[0], pixels[1]) and pair[0].rescale == pair[1].rescale
+    if same:
+        kind = "copies of each other: remove one of each"
+    else:
+        labels = {f.acquisition or "?" for f in stack.frames}, {f.phase or "?" for f in stack.frames}
+        kind = (
+            f"different pictures, so these are several scans ({len(labels[0])} acquisition numbers, "
+            f"{len(labels[1])} temporal positions): put one of them into a folder of its own"
+        )
+    raise ValueError(
+        f"'{stack.path}' has {count + 1} of {len(stack.frames)} slices at places that are taken, "
+        f"for example {pair[0].name} and {pair[1].name}, which are {kind}"
+    )

@@ -1,0 +1,1 @@
+"""CT volumes and label maps from NIfTI, NRRD and MetaImage files."""

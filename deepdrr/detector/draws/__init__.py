@@ -1,0 +1,1 @@
+"""Random numbers of quanta and electrons, the same on every device."""

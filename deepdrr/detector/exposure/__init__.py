@@ -1,0 +1,1 @@
+"""How many photons reach a pixel, and how a wanted level is found."""

@@ -1,0 +1,1 @@
+"""The ray integrals and their adjoints by the compiled CPU kernels."""

@@ -1,0 +1,1 @@
+"""The ray integrals and their adjoints by the CUDA kernels."""

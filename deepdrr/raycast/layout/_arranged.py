@@ -1,0 +1,155 @@
+"""`arranged`: a field laid out for the compiled backend."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from deepdrr.geometry import finest_dtype
+from deepdrr.raycast._field import Field
+from deepdrr.raycast._unchecked import unchecked
+from deepdrr.raycast.layout._arrangement import Arrangement
+from deepdrr.raycast.layout._memory_order import (
+    empty_placed,
+    lie_alike,
+    lies_well,
+    ordered,
+    placed,
+    readable_in_place,
+    rows_are_dense,
+)
+
+__all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
+
+Storage = Literal["float32", "int16"]
+Spacing = Sequence[float]
+
+_MOST = 32767
+
+
+def arranged(field: Field, storage: Storage = "float32") -> Field:
+    """The same field in the arrangement that the compiled backend reads fastest.
+
+    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
+    the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
+    call: make the copy once for many views. Where many blocks of the channels are zero, it also maps those: steps
+    through them are not read. Nothing is cached behind it; change the values and call again.
+
+    As int16 values are half as large and, as reading is what takes the time, take less of it. They are kept twice, in
+    as much memory as float32: the second time with another axis fastest, for views along whose detector's edge that one
+    lies. A channel of whole numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of
+    max |v| / 32767, its `scale`: a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves
+    nearest and linear interpolation and the gradients by the rays; the rest of `project` makes a float32 copy of it on
+    every call.
+
+    What is kept beside the values is left aside once torch has written to them; what is written through `Tensor.numpy`
+    it does not see: call again.
+
+    Args:
+        field: any field whose values require no gradient. int16 needs values, and no spline coefficients.
+        storage: ``"float32"`` or ``"int16"``.
+
+    Returns:
+        A field of the same meaning; `field` itself where it already has that layout.
+
+    Raises:
+        ValueError: if the values require a gradient, which would not reach them through a copy; if int16 cannot hold
+            the field.
+
+    Example:
+        >>> hu = torch.tensor([-1000.0, 0.0, 350.0, 3071.0]).reshape(1, 1, 1, 4)
+        >>> field = arranged(Field(hu, torch.eye(4, dtype=torch.float64)), "int16")
+        >>> field.values.flatten().tolist(), field.scale.tolist()
+        ([-1000, 0, 350, 3071], [1.0])
+    """
+    if storage not in get_args(Storage):
+        raise ValueError(f"storage must be 'float32' or 'int16', got {storage!r}")
+    if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
+        raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
+    if storage == "int16" and (field.values is None or field.prefiltered):
+        what = "spline coefficients" if field.prefiltered else "no values"
+        raise ValueError(f"storage must be 'float32' for a field with {what}, got 'int16'")
+    spacing = field.spacing_mm
+    values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
+    labels = _bytes(field.labels, values, spacing)
+    arrangement = _arrangement(field, values) if labels is None else None
+    if values is field.values and labels is field.labels and arrangement is field.arrangement:
+        return field
+    return replace(field, values=values, labels=labels, scale=scale, arrangement=arrangement)
+
+
+def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
+    """What there is to know beside the values: of spline coefficients and of one number everywhere, nothing."""
+    kept = field.arrangement
+    if values is None or values.device.type != "cpu" or field.prefiltered:
+        return None
+    if field.values is not None and not any(field.values.stride()):
+        return None
+    if kept is not None and kept.serves(values):
+        return kept
+    return Arrangement.made(values)
+
+
+def readable_with_labels(field: Field) -> Field:
+    """A field with labels that the kernels can read, copied only where they cannot read it where it is."""
+    labels, values = field.labels, field.values
+    assert labels is not None  # it has come with them
+    in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
+    if in_place and values is not None:
+        in_place = readable_in_place(values) and lie_alike(labels, values)
+    return field if in_place else arranged(field)
+
+
+def without_values(field: Field) -> Field:
+    """A field's labels alone, as the kernels can read them."""
+    kept = {"ijk_from_world": field.ijk_from_world, "labels": field.labels, "label_count": field.label_count}
+    return readable_with_labels(unchecked(Field, values=None, **kept))
+
+
+def _floats(field: Field, spacing: Spacing) -> Tensor | None:
+    values = field.values
+    if values is None:
+        return None
+    if values.dtype == torch.float32 and lies_well(values, spacing):
+        floats = values
+    else:
+        floats = placed(values, spacing, torch.float32)
+    if field.scale is not None:  # then this is a copy
+        floats *= field.scale.to(floats)[:, None, None, None]
+    return floats
+
+
+def _bytes(labels: Tensor | None, values: Tensor | None, spacing: Spacing) -> Tensor | None:
+    """The labels as uint8, laid like the values where there are any."""
+    if labels is None or values is None:
+        return labels if labels is None else ordered(labels, torch.uint8, spacing)
+    if labels.dtype == torch.uint8 and lie_alike(labels, values):
+        return labels
+    shape, strides = values.shape[1:], values.stride()[1:]
+    numbers = 1 + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    return torch.zeros(numbers, dtype=torch.uint8, device=labels.device).as_strided(shape, strides).copy_(labels)
+
+
+def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
+    values = field.values
+    assert values is not None  # it was checked
+    if values.dtype == torch.int16:
+        return values if lies_well(values, spacing) else placed(values, spacing, torch.int16), field.scale
+    steps = [_step(channel) for channel in values.detach()]
+    integers = empty_placed(values.shape, spacing, torch.int16, values.device)
+    for channel, into, step in zip(values.detach(), integers, steps, strict=True):
+        for plane, plane_into in zip(channel, into, strict=True):  # one by one: no second copy of the volume
+            plane_into.copy_((plane.to(finest_dtype(plane.device)) / step).round_())
+    return integers, torch.tensor(steps, dtype=finest_dtype(field.device), device=field.device)
+
+
+def _step(channel: Tensor) -> float:
+    """What one unit of int16 stands for in a channel [I, J, K]."""
+    low, high = (float(end) for end in torch.aminmax(channel))
+    most = max(-low, high)
+    if not most < torch.inf:
+        raise ValueError(f"field.values must be finite to be stored as int16, got {low} to {high}")
+    whole = not channel.is_floating_point() or bool((channel == channel.round()).all())
+    return 1.0 if most == 0 or (whole and most <= _MOST) else most / _MOST

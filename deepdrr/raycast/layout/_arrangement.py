@@ -1,0 +1,126 @@
+"""What `arranged` makes of values beside them: a copy that lies another way, and maps of where channels hold nothing.
+
+Rays of neighbouring pixels that lie in one plane with the fastest axis read whole rows of voxels that they share; other
+rays gather theirs one by one. A C-arm that orbits a patient keeps one edge of its detector along the patient; one that
+is tilted to head or feet keeps the other edge across. A grid that lies both ways serves both.
+
+Materials share a volume: where there is one there are few others, and most blocks of most channels are zero; as are
+those about a part that was cut out. What is known to be zero need not be read.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from deepdrr._kernels import load_kernels, reason_not_loaded
+from deepdrr.raycast._rays import PixelRays
+from deepdrr.raycast.layout._memory_order import memory_order, placed
+
+__all__ = ["Arrangement", "Layout", "edge_pitch"]
+
+# Rows must hold as many voxels as the kernels have rays side by side.
+_SHORTEST_ROW = 16
+# Of all blocks: where more hold something, finding those that do not costs what it saves.
+_WORTH_SKIPPING = 0.75
+# Of the way from one pixel to the next, in voxels: what it may differ in from an axis of the grid.
+_ASLANT = 1e-5
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Values as they lie in memory.
+
+    Attributes:
+        values: [C, I, J, K] that the kernels can read in place.
+        blocks: the kernels' map of where each channel holds anything; None for none.
+    """
+
+    values: Tensor
+    blocks: Any | None = None
+
+    @classmethod
+    def mapped(cls, values: Tensor) -> Self:
+        """With a map, if many blocks are empty."""
+        if reason_not_loaded() is not None:
+            return cls(values)
+        array = values.detach().permute(0, *(1 + axis for axis in memory_order(values))).numpy()
+        blocks, filled = load_kernels().filled_blocks(array, torch.get_num_threads())
+        return cls(values, blocks if filled <= _WORTH_SKIPPING else None)
+
+    @property
+    def fastest_axis(self) -> int:
+        """0, 1 or 2."""
+        return memory_order(self.values)[2]
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """What is known of values, as long as they are what they were.
+
+    Attributes:
+        layout: the values.
+        turned: the same numbers with another axis fastest, or None.
+        versions: torch's counts of the writes to both, when this was made. It does not count what is written through
+            `Tensor.numpy`.
+    """
+
+    layout: Layout
+    turned: Layout | None
+    versions: tuple[int, ...]
+
+    @classmethod
+    def made(cls, values: Tensor) -> Self | None:
+        """Of values [C, I, J, K] of the host; those of int16 are turned, unless their slowest axis is too short.
+
+        None if there is nothing to know, or torch does not count the writes.
+        """
+        if values.is_inference():
+            return None
+        slow, middle, fast = memory_order(values)
+        turned = None
+        if values.dtype == torch.int16 and values.shape[1 + slow] >= _SHORTEST_ROW:
+            wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if these were the spacings: the finest is the fastest
+            turned = Layout.mapped(placed(values, [wanted[axis] for axis in range(3)], values.dtype))
+        layout = Layout.mapped(values)
+        if layout.blocks is None and turned is None:
+            return None
+        return cls(layout, turned, _versions(layout, turned))
+
+    def serves(self, values: Tensor) -> bool:
+        """Whether this is still what is known of these values: nothing was written to them or their copy since."""
+        return values is self.layout.values and self.versions == _versions(self.layout, self.turned)
+
+    def suiting(self, rays: PixelRays, ijk_from_world: Tensor) -> Layout:
+        """The layout in which more of the rays of a camera share their voxels."""
+        if self.turned is None:
+            return self.layout
+        pitch = edge_pitch(rays, ijk_from_world)
+        return self.turned if pitch[self.turned.fastest_axis] < pitch[self.layout.fastest_axis] else self.layout
+
+
+def _versions(*layouts: Layout | None) -> tuple[int, ...]:
+    return tuple(layout.values._version for layout in layouts if layout is not None)
+
+
+def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
+    """How far apart pixels are along I, J and K, in voxels on the detector, if an edge of it runs along that axis.
+
+    Infinite along an axis that no edge runs along in most of the views.
+    """
+    steps = [
+        (places.take(1, axis) - places.take(0, axis)).reshape(-1, 3)
+        for places, axis in zip(rays.target_lines, (-3, -2), strict=True)
+        if places.shape[axis] > 1
+    ]
+    if not steps:
+        return [np.inf] * 3
+    rows = ijk_from_world.detach().cpu().double().numpy()[:3, :3]
+    voxels = np.abs(np.stack(steps) @ rows.T)  # [edges, views, 3]
+    others = np.maximum(voxels[..., [1, 2, 0]], voxels[..., [2, 0, 1]])
+    straight = 2 * np.count_nonzero(others <= _ASLANT * voxels, axis=1) > voxels.shape[1]
+    middle = np.sort(voxels, axis=1)[:, voxels.shape[1] // 2]
+    pitch: list[float] = np.where(straight, middle, np.inf).min(0).tolist()
+    return pitch

@@ -1,0 +1,1 @@
+"""Cubic B-spline coefficients of a grid."""

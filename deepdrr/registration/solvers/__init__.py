@@ -1,0 +1,1 @@
+"""What moves a pose: gradient descent, Gauss–Newton, CMA-ES and many starts."""

@@ -1,0 +1,1 @@
+"""The X-ray tube beyond its spectrum: heel effect, focal spot and shutters."""

@@ -1,0 +1,37 @@
+"""Public names that have moved are still found where they were, with a warning that says where they are now."""
+
+import pytest
+
+import deepdrr.cli
+import deepdrr.display
+import deepdrr.io
+import deepdrr.registration
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Xray",
+        "XrayHeader",
+        "XrayValues",
+        "camera_of_header",
+        "line_integrals_of",
+        "read_cameras",
+        "read_xray",
+        "write_cameras",
+    ],
+)
+def test_readers_of_x_rays_and_cameras_live_in_io(name: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"deepdrr.registration.{name} is now deepdrr.io.{name}"):
+        found = getattr(deepdrr.registration, name)
+    assert found is getattr(deepdrr.io, name)
+
+
+def test_the_contact_sheet_lives_in_display() -> None:
+    with pytest.warns(DeprecationWarning, match=r"is now deepdrr\.display\.contact_sheet"):
+        assert deepdrr.cli.contact_sheet is deepdrr.display.contact_sheet
+
+
+def test_a_name_that_never_was_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'read_xrays'"):
+        deepdrr.registration.read_xrays  # noqa: B018
