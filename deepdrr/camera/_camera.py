@@ -11,6 +11,8 @@ from torch import Tensor
 
 from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
+from deepdrr.camera._inverse import inverse_intrinsics, parts_from_inverse
+from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_sdd
 from deepdrr.camera._pixel_lines import Lines, pixel_lines
 from deepdrr.geometry import ArrayLike, invert_rigid, transform_points
 
@@ -133,6 +135,49 @@ class Camera:
         return cls.from_krt(intrinsics, rotation, translation, height=height, width=width, sdd_mm=sdd_mm)
 
     @classmethod
+    def from_inverse(
+        cls,
+        k_inv: Tensor,
+        rt_inv: Tensor,
+        sdd_mm: Tensor | float,
+        height: int,
+        width: int,
+        *,
+        orthographic: bool = False,
+    ) -> Self:
+        """The camera that `k_inv` and `rt_inv` are, see `deepdrr.camera.make_k_inv` and `make_rt_inv`.
+
+        Args:
+            k_inv: inverse intrinsics [*B, 3, 3]; pixel (u, v) looks along k_inv (u, v, 1).
+            rt_inv: world_from_camera, affine [*B, 4, 4], mm. A reflection mirrors the detector's columns.
+            sdd_mm: source-to-detector distance along the z of rt_inv, [*B] or a number, mm. Batches broadcast.
+            height, width: detector rows and columns.
+            orthographic: parallel rays along z instead of a point source.
+
+        Returns:
+            A camera whose pixels are where those of k_inv and rt_inv are, in float64 where the device has it.
+            Gradients flow to k_inv, rt_inv and sdd_mm.
+
+        Raises:
+            TypeError: if one of the three is not of floating-point numbers.
+            ValueError: if a shape, a matrix or a number is not acceptable, or if parallel rays would meet the detector
+                at an angle.
+
+        Example:
+            >>> from deepdrr.camera import make_k_inv, make_rt_inv
+            >>> k_inv = make_k_inv(1000.0, 2.0, 2.0, 0.0, 0.0, height=100, width=200)
+            >>> rt_inv = make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, 600.0, 0.0]]))
+            >>> camera = Camera.from_inverse(k_inv, rt_inv, 1000.0, 100, 200)
+            >>> camera.project_points(torch.zeros(1, 3)).round(decimals=3)  # the point that the camera orbits
+            tensor([[[100.,  50.]]])
+        """
+        check_inverse(k_inv, rt_inv)
+        distance = checked_sdd(sdd_mm, rt_inv, "sdd_mm")
+        check_together(k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd_mm=(distance, 0))
+        parts = parts_from_inverse(k_inv, rt_inv, distance, orthographic=orthographic)
+        return cls(*parts, height, width, orthographic)
+
+    @classmethod
     def stack(cls, cameras: Sequence[Self]) -> Self:
         """One batched camera from several of the same detector size and projection.
 
@@ -158,6 +203,16 @@ class Camera:
         shapes = {self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape}
         # torch takes as long to broadcast equal shapes as others.
         return shapes.pop() if len(shapes) == 1 else torch.Size(torch.broadcast_shapes(*shapes))
+
+    @property
+    def k_inv(self) -> Tensor:
+        """Inverse intrinsics [..., 3, 3], the first argument of `from_inverse`: upper triangular, last row 0 0 1."""
+        return inverse_intrinsics(self.intrinsics)
+
+    @property
+    def rt_inv(self) -> Tensor:
+        """world_from_camera [..., 4, 4] under the name that `from_inverse` and `render` know it by, mm."""
+        return self.world_from_camera
 
     @property
     def world_from_camera(self) -> Tensor:
