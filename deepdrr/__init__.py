@@ -4,5 +4,6 @@ from deepdrr import geo
 from deepdrr._version import __version__
 from deepdrr.data import Volume
 from deepdrr.device import MobileCArm, SimpleDevice
+from deepdrr.projector import Projector
 
-__all__ = ["MobileCArm", "SimpleDevice", "Volume", "__version__", "geo"]
+__all__ = ["MobileCArm", "Projector", "SimpleDevice", "Volume", "__version__", "geo"]

@@ -11,7 +11,18 @@ PACKAGE = Path(deepdrr.__file__).parent
 
 # From the lowest to the highest: a module imports from its own room and from lower ones only.
 ORDER = (
-    ("_version", "_extras", "_kernels", "_cuda", "_names", "_operators", "_renamed", "_atomic", "resources"),
+    (
+        "_version",
+        "_extras",
+        "_kernels",
+        "_cuda",
+        "_names",
+        "_operators",
+        "_renamed",
+        "_snapshot",
+        "_atomic",
+        "resources",
+    ),
     ("geometry", "geo"),
     ("camera",),
     ("data",),
@@ -20,9 +31,10 @@ ORDER = (
     ("device",),
     ("raycast",),
     ("detector",),
-    ("projector",),
     ("display",),
     ("io",),
+    ("scatter",),
+    ("projector",),
     ("metrics",),
     ("drr",),
     ("plot",),

@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from deepdrr import MobileCArm, Volume, geo
 from deepdrr.camera import Camera
 from deepdrr.detector import EnergyIntegratingDetector, Exposure, fluence_scale
-from deepdrr.materials import decompose, mass_attenuation, material
-from deepdrr.projector import MaterialModel, Projector
+from deepdrr.materials import MaterialModel, decompose, mass_attenuation, material
+from deepdrr.projector import Projector
 from deepdrr.spectrum import attenuate, monochromatic
 from deepdrr.validation._line_integrals import body_checks
 from deepdrr.validation._phantoms import Body, Shape

@@ -1,6 +1,6 @@
 """`deepdrr project`: one X-ray image of a CT."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,9 +15,9 @@ from deepdrr.cli._options import (
     PoseOptions,
     TechniqueOptions,
 )
-from deepdrr.cli._output import Product
-from deepdrr.cli._quantities import Quantity, check_files, check_not_input, needed
-from deepdrr.cli._scene import camera, generator, load, pose_name, projector
+from deepdrr.cli._output import written
+from deepdrr.cli._quantities import Quantity, check_files, check_not_input, needed, quantity_help
+from deepdrr.cli._scene import ISOCENTER_WORLD, camera, generator, load, pose_name, projector
 from deepdrr.cli._status import say, stage
 
 __all__ = ["ProjectOptions", "project"]
@@ -41,7 +41,7 @@ def project(
     file: Path,
     *,
     out: Annotated[tuple[Path, ...], Parameter(negative=())],
-    quantity: Quantity = "image",
+    quantity: Annotated[Quantity, Parameter(help=quantity_help())] = "image",
     options: ProjectOptions = _DEFAULTS,
     display: DisplayOptions = _DISPLAY,
     dicom: DicomOptions = _DICOM,
@@ -52,11 +52,8 @@ def project(
     Args:
         file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
         out: File to write; repeat it for several of the same exposure. A .png is the picture as displayed, .tiff and
-            .npy hold the raw values, .dcm is a DICOM X-ray image.
-        quantity: What to write. image: keV absorbed per pixel, with noise; expected_image: its mean; line_integrals:
-            of the attenuation at the beam's mean energy; area_densities: g/cm² per material; primary_photons and
-            primary_energy (keV) per pixel; open_field: keV per pixel without patient; label_path_lengths: mm per label;
-            label_masks: 0 or 1 per label.
+            .npy hold the raw values, .npz all of it with camera and units, .dcm is a DICOM X-ray image.
+        quantity: What to write.
         config: YAML file with the same fields as these flags; a flag goes before the file.
     """
     check_files(out, quantity)
@@ -69,11 +66,12 @@ def project(
     say("C-arm", f"{pose_name(options.pose)}, {describe_camera(view)}")
     beam = source.technique.spectrum
     say("beam", describe_beam(beam))
-    say("exposure", describe_exposure(source.technique.exposure, beam, view))
+    if source.exposure is not None:
+        say("exposure", describe_exposure(source.exposure, beam, view))
     noise = generator(options.technique.exposure)
     with stage("casting rays"):
-        results = source.project(*needed(quantity), generator=noise)
-    product = Product(quantity, results, source, view, display, dicom)
+        shot = source.project(*needed(quantity), generator=noise)
+    shot = replace(shot, isocenter_world=ISOCENTER_WORLD)
     for path in out:
-        for written in product.write(path):
-            say("wrote", written)
+        for what in written(shot, quantity, path, display, dicom):
+            say("wrote", what)

@@ -1,51 +1,38 @@
-"""Which quantities there are, which files hold them, and how they look."""
+"""Which quantities there are, which files hold them, and how they look: all from the projector's table of results."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from deepdrr.cli._options import DisplayOptions
-from deepdrr.display import PRESETS, Picture, Processing, processed
-from deepdrr.display import display as make_picture
-from deepdrr.projector import OutputName
+from deepdrr.display import PRESETS, Depth, Processing
+from deepdrr.projector import OUTPUTS
 
-__all__ = ["STACKS", "UNITS", "Quantity", "check_files", "check_not_input", "needed", "picture", "steps_of"]
+__all__ = ["Quantity", "check_files", "check_not_input", "depth_of", "needed", "processing_of", "quantity_help"]
 
-Quantity = Literal[
-    "image",
-    "expected_image",
-    "line_integrals",
-    "area_densities",
-    "primary_photons",
-    "primary_energy",
-    "open_field",
-    "label_path_lengths",
-    "label_masks",
-]
+if TYPE_CHECKING:
+    Quantity: TypeAlias = str
+else:
+    Quantity = Literal[tuple(OUTPUTS)]
 
-UNITS: dict[str, str] = {
-    "image": "keV per pixel",
-    "expected_image": "keV per pixel",
-    "line_integrals": "dimensionless",
-    "area_densities": "g/cm²",
-    "primary_photons": "photons per pixel",
-    "primary_energy": "keV per pixel",
-    "open_field": "keV per pixel",
-    "label_path_lengths": "mm",
-    "label_masks": "0 or 1",
-}
-"""Unit of the raw values of each quantity."""
+_IMAGES = ("image", "expected_image")
+_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".dcm")
 
-# Quantities that are a signal: their picture takes the logarithm, relative to the open field where it is one in keV.
-_KEV = ("image", "expected_image", "primary_energy")
-_SIGNALS = (*_KEV, "primary_photons", "open_field")
-STACKS = ("area_densities", "label_path_lengths", "label_masks")
-_SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".dcm")
+
+def quantity_help() -> str:
+    """What `--quantity` says about itself.
+
+    Example:
+        >>> quantity_help().split(";")[0]
+        'What to write. image: raw signal with quantum and electronic noise (keV per pixel)'
+    """
+    texts = []
+    for output in OUTPUTS.values():
+        unit = output.unit.format(signal="keV", absorbed="keV")
+        per = {"M": " per material", "L": " per label"}.get(output.axes[0], "")
+        texts.append(f"{output.name}: {output.meaning} ({unit}{per})")
+    return f"What to write. {'; '.join(texts)}."
 
 
 def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[str] = _SUFFIXES) -> None:
@@ -61,7 +48,7 @@ def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[st
             raise IsADirectoryError(f"out must be a file to write, got the folder '{path}'")
         if path.suffix.lower() not in suffixes:
             raise ValueError(f"out must end in {', '.join(suffixes)}, got '{path}'")
-        if path.suffix.lower() == ".dcm" and quantity not in ("image", "expected_image"):
+        if path.suffix.lower() == ".dcm" and quantity not in _IMAGES:
             raise ValueError(f"a DICOM file holds image or expected_image, got quantity {quantity!r}")
         if not path.parent.is_dir():
             raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
@@ -83,44 +70,20 @@ def check_not_input(paths: Sequence[Path], file: Path) -> None:
             raise ValueError(f"out must not be a file of the CT '{file}', got '{path}'")
 
 
-def needed(quantity: Quantity) -> tuple[OutputName, ...]:
-    """The projector's outputs that a quantity's files are made of."""
-    names: tuple[OutputName, ...] = (quantity, "open_field") if quantity in _KEV else (quantity,)
-    return names
+def needed(quantity: Quantity) -> tuple[str, ...]:
+    """The projector's outputs that a quantity's files are made of: a signal is shown relative to the open field."""
+    is_signal = OUTPUTS[quantity].kind == "signal" and quantity != "open_field"
+    return (quantity, "open_field") if is_signal else (quantity,)
 
 
-def picture(quantity: Quantity, values: Tensor, open_field: Tensor | None, options: DisplayOptions) -> Picture:
-    """The picture of a plane.
-
-    Args:
-        quantity: what the plane is of.
-        values: [H, W].
-        open_field: for an energy, the same without patient [H, W].
-        options: window, polarity and depth. A mask is white on black whatever they are.
-    """
-    dtype: Literal["uint8", "uint16"] = "uint8" if options.bits == 8 else "uint16"
-    if quantity == "label_masks":
-        mask: Picture = values.numpy().astype(dtype) * np.iinfo(dtype).max
-        return mask
-    if quantity == "line_integrals":  # shown as the transmission that they mean, like an image
-        quantity, values, open_field = "expected_image", torch.exp(-values.double()), values.new_ones(())
-    if (steps := steps_of(quantity, options)) is not None:
-        return processed(values, steps, open_field=open_field, dtype=dtype)
-    return make_picture(
-        values,
-        quantity="signal" if quantity in _SIGNALS else "attenuation",
-        open_field=open_field if quantity in _KEV else None,
-        window=options.window,
-        polarity=options.polarity,
-        gamma=options.contrast,
-        clahe=options.clahe,
-        dtype=dtype,
-    )
-
-
-def steps_of(quantity: Quantity, options: DisplayOptions) -> Processing | None:
-    """The processing of an image that was asked for; None for the plain picture."""
-    if options.processing is None or quantity not in ("image", "expected_image"):
-        return None
+def processing_of(quantity: Quantity, options: DisplayOptions) -> Processing:
+    """How a quantity's picture is made: the enhancement of an image that was asked for, else the plain picture."""
+    if options.processing is None or quantity not in _IMAGES:
+        return Processing(window=options.window, gamma=options.contrast, clahe=options.clahe, polarity=options.polarity)
     steps = PRESETS[options.processing]
     return replace(steps, window=options.window or steps.window, clahe=options.clahe or steps.clahe)
+
+
+def depth_of(options: DisplayOptions) -> Depth:
+    """Of a picture's grey values."""
+    return "uint8" if options.bits == 8 else "uint16"

@@ -20,13 +20,27 @@ from deepdrr.cli._options import (
 from deepdrr.data import Volume
 from deepdrr.detector import PANELS, Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
-from deepdrr.projector import DEFAULT_EXPOSURE, MaterialModel, Projector, automatic_exposure
+from deepdrr.materials import MaterialModel
+from deepdrr.projector import DEFAULT_EXPOSURE, Projector, automatic_exposure
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
 
-__all__ = ["camera", "carm_geometry", "generator", "load", "pairs", "pose_name", "projector", "read", "stand_of"]
+__all__ = [
+    "ISOCENTER_WORLD",
+    "camera",
+    "carm_geometry",
+    "generator",
+    "load",
+    "pairs",
+    "pose_name",
+    "projector",
+    "read",
+    "stand_of",
+]
 
 DEFAULT_VIEW = "AP"
+# The commands bring the patient to the C-arm, which turns about the world's origin.
+ISOCENTER_WORLD = (0.0, 0.0, 0.0)
 _LARGEST_SEED = 2**63 - 1  # torch counts seeds in 64 bits, and takes negative ones for others
 _MOST_THREADS = 1024  # beyond any machine that this runs on; a system that cannot start so many kills the process
 _LARGEST_ANGLE_DEG = 360.0
@@ -96,7 +110,7 @@ def load(file: Path, options: PatientOptions, isocenter: Point | str | None = No
     volume = read(file, options)
     volume.orient_patient(head_first=True, supine=True)
     if isocenter is not None:
-        volume.place(isocenter, (0.0, 0.0, 0.0))
+        volume.place(isocenter, ISOCENTER_WORLD)
     return volume
 
 

@@ -17,7 +17,7 @@ from deepdrr.cli._options import (
     TechniqueOptions,
     Whole,
 )
-from deepdrr.cli._quantities import check_files, picture
+from deepdrr.cli._quantities import check_files, depth_of, processing_of
 from deepdrr.cli._scene import camera, generator, load, projector
 from deepdrr.cli._status import progress, say, stage
 from deepdrr.device import VIEWS
@@ -79,7 +79,7 @@ def views(
     with projector(volume, cameras[0], options.technique) as source:
         for stand in progress(cameras, "views"):
             source.carm = stand
-            results = source.project("image", "open_field", generator=generator(options.technique.exposure))
-            pictures.append(picture("image", results["image"], results["open_field"], display))
+            shot = source.project("image", "open_field", generator=generator(options.technique.exposure))
+            pictures.append(shot.picture("image", processing_of("image", display), depth_of(display)))
     write_png(contact_sheet(pictures, [entry.name for entry in chosen]), out)
     say("wrote", f"{out}: {len(chosen)} views of {cameras[0].height}×{cameras[0].width} pixels")

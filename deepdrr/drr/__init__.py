@@ -4,7 +4,7 @@ For one effective energy, along `deepdrr.raycast.project`, or for a spectrum, al
 """
 
 from deepdrr.drr._drr import DRR
-from deepdrr.drr._polychromatic import Physics
+from deepdrr.drr._physics import Physics
 from deepdrr.drr._render import render
 
 __all__ = ["DRR", "Physics", "render"]

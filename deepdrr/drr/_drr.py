@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from deepdrr.camera import make_k_inv
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_count, checked_k_inv, checked_sdd
-from deepdrr.drr._polychromatic import Physics
+from deepdrr.drr._physics import Physics
 from deepdrr.drr._rays import camera_sources, pixel_targets
 from deepdrr.drr._render import render
 from deepdrr.geometry import not_halved

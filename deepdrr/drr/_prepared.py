@@ -1,33 +1,26 @@
 """A subject as fields for the rays, made once, and made again when anything it was made from has changed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from weakref import WeakKeyDictionary, ref
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.data import Subject
 from deepdrr.data.preprocess import hu_basis, mu_weights
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast import MAX_LABELS, Field, arranged
 
-__all__ = ["State", "attenuation_field", "basis_fields", "matrix_of", "placed", "state_of", "version_of", "wants_grad"]
+__all__ = ["attenuation_field", "basis_fields", "kept", "matrix_of"]
 
 Fields = tuple[Field, ...]
-State = tuple[object, ...]
 # What Hounsfield units become, [...] → [C, ...].
 Channels = Callable[[Tensor], Tensor]
 
 
-@dataclass(frozen=True)
-class _Prepared:
-    state: State
-    fields: Fields
-
-
-_attenuations: "WeakKeyDictionary[Subject, _Prepared]" = WeakKeyDictionary()
-_bases: "WeakKeyDictionary[Subject, _Prepared]" = WeakKeyDictionary()
+kept = Kept()
+"""What was made of subjects, each until the subject changes or goes."""
 
 
 def attenuation_field(subject: Subject) -> Field:
@@ -40,14 +33,16 @@ def attenuation_field(subject: Subject) -> Field:
         _check_finite(subject.image_hu)
         return _field(_grid(subject.image), matrix_of(subject), subject)
     numbers = tuple(float(number) for number in parameters)
-    (field,) = _current(_attenuations, subject, numbers, lambda: (_made(subject, _attenuation(*numbers), 1),))
-    return placed(field, subject)
+    snapshot = Snapshot(*_watched(subject), numbers)
+    field = kept.get(subject, "attenuation", snapshot, lambda: _made(subject, _attenuation(*numbers), 1))
+    return _placed(field, subject)
 
 
 def basis_fields(subject: Subject) -> Fields:
     """The two numbers of a voxel in which attenuation is linear (see `hu_basis`): a field of both; with labels, two."""
     if not wants_grad(subject.image_hu):
-        return tuple(placed(f, subject) for f in _current(_bases, subject, (), lambda: _made_basis(subject)))
+        fields = kept.get(subject, "basis", Snapshot(*_watched(subject)), lambda: _made_basis(subject))
+        return tuple(_placed(field, subject) for field in fields)
     _check_finite(subject.image_hu)
     parts = [_grid(part) for part in hu_basis(subject.image_hu)]
     if subject.n_classes == 1:
@@ -95,47 +90,12 @@ def _check_finite(hu: Tensor) -> None:
         raise ValueError(f"subject.image_hu must be finite, got values from {float(low)} to {float(high)}")
 
 
-def _current(
-    made: "WeakKeyDictionary[Subject, _Prepared]", subject: Subject, more: State, make: Callable[[], Fields]
-) -> Fields:
-    state = (*state_of(subject), *more)
-    known = made.get(subject)
-    if known is not None and None not in state and known.state == state:
-        return known.fields
-    made.pop(subject, None)  # so that the old one makes room before the new one is made
-    made[subject] = _Prepared(state, make())
-    return made[subject].fields
+def _watched(subject: Subject) -> tuple[object, ...]:
+    """What the fields of a subject depend on."""
+    return subject.n_classes, subject.image_hu, subject.label_map, subject.world_to_voxel
 
 
-# -- what has changed --------------------------------------------------------------------------------------------------
-
-
-class _Same:
-    """A tensor that equals itself only, and is not kept alive."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        self._tensor = ref(tensor)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self._tensor() is not None and self._tensor() is other._tensor()
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-def state_of(subject: Subject) -> State:
-    """What changes when a tensor is replaced, moved or written to; there is a None in it where torch cannot tell."""
-    tensors = (subject.image_hu, subject.label_map, subject.world_to_voxel)
-    return (subject.n_classes, *(part for tensor in tensors for part in version_of(tensor)))
-
-
-def version_of(tensor: Tensor | None) -> State:
-    if tensor is None:
-        return ("none",)
-    writes = None if tensor.is_inference() else tensor._version
-    return _Same(tensor), writes, tensor.data_ptr(), tensor.dtype, tensor.device
-
-
-def placed(field: Field, subject: Subject) -> Field:
+def _placed(field: Field, subject: Subject) -> Field:
     """The field where the subject is, with the gradient by its placement."""
     return replace(field, ijk_from_world=matrix_of(subject)) if wants_grad(subject.world_to_voxel) else field
 
@@ -161,7 +121,3 @@ def _grid(image: Tensor) -> Tensor:
     """[1, 1, D, H, W] → [1, I, J, K]; half precision becomes float32."""
     values = image[0].permute(0, 3, 2, 1)
     return values if values.dtype == torch.float64 else values.float()
-
-
-def wants_grad(*inputs: object) -> bool:
-    return torch.is_grad_enabled() and any(isinstance(i, Tensor) and i.requires_grad for i in inputs)

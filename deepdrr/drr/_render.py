@@ -6,12 +6,13 @@ from typing import ParamSpec, TypeVar, Unpack
 import torch
 from torch import Tensor
 
+from deepdrr.camera import Camera
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_batches, check_camera, check_count, check_device, checked_sdd, checked_subjects
 from deepdrr.drr._integrals import Rule, integrals
-from deepdrr.drr._polychromatic import Physics, View, polychromatic_chain
+from deepdrr.drr._physics import Physics, exposed, shot_of
 from deepdrr.drr._rays import camera_rays, given_rays, of_subject
-from deepdrr.geometry import full_precision
+from deepdrr.geometry import finest_dtype, full_precision
 from deepdrr.raycast import Exact, Samples
 
 __all__ = ["render"]
@@ -72,7 +73,7 @@ def render(
         src: where rays start, in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for what the camera says.
         tgt: where rays end, likewise, [*B, H·W, 3].
         backend: ``"auto"``, ``"cpu"`` (compiled) or ``"reference"`` (torch; ``"torch"`` is another name of it).
-        physics: `spectrum`, and with it `materials`, `exposure` and `detector`, see `Physics`. The subject's
+        physics: `spectrum` or `kvp`, and with it all that a `Technique` has, see `Physics`. The subject's
             `mu_water`, `mu_bone` and `hu_bone` play no part then: `MaterialModel(density_factors=…)` takes theirs.
 
     Gradients flow to k_inv, rt_inv, sdd, src, tgt, and to the subject's `image_hu`, `mu_water`, `mu_bone`, `hu_bone`
@@ -115,20 +116,29 @@ def render(
     check_camera(k_inv, rt_inv)
     distance = checked_sdd(sdd, rt_inv)
     check_batches(height, width, k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd=(distance, 0))
-    chain = polychromatic_chain(physics, labelled=soft_labels, explicit_rays=src is not None or tgt is not None)
-    if src is None and tgt is None:
-        rays = camera_rays(k_inv, rt_inv, distance, height, width, orthographic=orthographic)
-    else:
-        rays = given_rays(src, tgt, k_inv, rt_inv, distance, height, width, orthographic=orthographic)
     rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))
-    if chain is not None:
-        view = View(k_inv, distance, height, width, orthographic)
-        return _as_promoted(chain(subject, rays, rule, view), subjects[0], rt_inv)
+    shot = shot_of(physics, rule.integration, rule.backend, labelled=soft_labels)
+    explicit = src is not None or tgt is not None
+    if explicit:
+        rays = given_rays(src, tgt, k_inv, rt_inv, distance, height, width, orthographic=orthographic)
+    if shot is not None:
+        camera = _camera(k_inv, rt_inv, distance, height, width, orthographic)
+        picture = exposed(subject, shot, camera, rays if explicit else None)
+        return _as_promoted(picture.to(rt_inv.device), subjects[0], rt_inv)
+    if not explicit:
+        rays = camera_rays(k_inv, rt_inv, distance, height, width, orthographic=orthographic)
     if isinstance(subject, Subject):
         return _as_promoted(integrals(subject, rays, rule), subject, rt_inv)
     channels = max(one.n_classes for one in subjects)
     pictures = [integrals(one, of_subject(rays, n), rule, channels) for n, one in enumerate(subjects)]
     return torch.stack([_as_promoted(p, one, rt_inv) for p, one in zip(pictures, subjects, strict=True)])
+
+
+def _camera(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, orthographic: bool) -> Camera:
+    """The camera in double precision: on the host where the device has none."""
+    if finest_dtype(rt_inv.device) != torch.float64:
+        k_inv, rt_inv, sdd = k_inv.cpu(), rt_inv.cpu(), sdd.cpu()
+    return Camera.from_inverse(k_inv, rt_inv, sdd, height, width, orthographic=orthographic)
 
 
 def _as_promoted(picture: Tensor, subject: Subject, rt_inv: Tensor) -> Tensor:

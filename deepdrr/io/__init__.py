@@ -2,7 +2,7 @@
 
 from deepdrr.io._camera_files import camera_of_header, read_cameras, write_cameras
 from deepdrr.io._dicom import write_dicom
-from deepdrr.io._files import write_image, write_npy, write_png, write_tiff
+from deepdrr.io._files import write_image, write_npy, write_npz, write_png, write_tiff
 from deepdrr.io._metadata import RadiographMetadata
 from deepdrr.io._uids import DicomUids
 from deepdrr.io._xray_files import Xray, XrayHeader, XrayValues, read_xray
@@ -22,6 +22,7 @@ __all__ = [
     "write_dicom",
     "write_image",
     "write_npy",
+    "write_npz",
     "write_png",
     "write_tiff",
 ]

@@ -1,6 +1,7 @@
 """Pictures and raw values as PNG, TIFF and NPY."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from deepdrr.io._arrays import Image, as_array, as_plane, is_float
 from deepdrr.io._dicom import write_dicom
 from deepdrr.io._metadata import RadiographMetadata
 
-__all__ = ["write_image", "write_npy", "write_png", "write_tiff"]
+__all__ = ["write_image", "write_npy", "write_npz", "write_png", "write_tiff"]
 
 _SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".dcm")
 
@@ -113,3 +114,22 @@ def write_npy(image: Image, path: str | os.PathLike[str]) -> None:
         raise TypeError(f"image must hold numbers, got {array.dtype}")
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         np.save(file, array, allow_pickle=False)
+
+
+def write_npz(arrays: Mapping[str, Image], path: str | os.PathLike[str]) -> None:
+    """Write several arrays by name, unchanged, as one compressed NumPy archive.
+
+    Args:
+        arrays: numbers or text, by name.
+        path: the file to write; its folder must exist. No suffix is added.
+
+    Raises:
+        TypeError: if one of them holds objects.
+        OSError: if the file cannot be written; nothing is then left behind.
+    """
+    found = {name: as_array(values) for name, values in arrays.items()}
+    for name, array in found.items():
+        if array.dtype.hasobject:
+            raise TypeError(f"{name} must hold numbers or text, got {array.dtype}")
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **found)  # type: ignore[arg-type]

@@ -11,14 +11,19 @@ from deepdrr.materials._cross_sections import (
 from deepdrr.materials._ct_beam import CT_KVP_RANGE, density_from_hu, effective_mass_attenuation, hu_from_density
 from deepdrr.materials._decompose import Densities, MatchHU, decompose
 from deepdrr.materials._material import Material, compound, mixture
+from deepdrr.materials._model import DensityModel, MaterialModel, Voxels, as_density_model, scaled
 from deepdrr.materials._registry import as_material, material, materials
 
 __all__ = [
     "CT_KVP_RANGE",
     "ContrastAgent",
     "Densities",
+    "DensityModel",
     "MatchHU",
     "Material",
+    "MaterialModel",
+    "Voxels",
+    "as_density_model",
     "as_material",
     "attenuation_matrix",
     "barium_contrast",
@@ -34,5 +39,6 @@ __all__ = [
     "material",
     "materials",
     "mixture",
+    "scaled",
     "with_contrast",
 ]

@@ -13,7 +13,7 @@ from deepdrr.materials._hu_table import continuous_densities, three_class_densit
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import as_material, material
 
-__all__ = ["Densities", "MatchHU", "decompose"]
+__all__ = ["Densities", "MatchHU", "Method", "decompose"]
 
 Method = Literal["continuous", "three_class"]
 

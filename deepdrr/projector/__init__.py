@@ -1,16 +1,36 @@
-"""The Projector, which composes the stages from a CT to a raw X-ray image."""
+"""The one chain from a scene to a radiograph: `Scene`, `Technique`, `expose`, `Radiograph`; and `Projector`."""
 
+from deepdrr._renamed import moved
 from deepdrr.projector._clearance import check_clearance
+from deepdrr.projector._expose import expose
 from deepdrr.projector._exposure_control import automatic_exposure
-from deepdrr.projector._materials import MaterialModel
-from deepdrr.projector._projector import DEFAULT_EXPOSURE, OutputName, Positioned, Projector
+from deepdrr.projector._files import DicomFields, radiograph_metadata
+from deepdrr.projector._outputs import OUTPUTS, Output, OutputName, outputs_table
+from deepdrr.projector._projector import Positioned, Projector
+from deepdrr.projector._radiograph import Radiograph
+from deepdrr.projector._scene import Body, Overlap, Scene
+from deepdrr.projector._technique import DEFAULT_EXPOSURE, BeamFields, Technique, TechniqueFields
 
 __all__ = [
     "DEFAULT_EXPOSURE",
-    "MaterialModel",
+    "OUTPUTS",
+    "BeamFields",
+    "Body",
+    "DicomFields",
+    "Output",
     "OutputName",
+    "Overlap",
     "Positioned",
     "Projector",
+    "Radiograph",
+    "Scene",
+    "Technique",
+    "TechniqueFields",
     "automatic_exposure",
     "check_clearance",
+    "expose",
+    "outputs_table",
+    "radiograph_metadata",
 ]
+
+__getattr__ = moved(__name__, {"MaterialModel": "deepdrr.materials.MaterialModel"})

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.data import Volume
 from deepdrr.geometry import transform_points
+from deepdrr.projector._scene import Body
 
 __all__ = ["check_clearance"]
 
@@ -15,7 +15,7 @@ _BODY_HU = -400.0
 _DETECTOR_POINTS = 33
 
 
-def check_clearance(volume: Volume, camera: Camera) -> None:
+def check_clearance(volume: Body, camera: Camera) -> None:
     """Refuse a camera whose source or detector is inside the patient.
 
     A point is inside where, along both the first and the second axis of the voxel grid, there is body (above −400 HU)
@@ -40,7 +40,7 @@ def _detector_points(camera: Camera) -> Tensor:
     return camera.to(torch.float64).backproject(pixels.expand(*camera.batch_shape, -1, -1)).detach().reshape(-1, 3)
 
 
-def _refuse(volume: Volume, points_world: Tensor, what: str) -> None:
+def _refuse(volume: Body, points_world: Tensor, what: str) -> None:
     for index, inside in zip(*_enclosed(volume.hu, _voxels(volume, points_world)), strict=True):
         if inside:
             where = ", ".join(f"{c:.0f}" for c in points_world[index].tolist())
@@ -50,7 +50,7 @@ def _refuse(volume: Volume, points_world: Tensor, what: str) -> None:
             )
 
 
-def _voxels(volume: Volume, points_world: Tensor) -> Tensor:
+def _voxels(volume: Body, points_world: Tensor) -> Tensor:
     points_ijk = transform_points(volume.ijk_from_world, points_world.to(torch.float64))
     return torch.round(points_ijk).long()
 

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from deepdrr.detector import Exposure, controlled_mas, equivalent_mas
-from deepdrr.projector._projector import OutputName, Projector
+from deepdrr.projector._outputs import OutputName
+from deepdrr.projector._projector import Projector
 
 __all__ = ["automatic_exposure"]
 
@@ -44,6 +45,8 @@ def automatic_exposure(
     if (air_kerma_ngy is None) == (signal is None):
         raise ValueError(f"exactly one of air_kerma_ngy and signal must be given, got {air_kerma_ngy} and {signal}")
     technique = projector.technique
+    if technique.exposure is None:
+        raise ValueError("projector must have an exposure, any will do, got one whose images are relative")
     if signal is not None and technique.detector.unit == "ADU":
         raise ValueError("signal must be of a detector in keV or counts, got one in ADU; give air_kerma_ngy")
     name: OutputName = "air_kerma" if signal is None else "expected_image"

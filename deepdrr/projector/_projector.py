@@ -1,42 +1,30 @@
-"""`Projector`: a volume and a C-arm in, an X-ray image out."""
+"""`Projector`: a scene and a C-arm in, an X-ray image out."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Literal, Protocol, Self, get_args
+from typing import Protocol, Self, Unpack
 
 import torch
 from torch import Tensor
 
+from deepdrr._names import unknown_name
 from deepdrr.camera import Camera
 from deepdrr.data import Volume
-from deepdrr.detector import Detector, Exposure, FlatPanel
+from deepdrr.detector import Exposure
 from deepdrr.geometry import finest_dtype
+from deepdrr.materials import DensityModel
 from deepdrr.projector._aim import warn_if_missed
 from deepdrr.projector._clearance import check_clearance
-from deepdrr.projector._frame import OUTPUTS, Frame, Technique
-from deepdrr.projector._materials import MaterialModel
-from deepdrr.projector._prepared import PreparedVolume, label_ids
-from deepdrr.raycast import Exact, Integration, Step, check_fits
-from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
+from deepdrr.projector._expose import expose
+from deepdrr.projector._outputs import OutputName, check_outputs
+from deepdrr.projector._radiograph import Radiograph
+from deepdrr.projector._scene import Body, Scene
+from deepdrr.projector._technique import Technique, TechniqueFields
+from deepdrr.raycast import Integration, Step
 
-__all__ = ["OutputName", "Positioned", "Projector"]
-
-OutputName = Literal[
-    "area_densities",
-    "line_integrals",
-    "primary_photons",
-    "primary_energy",
-    "air_kerma",
-    "open_field",
-    "expected_image",
-    "image",
-    "label_path_lengths",
-    "label_masks",
-]
-
-DEFAULT_KVP = 80.0
-# With 80 kV the usual technique of an AP pelvis radiograph of an adult, 20 to 40 mAs.
-DEFAULT_EXPOSURE = Exposure(mas=25.0)
+__all__ = ["Positioned", "Projector"]
 
 
 class Positioned(Protocol):
@@ -48,26 +36,26 @@ class Positioned(Protocol):
 
 
 class Projector:
-    """Takes X-ray images of a volume.
+    """Takes X-ray images of a scene: it holds the scene, a C-arm and a technique, and calls `expose`.
 
-    The stages are public functions: `decompose` (HU to densities), `project` (ray integrals), `attenuate` (spectrum),
-    `detect` (noise). The volume's densities are made at the first image, or when a `with` block begins, kept while
-    its voxels stay as they are, and given back at the end of the block. Volume and C-arm may be moved at any time:
-    every image looks at where they are.
+    Densities are made at the first image, or when a `with` block begins, kept while the voxels stay as they are, and
+    given back at the end of the block. Volumes and C-arm may be moved at any time, and another technique or C-arm may
+    be assigned: every image looks at what they are, and nothing is prepared again.
 
     Args:
-        volume: the patient.
+        scene: the patient, a `Volume`; or several, the patient first; or a `Scene`.
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
-        spectrum: the open beam; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`, from a point. An
-            `XRaySource` adds heel effect, focal spot, shutters and a faster sum over the spectrum.
-        exposure: of one frame; default 25 mAs.
-        detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise. `EnergyIntegratingDetector()`
-            absorbs all and blurs nothing.
-        materials: how HU become materials: `"continuous"`, `"three_class"` or a `MaterialModel`.
-        integration: `Exact()` or `Step(mm=…)`.
-        backend: `"auto"`, `"cuda"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
-        device: where the volume's densities are kept and all stages are computed, `"cpu"` or a GPU, `"cuda"`. Results
-            are on the CPU.
+        technique: how images are taken; default `Technique()`: 80 kV, 25 mAs, a CsI flat panel, exact integrals.
+        materials: how HU become materials: `"continuous"`, `"three_class"` or a model such as `MaterialModel`; one for
+            all volumes, or one each. A `Scene` has its own.
+        device: where densities are kept and all stages are computed, `"cpu"` or a GPU, `"cuda"`; results stay there. A
+            `Scene` has its own.
+        fields: what differs from the technique: `kvp`, `mas`, `spectrum`, `exposure`, `detector`, `scatter`,
+            `integration`, `backend`; see `TechniqueFields`.
+
+    Raises:
+        TypeError: if something of another kind is given.
+        ValueError: if two ways to say one thing are given, or a value is out of range.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -75,57 +63,50 @@ class Projector:
         >>> ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
         >>> ct.orient_patient(head_first=True, supine=True)
         >>> carm = MobileCArm()
-        >>> with Projector(ct, carm=carm.camera.resized(64, 64)) as projector:
+        >>> with Projector(ct, carm=carm.camera.resized(64, 64), kvp=90, mas=2) as projector:
         ...     image = projector()
         >>> image.shape
         torch.Size([64, 64])
     """
 
+    scene: Scene
+    carm: Positioned | Camera
+    technique: Technique
+
     def __init__(
         self,
-        volume: Volume,
+        scene: Body | Sequence[Body] | Scene,
         *,
         carm: Positioned | Camera,
-        spectrum: Spectrum | XRaySource | None = None,
-        exposure: Exposure = DEFAULT_EXPOSURE,
-        detector: Detector | None = None,
-        materials: MaterialModel | Literal["continuous", "three_class"] = "continuous",
-        integration: Integration | None = None,
-        backend: str = "auto",
-        device: torch.device | str = "cpu",
+        technique: Technique | None = None,
+        materials: "Materials | None" = None,
+        device: torch.device | str | None = None,
+        **fields: Unpack[TechniqueFields],
     ) -> None:
-        if not isinstance(volume, Volume):
-            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
-        if not isinstance(carm, Camera) and not isinstance(getattr(carm, "camera", None), Camera):
-            raise TypeError(f"carm must be a Camera or have one as .camera, got {type(carm).__name__}")
-        self.volume = volume
+        self.scene = _as_scene(scene, materials, device)
         self.carm = carm
-        self.materials = MaterialModel(method=materials) if isinstance(materials, str) else materials
-        if not isinstance(self.materials, MaterialModel):
-            raise TypeError(f"materials must be a method's name or a MaterialModel, got {materials!r}")
-        if not isinstance(exposure, Exposure):
-            raise TypeError(f"exposure must be an Exposure, such as Exposure(mas=25), got {exposure!r}")
-        if detector is not None and not isinstance(detector, Detector):
-            raise TypeError(f"detector must be a detector, such as FlatPanel(), got {detector!r}")
-        _check_step(integration, volume)
-        self.technique = Technique(
-            source=_as_source(spectrum),
-            exposure=exposure,
-            detector=detector or FlatPanel(),
-            integration=integration or Exact(),
-            backend=backend,
-        )
-        self.device = _checked_device(device)
-        self._prepared: PreparedVolume | None = None
+        self.technique = (technique or Technique()).changed(**fields)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what no image would look at, and what no image could be taken with."""
+        if name not in _SETTABLE:
+            raise AttributeError(str(unknown_name("attribute of a Projector", name, _SETTABLE)))
+        if name == "carm" and not isinstance(value, Camera) and not isinstance(getattr(value, "camera", None), Camera):
+            raise TypeError(f"carm must be a Camera or have one as .camera, got {type(value).__name__}")
+        if name == "technique":
+            if not isinstance(value, Technique):
+                raise TypeError(f"technique must be a Technique, got {type(value).__name__}")
+            _check_step(value.integration, self.scene)
+        object.__setattr__(self, name, value)
 
     def __enter__(self) -> Self:
-        self._current()
+        self.scene.prepare()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._prepared = None
+        self.scene.release()
 
     @property
     def camera(self) -> Camera:
@@ -133,84 +114,105 @@ class Projector:
         return self.carm if isinstance(self.carm, Camera) else self.carm.camera
 
     @property
+    def volume(self) -> Body:
+        """The patient: the first volume of the scene."""
+        return self.scene.volumes[0]
+
+    @property
+    def kvp(self) -> float | None:
+        """Tube voltage, kV; None without a tube. Assign one for another beam of the usual tube."""
+        return self.technique.spectrum.kvp
+
+    @kvp.setter
+    def kvp(self, kvp: float) -> None:
+        self.technique = self.technique.changed(kvp=kvp)
+
+    @property
+    def exposure(self) -> Exposure | None:
+        """Exposure of one frame. Another may be assigned."""
+        return self.technique.exposure
+
+    @exposure.setter
+    def exposure(self, exposure: Exposure | None) -> None:
+        self.technique = replace(self.technique, exposure=exposure)
+
+    @property
     def material_names(self) -> tuple[str, ...]:
-        """What the M channels of `"area_densities"` are, in order. Prepares the volume if no image was taken yet."""
-        return tuple(material.name for material in self._current().materials)
+        """What the M channels of `"area_densities"` are, in order. Prepares the scene if no image was taken yet."""
+        return tuple(material.name for material in self.scene.materials)
 
     @property
     def label_names(self) -> tuple[str, ...]:
         """What the L channels of the label outputs are, in order.
 
         Raises:
-            ValueError: if the volume has no labels.
+            ValueError: if there are no labels.
         """
-        return tuple(self.volume.label_names.get(label, str(label)) for label in label_ids(self.volume))
+        return self.scene.label_names
 
     def __call__(self, generator: torch.Generator | None = None) -> Tensor:
-        """The raw detector signal of one frame: the energy absorbed in each pixel, for the default detector.
+        """One X-ray image.
 
         Args:
-            generator: source of quantum and electronic noise; None for the noise-free mean.
+            generator: source of the noise; without one the image is its mean.
 
         Returns:
-            [H, W], or [*batch, H, W] of a batched camera, float32; in the detector's unit: keV absorbed per pixel, or
-            ADU if it has a readout. A detector of K energy bins gives [..., K, H, W] counts.
-
-        Raises:
-            ValueError: if the source or the detector is inside the patient.
-            MemoryError: if the image would not fit.
-
-        Warns:
-            UserWarning: if the beam misses the volume; the image is then that of air.
+            [*batch, H, W], raw detector signal in the detector's unit, keV absorbed per pixel by default, 0 where
+            nothing arrives. See `deepdrr.display` for pictures.
         """
-        name: OutputName = "expected_image" if generator is None else "image"
+        name = "expected_image" if generator is None else "image"
         return self.project(name, generator=generator)[name]
 
-    def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> dict[str, Tensor]:
+    def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> Radiograph:
         """Several results of one exposure, each stage computed once.
 
         Args:
-            outputs: any of
-
-                - `"area_densities"` [..., M, H, W], g/cm² per basis material;
-                - `"line_integrals"` [..., H, W], ∫ µ dℓ at the beam's mean energy, dimensionless;
-                - `"primary_photons"` [..., H, W], mean photons per pixel;
-                - `"primary_energy"` [..., H, W], their mean energy, keV per pixel;
-                - `"air_kerma"` [..., H, W], of the primary beam at the detector, before the grid, nGy;
-                - `"open_field"` [..., H, W], mean signal with nothing in the beam, in the detector's unit;
-                - `"expected_image"` [..., H, W], mean signal, in the detector's unit;
-                - `"image"` [..., H, W], signal with noise, in the detector's unit;
-                - `"label_path_lengths"` [..., L, H, W], mm of ray in each label of `label_names`;
-                - `"label_masks"` [..., L, H, W], where that is more than zero.
+            outputs: names of results, see the table `OUTPUTS`.
             generator: source of the noise; `"image"` needs it.
 
         Returns:
-            The tensors by name.
+            The tensors by name, with units, camera and technique, on the device where they were made.
 
         Raises:
             ValueError: for an unknown name, or a pose inside the patient.
             TypeError: if `"image"` is asked for without a generator.
         """
-        _check_names(outputs)
+        check_outputs(outputs, self.technique)
         camera = self.camera
-        _check_memory(camera)
-        check_clearance(self.volume, camera)
-        warn_if_missed(self.volume, camera)
-        frame = Frame(self._current(), camera, self.technique, generator)
-        return {name: OUTPUTS[name](frame).cpu() for name in outputs}
-
-    def _current(self) -> PreparedVolume:
-        kept = self._prepared
-        if kept is None or not kept.is_current or kept.volume is not self.volume or kept.model is not self.materials:
-            self._prepared = kept = None  # the old densities go before the new ones come
-            self._prepared = kept = PreparedVolume.of(self.volume, self.materials, self.device)
-        return kept
+        for volume in self.scene.volumes:
+            check_clearance(volume, camera)
+        warn_if_missed(self.scene.volumes, camera)
+        shot = expose(self.scene, camera, self.technique, outputs, generator)
+        return replace(shot, isocenter_world=_isocenter(self.carm))
 
 
-def _as_source(beam: Spectrum | XRaySource | None) -> XRaySource:
-    if isinstance(beam, XRaySource):
-        return beam
-    return XRaySource(spectrum=tungsten_spectrum(DEFAULT_KVP) if beam is None else beam)
+_SETTABLE = ("scene", "carm", "technique", "kvp", "exposure")
+
+
+Materials = DensityModel | str | Sequence[DensityModel | str]
+
+
+def _as_scene(scene: object, materials: Materials | None, device: torch.device | str | None) -> Scene:
+    if isinstance(scene, Scene):
+        for name, value in (("materials", materials), ("device", device)):
+            if value is not None:
+                raise ValueError(f"{name} belongs to the Scene, which has its own, got {value!r}")
+        _checked_device(scene.device)
+        return scene
+    volumes = scene if isinstance(scene, Sequence) else (scene,)
+    for volume in volumes:
+        if not isinstance(volume, Volume):
+            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
+    return Scene(*volumes, materials=materials or "continuous", device=_checked_device(device or "cpu"))
+
+
+def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
+    """The point about which a C-arm turns, where it has one."""
+    point = getattr(carm, "isocenter", None)
+    if point is None:
+        return None
+    x, y, z = (float(c) for c in point)
+    return x, y, z
 
 
 def _checked_device(device: torch.device | str) -> torch.device:
@@ -227,22 +229,11 @@ def _checked_device(device: torch.device | str) -> torch.device:
     return found
 
 
-def _check_step(integration: Integration | None, volume: Volume) -> None:
+def _check_step(integration: Integration, scene: Scene) -> None:
     """Refuse steps that pass over whole voxels: what they make looks like an image and is none."""
-    diagonal = math.hypot(*volume.spacing_mm)
-    if isinstance(integration, Step) and integration.mm > diagonal:
-        raise ValueError(
-            f"integration must have steps of at most {diagonal:.3g} mm, a voxel's diagonal, got {integration}"
-        )
-
-
-def _check_names(outputs: tuple[str, ...]) -> None:
-    unknown = [name for name in outputs if name not in get_args(OutputName)]
-    if unknown or not outputs:
-        raise ValueError(f"outputs must be among {', '.join(get_args(OutputName))}, got {unknown or 'none'}")
-
-
-def _check_memory(camera: Camera) -> None:
-    # Measured at 2500² pixels with the default detector: 130 bytes a pixel at the peak, rays and results among them.
-    shape = (*camera.batch_shape, camera.height, camera.width, 17)
-    check_fits("the image with its rays, in 17 planes", shape, dtype=torch.float64)
+    for volume in scene.volumes:
+        diagonal = math.hypot(*getattr(volume, "spacing_mm", (math.inf,)))
+        if isinstance(integration, Step) and integration.mm > diagonal:
+            raise ValueError(
+                f"integration must have steps of at most {diagonal:.3g} mm, a voxel's diagonal, got {integration}"
+            )

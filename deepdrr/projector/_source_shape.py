@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.data import Volume
 from deepdrr.detector import QuantumSignal
 from deepdrr.materials import Material, material
 from deepdrr.spectrum import (
@@ -82,12 +81,12 @@ def blurred(
     return torch.stack(parts).reshape(image.shape)
 
 
-def plane_magnification(volume: Volume, camera: Camera) -> list[float]:
-    """Magnification of the plane through the volume's centre, of each view; 1 for parallel rays."""
+def plane_magnification(center_world: Tensor, camera: Camera) -> list[float]:
+    """Magnification of the plane through a point [3], mm, of each view; 1 for parallel rays."""
     views = max(camera.batch_shape.numel(), 1)
     if camera.orthographic:
         return [1.0] * views
-    toward = volume.center_in_world.to(camera.camera_from_world.device) - camera.source_world.detach().double()
+    toward = center_world.to(camera.camera_from_world.device) - camera.source_world.detach().double()
     depth = (toward * camera.principal_axis_world.detach().double()).sum(dim=-1)
     found = camera.sdd_mm.detach().double() / depth
     return found.clamp(min=1.0).expand(camera.batch_shape).reshape(-1).tolist()

@@ -11,8 +11,9 @@ from deepdrr.camera import make_k_inv, make_rt_inv
 from deepdrr.data import Subject
 from deepdrr.detector import Blur, EnergyIntegratingDetector, Exposure, FlatPanel, IdealCounter, PhotonCounter, Readout
 from deepdrr.drr import DRR, render
-from deepdrr.drr._densities import density_field
-from deepdrr.projector import MaterialModel, Projector
+from deepdrr.drr._scene import subject_scene
+from deepdrr.materials import MaterialModel
+from deepdrr.projector import Projector
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import Spectrum, attenuate, monochromatic, open_beam, tungsten_spectrum
 
@@ -137,12 +138,12 @@ def test_what_changes_shows_in_the_next_image(pelvis: Subject, pose: Tensor) -> 
 
 
 def test_densities_are_made_once(pelvis: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
-    first, _ = density_field(pelvis, MaterialModel())
-    monkeypatch.setattr(MaterialModel, "densities_of", None)  # whoever calls it now fails
-    again, _ = density_field(pelvis, MaterialModel(density_factors={"cortical bone": 1.1}))
-    assert first.values is not None
-    assert again.values is not None
-    assert again.values.data_ptr() == first.values.data_ptr()
+    names = [material.name for material in subject_scene(pelvis, MaterialModel()).materials]
+    monkeypatch.setattr(MaterialModel, "densities", None)  # whoever calls it now fails
+    again = subject_scene(pelvis, MaterialModel(density_factors={"cortical bone": 1.1}))
+    assert [material.name for material in again.materials] == names
+    with pytest.raises(TypeError):
+        subject_scene(pelvis, MaterialModel(method="three_class")).materials  # noqa: B018
 
 
 def test_a_subject_in_double_precision_stays_in_it(pelvis: Subject, pose: Tensor) -> None:

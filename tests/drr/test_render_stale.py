@@ -93,9 +93,9 @@ def test_nothing_is_made_twice(generator: torch.Generator, monkeypatch: pytest.M
 def test_what_was_made_goes_with_its_subject(generator: torch.Generator) -> None:
     one = subject(generator)
     picture(one)
-    kept = len(_prepared._attenuations)
+    kept = len(_prepared.kept)
     del one
-    assert len(_prepared._attenuations) == kept - 1
+    assert len(_prepared.kept) == kept - 1
 
 
 def test_in_inference_mode(generator: torch.Generator) -> None:

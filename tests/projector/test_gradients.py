@@ -9,7 +9,8 @@ from torch import Tensor
 from deepdrr import MobileCArm, Volume
 from deepdrr.camera import Camera
 from deepdrr.detector import FlatPanel
-from deepdrr.projector import MaterialModel, Projector
+from deepdrr.materials import MaterialModel
+from deepdrr.projector import Projector
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import FocalSpot, HeelEffect, Shutters, XRaySource, tungsten_spectrum
 

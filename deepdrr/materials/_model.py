@@ -1,33 +1,60 @@
-"""How the voxels of a CT become materials: the choices of `decompose`, kept together."""
+"""Material models: how the voxels of a CT become densities of basis materials."""
 
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from deepdrr.data import Volume
-from deepdrr.materials import (
-    CT_KVP_RANGE,
-    ContrastAgent,
-    Densities,
-    MatchHU,
-    Material,
-    as_material,
-    decompose,
-    with_contrast,
-)
+from deepdrr.data import Source
+from deepdrr.materials._contrast_field import ContrastAgent, with_contrast
+from deepdrr.materials._ct_beam import CT_KVP_RANGE
+from deepdrr.materials._decompose import Densities, MatchHU, Method, decompose
+from deepdrr.materials._material import Material
+from deepdrr.materials._registry import as_material
 
-__all__ = ["MaterialModel"]
+__all__ = ["DensityModel", "MaterialModel", "Voxels", "as_density_model", "scaled"]
 
 _USUAL_CT_KVP = 120.0
 
 
-@dataclass(frozen=True, kw_only=True)
+class Voxels(Protocol):
+    """A CT as material models see it; a `deepdrr.data.Volume` is one."""
+
+    @property
+    def hu(self) -> Tensor:
+        """Hounsfield units [I, J, K], on the CPU."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Label of each voxel [I, J, K], or None."""
+
+    @property
+    def source(self) -> Source:
+        """Where the scan came from."""
+
+
+@runtime_checkable
+class DensityModel(Protocol):
+    """How the voxels of a CT become densities of basis materials.
+
+    A model that is a dataclass is asked again when one of its fields changes; fields declared `compare=False` do not
+    count. A model may have `density_factors`, see `scaled`.
+    """
+
+    def densities(self, volume: Voxels) -> Densities:
+        """Densities of the basis materials in every voxel, on the CPU.
+
+        Args:
+            volume: the CT.
+        """
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaterialModel:
-    """What a voxel is made of.
+    """What a voxel is made of, by Hounsfield units and labels.
 
     Attributes:
         method: `"continuous"` (composition and density continuous in HU) or `"three_class"` (hard thresholds to
@@ -45,13 +72,17 @@ class MaterialModel:
         'continuous'
     """
 
-    method: Literal["continuous", "three_class"] = "continuous"
+    method: Method = "continuous"
     ct_kvp: float | None = None
     by_label: Mapping[int, Material | str | MatchHU] = field(default_factory=dict)
-    contrast: Mapping[ContrastAgent, Tensor] = field(default_factory=dict, compare=False)
+    contrast: Mapping[ContrastAgent, Tensor] = field(default_factory=dict)
     density_factors: Mapping[Material | str, float | Tensor] = field(default_factory=dict, compare=False)
 
-    def densities(self, volume: Volume) -> Densities:
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method):
+            raise ValueError(f"materials must be 'continuous', 'three_class' or a model, got {self.method!r}")
+
+    def densities(self, volume: Voxels) -> Densities:
         """Densities of the basis materials in every voxel of a volume.
 
         Raises:
@@ -84,22 +115,7 @@ class MaterialModel:
             found = with_contrast(found, mg_per_ml, agent=agent)
         return found
 
-    def scaled(self, area_densities: Tensor, materials: Sequence[Material]) -> Tensor:
-        """Area densities [*batch, M, H, W] of these materials, times their `density_factors`.
-
-        Raises:
-            ValueError: if a factor is for another material, is negative or not finite, or does not fit the batch.
-        """
-        if not self.density_factors:
-            return area_densities
-        factors = {as_material(name): factor for name, factor in self.density_factors.items()}
-        if other := [m.name for m in factors if m not in materials]:
-            raise ValueError(f"density_factors must be for {', '.join(m.name for m in materials)}, got {other[0]!r}")
-        batch = area_densities.shape[:-3]
-        columns = [_factor(factors.get(m, 1.0), m, area_densities).expand(batch) for m in materials]
-        return area_densities * torch.stack(columns, dim=-1)[..., None, None]
-
-    def _tube_voltage(self, volume: Volume) -> float:
+    def _tube_voltage(self, volume: Voxels) -> float:
         if self.ct_kvp is not None:
             return self.ct_kvp
         stated = volume.source.kvp or _USUAL_CT_KVP
@@ -116,6 +132,60 @@ class MaterialModel:
                 UserWarning,
                 stacklevel=2,
             )
+
+
+def as_density_model(materials: object) -> DensityModel:
+    """A model, or the one that a method's name stands for.
+
+    Args:
+        materials: `"continuous"`, `"three_class"`, or a model.
+
+    Raises:
+        TypeError: if it is neither a name nor a model.
+        ValueError: for another name.
+
+    Example:
+        >>> as_density_model("three_class").method
+        'three_class'
+    """
+    if isinstance(materials, str):
+        return MaterialModel(method=materials)  # type: ignore[arg-type]
+    if not isinstance(materials, DensityModel) or isinstance(materials, type):
+        raise TypeError(
+            f"materials must be 'continuous', 'three_class' or a model with a method `densities`, got {materials!r}"
+        )
+    return materials
+
+
+def scaled(
+    area_densities: Tensor, materials: Sequence[Material], density_factors: Mapping[Material | str, float | Tensor]
+) -> Tensor:
+    """Area densities times factors on some of their materials.
+
+    Args:
+        area_densities: [*batch, M, H, W], g/cm².
+        materials: the M materials.
+        density_factors: numbers, or tensors [*batch] with a value per picture, by material; differentiable.
+
+    Returns:
+        [*batch, M, H, W], g/cm².
+
+    Raises:
+        ValueError: if a factor is for another material, is negative or not finite, or does not fit the batch.
+
+    Example:
+        >>> from deepdrr.materials import material
+        >>> scaled(torch.ones(1, 1, 1), [material("water")], {"water": 1.5})
+        tensor([[[1.5000]]])
+    """
+    if not density_factors:
+        return area_densities
+    factors = {as_material(name): factor for name, factor in density_factors.items()}
+    if other := [m.name for m in factors if m not in materials]:
+        raise ValueError(f"density_factors must be for {', '.join(m.name for m in materials)}, got {other[0]!r}")
+    batch = area_densities.shape[:-3]
+    columns = [_factor(factors.get(m, 1.0), m, area_densities).expand(batch) for m in materials]
+    return area_densities * torch.stack(columns, dim=-1)[..., None, None]
 
 
 def _factor(value: float | Tensor, material: Material, like: Tensor) -> Tensor:

@@ -1,0 +1,104 @@
+"""What `render` takes beyond one effective energy: the technique of an exposure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.data import Subject
+from deepdrr.detector import EnergyIntegratingDetector
+from deepdrr.drr._scene import subject_scene
+from deepdrr.materials import DensityModel, as_density_model
+from deepdrr.projector import BeamFields, OutputName, Technique, TechniqueFields, expose
+from deepdrr.raycast import Integration, Rays
+
+__all__ = ["Physics", "Shot", "exposed", "shot_of"]
+
+
+class Physics(BeamFields, total=False):
+    """What `render` takes beyond one effective energy: a technique, as the `Projector` has it.
+
+    kvp, spectrum: the open beam, such as `tungsten_spectrum(80.0)`, or an `XRaySource` with heel effect, focal spot and
+        shutters. Gradients flow to its tube voltage and to the thickness of its filters, where they are tensors that
+        ask for one.
+    mas, exposure: of the frame. Without one images are relative to the open beam, 1 in air; with one they are the
+        detector's mean signal per pixel, in its unit.
+    detector: default `EnergyIntegratingDetector()`, whose signal is the energy that arrives; any of
+        `deepdrr.detector`.
+    scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
+    technique: all of these as one `Technique`, from which the others may differ.
+    materials: how Hounsfield units become materials: ``"continuous"`` (default), ``"three_class"`` or a model such as
+        `deepdrr.materials.MaterialModel`, with metal by label, contrast media, and factors on the densities.
+    output: which result to return, a name in `deepdrr.projector.OUTPUTS`; default ``"expected_image"``.
+    generator: source of the noise, for `output="image"`.
+    """
+
+    technique: Technique | None
+    materials: DensityModel | str | None
+    output: OutputName | None
+    generator: torch.Generator | None
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """What `render`'s keywords ask for.
+
+    Attributes:
+        technique: how the image is taken.
+        model: how HU become materials.
+        output: which result is wanted.
+        generator: source of the noise, or None.
+    """
+
+    technique: Technique
+    model: DensityModel
+    output: OutputName
+    generator: torch.Generator | None
+
+
+def shot_of(physics: Physics, integration: Integration, backend: str, *, labelled: bool) -> Shot | None:
+    """What `render`'s keywords ask for, or None without any.
+
+    Args:
+        physics: the keywords.
+        integration, backend: how rays are integrated, and by what.
+        labelled: whether soft labels were asked for.
+
+    Raises:
+        TypeError, ValueError: if a keyword is not acceptable, or does not go with the others.
+    """
+    if unknown := sorted(physics.keys() - Physics.__annotations__.keys()):
+        raise TypeError(f"render takes {', '.join(Physics.__annotations__)} besides its camera, got {unknown[0]}")
+    given = {name: value for name, value in physics.items() if value is not None}
+    if not given:
+        return None
+    if labelled:
+        raise ValueError("soft_labels have no meaning with a spectrum: intensities of labels do not add up")
+    if not given.keys() & {"spectrum", "kvp", "technique"}:
+        raise TypeError("spectrum must be a Spectrum, such as tungsten_spectrum(80.0), got None")
+    base = physics.get("technique") or Technique(exposure=None, detector=EnergyIntegratingDetector())
+    fields = cast(TechniqueFields, {name: given[name] for name in BeamFields.__annotations__ if name in given})
+    return Shot(
+        technique=replace(base.changed(**fields), integration=integration, backend=backend),
+        model=as_density_model(physics.get("materials") or "continuous"),
+        output=physics.get("output") or "expected_image",
+        generator=physics.get("generator"),
+    )
+
+
+def exposed(subject: Subject | Sequence[Subject], shot: Shot, camera: Camera, rays: Rays | None) -> Tensor:
+    """The wanted result of one exposure, with a channel: [*batch, 1, H, W], or [*batch, K, H, W].
+
+    Args:
+        subject: one, or N with the first axis of the batch of views.
+        shot: what is wanted.
+        camera: of all views.
+        rays: in the place of the camera's, or None.
+    """
+    poses = len(camera.batch_shape)
+    scene = subject_scene(subject, shot.model, poses)
+    found = expose(scene, camera, shot.technique, (shot.output,), shot.generator, rays=rays)[shot.output]
+    return found.unsqueeze(-3) if found.ndim == poses + 2 else found

@@ -1,0 +1,125 @@
+"""Subjects as scenes: what is in the beam of `render`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.data import Source, Subject
+from deepdrr.drr._prepared import kept, matrix_of
+from deepdrr.drr._rays import of_subject
+from deepdrr.materials import DensityModel, Material
+from deepdrr.projector import Scene
+from deepdrr.raycast import Exact, Integration, Rays
+from deepdrr.scatter import InBeam
+
+__all__ = ["subject_scene"]
+
+_EXACT = Exact()
+
+
+def subject_scene(subject: Subject | Sequence[Subject], model: DensityModel, poses: int = 1) -> InBeam:
+    """What is in the beam: a subject, or N of them, each in the beam of its own views.
+
+    The densities are kept for the next scene of the same subject, until something that they depend on changes.
+
+    Args:
+        subject: one or N.
+        model: how Hounsfield units become materials.
+        poses: number of axes of the batch of views; the first one is that of N subjects.
+
+    Raises:
+        ValueError: if a subject holds no Hounsfield units.
+    """
+    if isinstance(subject, Subject):
+        return Scene(_SubjectBody(subject), materials=model, device=subject.image_hu.device, kept=kept)
+    return _SeveralScenes(
+        [subject_scene(one, _with_factors_of(model, n, poses)) for n, one in enumerate(subject)], poses
+    )
+
+
+def _with_factors_of(model: DensityModel, n: int, poses: int) -> DensityModel:
+    """The model with those of its density factors that are subject n's."""
+    factors = getattr(model, "density_factors", {})
+    own = {
+        name: factor[min(n, len(factor) - 1)] if isinstance(factor, Tensor) and factor.ndim == poses > 0 else factor
+        for name, factor in factors.items()
+    }
+    return replace(model, density_factors=own) if own else model  # type: ignore[type-var]
+
+
+class _SubjectBody:
+    """A subject as the volume of a scene: grids [I, J, K], on the CPU, where materials are found."""
+
+    def __init__(self, subject: Subject) -> None:
+        if not subject.convert_to_mu:
+            raise ValueError("subject must hold Hounsfield units for a spectrum, it has convert_to_mu = False")
+        self.owner = subject
+        self.label_names: dict[int, str] = {}
+        self.source = Source()
+
+    @property
+    def watched(self) -> tuple[Tensor, Tensor | None]:
+        """The tensors that densities are made of."""
+        return self.owner.image_hu, self.owner.label_map
+
+    @property
+    def hu(self) -> Tensor:
+        """Hounsfield units, float32, or float64 of a subject in double precision."""
+        image = self.owner.image_hu
+        dtype = image.dtype if image.dtype == torch.float64 else torch.float32
+        return image[0, 0].permute(2, 1, 0).to("cpu", dtype)
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Label of each voxel, or None."""
+        labels = self.owner.label_map
+        return None if labels is None else labels[0, 0].permute(2, 1, 0).cpu()
+
+    @property
+    def ijk_from_world(self) -> Tensor:
+        """Where the subject is now, with its gradient."""
+        return matrix_of(self.owner)
+
+    @property
+    def center_in_world(self) -> Tensor:
+        """Centre of the grid [3], mm."""
+        size = torch.tensor(self.owner.image_hu.shape[:1:-1], dtype=torch.float64)
+        matrix = self.owner.voxel_to_world.detach().cpu().double()
+        return matrix[:3, :3] @ ((size - 1) / 2) + matrix[:3, 3]
+
+
+class _SeveralScenes:
+    """N scenes side by side: the first axis of the batch of views is theirs."""
+
+    def __init__(self, scenes: Sequence[InBeam], poses: int) -> None:
+        self._scenes = scenes
+        self._poses = poses
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """The M basis materials, the same in all scenes."""
+        return self._scenes[0].materials
+
+    @property
+    def center_world(self) -> Tensor:
+        """Centres [N, *1, 3], which broadcast to the batch of views, mm."""
+        centers = torch.stack([scene.center_world for scene in self._scenes])
+        return centers.reshape(len(centers), *[1] * (self._poses - 1), 3)
+
+    def area_densities(
+        self, view: Camera | Rays, *, integration: Integration = _EXACT, backend: str = "auto"
+    ) -> Tensor:
+        """[N, *batch, M, H, W], g/cm²."""
+        return torch.stack(
+            [
+                scene.area_densities(_nth(view, n), integration=integration, backend=backend)
+                for n, scene in enumerate(self._scenes)
+            ]
+        )
+
+
+def _nth(view: Camera | Rays, n: int) -> Camera | Rays:
+    return view[n] if isinstance(view, Camera) else of_subject(view, n)

@@ -1,0 +1,198 @@
+"""A radiograph as files: what each format holds is taken from the radiograph."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+import numpy as np
+from torch import Tensor
+
+from deepdrr._version import __version__
+from deepdrr.detector import Detector, FlatPanel, PhotonCounter, equivalent_mas
+from deepdrr.display import PRESETS, Depth, Picture, Processing
+from deepdrr.io import DicomUids, RadiographMetadata, write_dicom, write_npy, write_npz, write_png, write_tiff
+from deepdrr.projector._outputs import OUTPUTS, Output, OutputName
+
+if TYPE_CHECKING:
+    from deepdrr.projector._radiograph import Radiograph
+
+__all__ = ["SUFFIXES", "DicomFields", "radiograph_metadata", "save_radiograph"]
+
+SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".dcm")
+
+
+class DicomFields(TypedDict, total=False):
+    """What a DICOM file says beyond what the radiograph knows.
+
+    stored: `"log_signal"` (default), `"signal"` or `"picture"`, see `deepdrr.io.write_dicom`.
+    object_class: `"XA"` (default) or `"DX"`.
+    body_part, laterality, description: see `deepdrr.io.RadiographMetadata`.
+    uids: the identifiers; new ones are drawn where they are left out.
+    """
+
+    stored: Literal["signal", "log_signal", "picture"]
+    object_class: Literal["XA", "DX"]
+    body_part: str | None
+    laterality: str | None
+    description: str
+    uids: DicomUids | None
+
+
+def save_radiograph(
+    shot: "Radiograph",
+    path: Path,
+    name: OutputName | None,
+    processing: Processing | str,
+    dtype: Depth,
+    dicom: DicomFields,
+) -> tuple[Path, ...]:
+    """Write a result, or all of them where `name` is None; see `Radiograph.save`."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"path must end in {', '.join(SUFFIXES)}, got '{path}'")
+    if dicom and suffix != ".dcm":
+        raise ValueError(f"{', '.join(dicom)} are for a .dcm file, got '{path}'")
+    if suffix == ".npz":
+        write_npz(_arrays(shot, name), path)
+        return (path,)
+    assert name is not None  # only .npz holds all
+    if suffix == ".npy":
+        write_npy(shot[name], path)
+        return (path,)
+    if shot.camera.batch_shape:
+        raise ValueError(f"a {suffix} file holds one view, got a batch {tuple(shot.camera.batch_shape)}: save .at(n)")
+    output = OUTPUTS[name]
+    written = []
+    for file, plane in _planes(shot, output, path):
+        _write_plane(shot, output, plane, file, processing, dtype, dicom)
+        written.append(file)
+    return tuple(written)
+
+
+def _planes(shot: "Radiograph", output: Output, path: Path) -> Iterator[tuple[Path, Tensor]]:
+    values = shot[output.name]
+    if values.numel() == 0:
+        raise ValueError(f"nothing to write to '{path}': the label map has no label but 0, and none is named")
+    if values.ndim == 2:
+        yield path, values
+        return
+    names = [re.sub(r"\W+", "_", name).strip("_") for name in shot.channel_names(output.name)]
+    names = names or [f"window_{n}" for n in range(len(values))]
+    if len(set(names)) < len(names):
+        names = [f"{n}_{name}" for n, name in enumerate(names)]
+    for plane, name in zip(values, names, strict=True):
+        yield path.with_name(f"{path.stem}-{name}{path.suffix}"), plane
+
+
+def _write_plane(
+    shot: "Radiograph",
+    output: Output,
+    plane: Tensor,
+    path: Path,
+    processing: Processing | str,
+    dtype: Depth,
+    dicom: DicomFields,
+) -> None:
+    suffix = path.suffix.lower()
+    if suffix in (".tif", ".tiff"):
+        write_tiff(plane, path)
+    elif suffix == ".png":
+        if dtype == "float32":
+            raise ValueError(f"dtype of a PNG must be uint8 or uint16, got {dtype!r}")
+        write_png(_picture(shot, output, plane, processing, dtype), path)
+    else:
+        _write_dicom(shot, output, plane, path, processing, dtype, dicom)
+
+
+def _picture(shot: "Radiograph", output: Output, plane: Tensor, processing: Processing | str, dtype: Depth) -> Picture:
+    return replace(shot, results={**shot.results, output.name: plane}).picture(output.name, processing, dtype)
+
+
+def _write_dicom(
+    shot: "Radiograph",
+    output: Output,
+    plane: Tensor,
+    path: Path,
+    processing: Processing | str,
+    dtype: Depth,
+    dicom: DicomFields,
+) -> None:
+    if output.name not in ("image", "expected_image"):
+        raise ValueError(f"a DICOM file holds image or expected_image, got {output.name!r}")
+    stored = dicom.get("stored", "log_signal")
+    steps = PRESETS[processing] if isinstance(processing, str) else processing
+    is_picture = stored == "picture"
+    header = radiograph_metadata(shot, dicom)
+    if is_picture and steps != replace(PRESETS["plain"], window=steps.window, polarity=steps.polarity):
+        header = replace(header, processing=steps.description, circular_field=steps.circular)
+    write_dicom(
+        _picture(shot, output, plane, steps, dtype) if is_picture else plane,
+        path,
+        header,
+        stored=stored,
+        object_class=dicom.get("object_class", "XA"),
+        open_field=shot.open_field(),
+        polarity=steps.polarity,
+        uids=dicom.get("uids"),
+    )
+
+
+def radiograph_metadata(shot: "Radiograph", dicom: DicomFields | None = None) -> RadiographMetadata:
+    """The header of a radiograph: geometry, beam, exposure and detector, from what the radiograph knows.
+
+    Args:
+        shot: one view.
+        dicom: body part, laterality and description, which it does not know.
+
+    Raises:
+        ValueError: if there is no patient's frame or exposure to state.
+    """
+    given: dict[str, Any] = dict(dicom or {})
+    technique, detector = shot.technique, shot.technique.detector
+    if shot.anatomical_from_world is None or technique.exposure is None:
+        what = "no patient's frame" if technique.exposure is not None else "no exposure"
+        raise ValueError(f"a DICOM header needs a patient's frame and an exposure, but this radiograph has {what}")
+    header = RadiographMetadata.from_camera(
+        shot.camera,
+        shot.anatomical_from_world,
+        isocenter_world=shot.isocenter_world,
+        kvp=technique.spectrum.kvp,
+        mas=float(equivalent_mas(technique.exposure, technique.spectrum, shot.camera)),
+        body_part=given.get("body_part"),
+        laterality=given.get("laterality"),
+    )
+    described = {"description": given["description"]} if "description" in given else {}
+    grid = None if detector.grid is None else True
+    return replace(header, detector=_kind(detector), unit=detector.unit, grid=grid, **described)
+
+
+def _kind(detector: Detector) -> Literal["SCINTILLATOR", "DIRECT"] | None:
+    """DICOM's word for a kind of detector; None for an ideal one."""
+    if isinstance(detector, FlatPanel):
+        return "SCINTILLATOR"
+    return "DIRECT" if isinstance(detector, PhotonCounter) else None
+
+
+def _arrays(shot: "Radiograph", name: OutputName | None) -> dict[str, Any]:
+    """All results, or one, and what is known of them, as arrays of numbers and one of text (JSON)."""
+    results = shot.results if name is None else {name: shot[name]}
+    camera = shot.camera
+    about = {
+        "deepdrr": __version__,
+        "units": {result: shot.unit(result) for result in results},
+        "material_names": shot.material_names,
+        "label_names": shot.label_names,
+        "seed": shot.seed,
+        "kvp": shot.technique.spectrum.kvp,
+        "technique": repr(shot.technique),
+        "orthographic": camera.orthographic,
+    }
+    geometry = {
+        "camera_intrinsics": camera.intrinsics,
+        "camera_from_world": camera.camera_from_world,
+        "camera_sdd_mm": camera.sdd_mm,
+    }
+    return {**results, **geometry, "about": np.array(json.dumps(about, ensure_ascii=False))}

@@ -1,0 +1,196 @@
+"""The table of results: what each is called, what it means, its unit and shape, and how it is computed."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from torch import Tensor
+
+from deepdrr._names import unknown_name
+from deepdrr.projector._stages import Stages
+from deepdrr.projector._technique import Technique
+
+__all__ = ["OUTPUTS", "Output", "OutputName", "check_outputs", "outputs_table"]
+
+OutputName: TypeAlias = str
+Kind: TypeAlias = Literal["signal", "photons", "dose", "attenuation", "mask"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """A result that an exposure can have.
+
+    Attributes:
+        name: how it is asked for.
+        meaning: what it is, in a few words.
+        unit: of its values; `{signal}` stands for the detector's own, keV, counts or ADU, and `{absorbed}` for what it
+            is before the readout, keV or counts.
+        axes: names of the axes behind the batch: M materials, L labels, H rows, W columns; a photon counter of several
+            windows puts those before H and W.
+        kind: how a picture shows it: a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
+        compute: makes it of the stages of an exposure.
+        absolute: whether it has a meaning only for a stated exposure.
+    """
+
+    name: OutputName
+    meaning: str
+    unit: str
+    axes: tuple[str, ...] = ("H", "W")
+    kind: Kind
+    compute: Callable[[Stages], Tensor]
+    absolute: bool = True
+
+    @property
+    def shape(self) -> str:
+        """The shape in words, `"[*batch, H, W]"`."""
+        return f"[*batch, {', '.join(self.axes)}]"
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether it has a channel for each material or label."""
+        return len(self.axes) > 2
+
+    def unit_of(self, technique: Technique) -> str:
+        """The unit of its values when taken by a technique."""
+        if technique.exposure is None and self.kind == "signal":
+            return "share of the open beam"
+        unit = technique.detector.unit
+        return self.unit.format(signal=unit, absorbed="keV" if unit == "ADU" else unit)
+
+
+def _masks(stages: Stages) -> Tensor:
+    return stages.label_path_lengths > 0
+
+
+_TABLE = (
+    Output(
+        name="image",
+        meaning="raw signal with quantum and electronic noise",
+        unit="{signal} per pixel",
+        kind="signal",
+        compute=lambda stages: stages.image,
+        absolute=False,
+    ),
+    Output(
+        name="expected_image",
+        meaning="mean of the raw signal, without noise",
+        unit="{signal} per pixel",
+        kind="signal",
+        compute=lambda stages: stages.expected_image,
+        absolute=False,
+    ),
+    Output(
+        name="open_field",
+        meaning="mean signal with nothing in the beam",
+        unit="{signal} per pixel",
+        kind="signal",
+        compute=lambda stages: stages.open_field,
+        absolute=False,
+    ),
+    Output(
+        name="line_integrals",
+        meaning="∫ µ dℓ at the beam's mean energy",
+        unit="dimensionless",
+        kind="attenuation",
+        compute=lambda stages: stages.line_integrals,
+        absolute=False,
+    ),
+    Output(
+        name="area_densities",
+        meaning="area density of each basis material",
+        unit="g/cm²",
+        axes=("M", "H", "W"),
+        kind="attenuation",
+        compute=lambda stages: stages.area_densities,
+        absolute=False,
+    ),
+    Output(
+        name="primary",
+        meaning="mean signal of the unscattered photons behind the grid, before blur and readout",
+        unit="{absorbed} per pixel",
+        kind="signal",
+        compute=lambda stages: stages.primary_signal,
+    ),
+    Output(
+        name="scatter",
+        meaning="mean signal of the scattered photons behind the grid, before blur and readout",
+        unit="{absorbed} per pixel",
+        kind="signal",
+        compute=lambda stages: stages.scatter_signal,
+    ),
+    Output(
+        name="primary_photons",
+        meaning="mean number of unscattered photons that arrive",
+        unit="photons per pixel",
+        kind="photons",
+        compute=lambda stages: stages.primary.photons,
+    ),
+    Output(
+        name="primary_energy",
+        meaning="mean energy of the unscattered photons that arrive",
+        unit="keV per pixel",
+        kind="photons",
+        compute=lambda stages: stages.primary.energy_kev,
+    ),
+    Output(
+        name="air_kerma",
+        meaning="air kerma of the unscattered photons at the detector, before the grid",
+        unit="nGy",
+        kind="dose",
+        compute=lambda stages: stages.air_kerma,
+    ),
+    Output(
+        name="label_path_lengths",
+        meaning="length of each ray in each label",
+        unit="mm",
+        axes=("L", "H", "W"),
+        kind="attenuation",
+        compute=lambda stages: stages.label_path_lengths,
+        absolute=False,
+    ),
+    Output(
+        name="label_masks",
+        meaning="where a ray meets each label",
+        unit="0 or 1",
+        axes=("L", "H", "W"),
+        kind="mask",
+        compute=_masks,
+        absolute=False,
+    ),
+)
+
+OUTPUTS: Mapping[OutputName, Output] = MappingProxyType({output.name: output for output in _TABLE})
+"""Every result by name."""
+
+
+def check_outputs(names: Iterable[OutputName], technique: Technique) -> tuple[Output, ...]:
+    """The results of these names.
+
+    Raises:
+        ValueError: if there is none, or one that is unknown or has no meaning without an exposure.
+    """
+    found = []
+    for name in names:
+        if name not in OUTPUTS:
+            raise unknown_name("output", name, OUTPUTS)
+        if OUTPUTS[name].absolute and technique.exposure is None:
+            raise ValueError(f"exposure must be given for {name!r}, which is absolute, got None")
+        found.append(OUTPUTS[name])
+    if not found:
+        raise ValueError(f"outputs must be among {', '.join(OUTPUTS)}, got none")
+    return tuple(found)
+
+
+def outputs_table() -> str:
+    """The table in Markdown, for the documentation.
+
+    Example:
+        >>> print(outputs_table().splitlines()[2])
+        | `image` | raw signal with quantum and electronic noise | `[*batch, H, W]` | detector's unit per pixel |
+    """
+    rows = ["| name | what it is | shape | unit |", "|---|---|---|---|"]
+    for output in OUTPUTS.values():
+        unit = output.unit.format(signal="detector's unit", absorbed="keV or counts")
+        rows.append(f"| `{output.name}` | {output.meaning} | `{output.shape}` | {unit} |")
+    return "\n".join(rows)

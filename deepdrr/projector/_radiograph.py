@@ -1,0 +1,198 @@
+"""`Radiograph`: the results of one exposure, with all that a reader of them has to know."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Self, Unpack
+
+import torch
+from torch import Tensor
+
+from deepdrr._names import unknown_name
+from deepdrr.camera import Camera
+from deepdrr.display import Depth, Picture, Processing
+from deepdrr.materials import Material, material
+from deepdrr.projector._files import DicomFields, save_radiograph
+from deepdrr.projector._outputs import OUTPUTS, Output, OutputName
+from deepdrr.projector._pictures import output_picture
+from deepdrr.projector._stages import Stages
+from deepdrr.projector._technique import Technique
+
+__all__ = ["Radiograph"]
+
+# Which result stands for the exposure where none is named.
+_SHOWN_FIRST = ("image", "expected_image")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Radiograph(Mapping[OutputName, Tensor]):
+    """The results of one exposure by name, as a mapping of tensors on the device where they were made.
+
+    Attributes:
+        results: the tensors by name.
+        camera: where source and detector were.
+        technique: how the image was taken.
+        material_names: what the channels of `"area_densities"` are.
+        label_names: what the channels of the label results are; empty where there are none.
+        seed: the seed of the noise, or None.
+        anatomical_from_world: transform [4, 4] into the first patient's RAS frame, mm, or None.
+        isocenter_world: point [3] about which the arm turned, mm, or None.
+
+    Example:
+        >>> from deepdrr import Projector, Volume
+        >>> water = Volume.from_array(torch.zeros(20, 20, 20), torch.eye(4), check_hu="off")
+        >>> camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=4, width=4, pixel_mm=1.0, isocenter=(9.5, 9.5, 9.5))
+        >>> shot = Projector(water, carm=camera).project("expected_image", "line_integrals")
+        >>> shot
+        Radiograph(expected_image [4, 4] keV per pixel, line_integrals [4, 4] dimensionless)
+        >>> shot.picture("line_integrals").dtype
+        dtype('uint8')
+    """
+
+    results: Mapping[OutputName, Tensor]
+    camera: Camera
+    technique: Technique
+    material_names: tuple[str, ...] = ()
+    label_names: tuple[str, ...] = ()
+    seed: int | None = None
+    anatomical_from_world: Tensor | None = None
+    isocenter_world: tuple[float, float, float] | None = field(default=None, kw_only=True)
+
+    # -- a mapping ---------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, name: OutputName) -> Tensor:
+        return self.results[name]
+
+    def __iter__(self) -> Iterator[OutputName]:
+        return iter(self.results)
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __repr__(self) -> str:
+        parts = (f"{name} {list(values.shape)} {self.unit(name)}" for name, values in self.results.items())
+        return f"Radiograph({', '.join(parts)})"
+
+    # -- what is known of a result -----------------------------------------------------------------------------------
+
+    def unit(self, name: OutputName) -> str:
+        """The unit of a result, such as `"keV per pixel"`.
+
+        Raises:
+            ValueError: for a name that is not in the table of results.
+        """
+        return _output(name).unit_of(self.technique)
+
+    def channel_names(self, name: OutputName) -> tuple[str, ...]:
+        """What the channels of a result are, materials or labels; empty for a plain image.
+
+        Raises:
+            ValueError: for a name that is not in the table of results.
+        """
+        axes = _output(name).axes
+        return self.material_names if "M" in axes else self.label_names if "L" in axes else ()
+
+    def at(self, index: int) -> Self:
+        """One view of a batch.
+
+        Args:
+            index: of the view, along the first axis of the batch.
+
+        Raises:
+            ValueError: if this is one view already.
+        """
+        if not self.camera.batch_shape:
+            raise ValueError("at takes a view out of a batch, but this radiograph is a single view")
+        results = {name: values[index] for name, values in self.results.items()}
+        return replace(self, results=results, camera=self.camera[index])
+
+    def open_field(self) -> Tensor:
+        """Mean signal with nothing in the beam, in the detector's unit: the result, or made now."""
+        if "open_field" in self.results:
+            return self.results["open_field"]
+        with torch.no_grad():
+            return Stages(_Nothing(), self.camera, self.technique, None).open_field
+
+    # -- pictures and files ------------------------------------------------------------------------------------------
+
+    def picture(
+        self, name: OutputName | None = None, processing: Processing | str = "plain", dtype: Depth = "uint8"
+    ) -> Picture:
+        """The picture of a result, as a viewer would show it.
+
+        Args:
+            name: which result; the image if it is there, else its mean, else the only one.
+            processing: window, polarity and enhancement, or the name of one of `deepdrr.display.PRESETS`.
+            dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
+
+        Returns:
+            NumPy array of the result's shape.
+
+        Raises:
+            ValueError: if the result is not there, or none is named and there are several.
+        """
+        name = self._chosen(name)
+        return output_picture(_output(name), self[name], self.open_field, processing, dtype)
+
+    def save(
+        self,
+        path: str | Path,
+        name: OutputName | None = None,
+        *,
+        processing: Processing | str = "plain",
+        dtype: Depth = "uint8",
+        **dicom: Unpack[DicomFields],
+    ) -> tuple[Path, ...]:
+        """Write a result in the format that the suffix of `path` says.
+
+        `.png` holds the picture; `.tif`, `.tiff` and `.npy` the raw values; `.npz` all results with camera, units and
+        technique; `.dcm` a DICOM X-ray image with its geometry and exposure. Of a result with a channel for each
+        material or label, every format but `.npy` and `.npz` gets one file per channel, with its name in the file's.
+
+        Args:
+            path: the file to write; its folder must exist.
+            name: which result, see `picture`. `.npz` takes none.
+            processing, dtype: of the picture, see `picture`.
+            dicom: for `.dcm`, see `DicomFields`.
+
+        Returns:
+            The files written.
+
+        Raises:
+            ValueError: for an unknown suffix, a batch of views, or a result that does not fit the format.
+            OSError: if a file cannot be written; nothing is then left behind.
+        """
+        chosen = None if Path(path).suffix.lower() == ".npz" and name is None else self._chosen(name)
+        return save_radiograph(self, Path(path), chosen, processing, dtype, dicom)
+
+    def _chosen(self, name: OutputName | None) -> OutputName:
+        if name is None:
+            first = [known for known in _SHOWN_FIRST if known in self.results] or list(self.results)
+            if len(first) > 1 and first[0] not in _SHOWN_FIRST:
+                raise ValueError(f"name must say which result is meant, one of {', '.join(self.results)}, got None")
+            return first[0]
+        if name not in self.results:
+            raise unknown_name("result", name, self.results)
+        return name
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """An empty beam, with a material of which there is none."""
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        return (material("water"),)
+
+    @property
+    def center_world(self) -> Tensor:
+        return torch.zeros(3, dtype=torch.float64)
+
+    def area_densities(self, view: object, *, integration: object, backend: str) -> Tensor:
+        raise AssertionError("an open field casts no rays")
+
+
+def _output(name: OutputName) -> Output:
+    if name not in OUTPUTS:
+        raise unknown_name("output", name, OUTPUTS)
+    return OUTPUTS[name]

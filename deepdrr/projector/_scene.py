@@ -1,0 +1,310 @@
+"""`Scene`: what is in the beam."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import Literal, Protocol, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from deepdrr._snapshot import Kept, Snapshot, wants_grad
+from deepdrr.camera import Camera
+from deepdrr.data import Source
+from deepdrr.geometry import finest_dtype
+from deepdrr.materials import DensityModel, Material, as_density_model, scaled
+from deepdrr.projector._labels import label_fields, label_ids
+from deepdrr.projector._overlap import displaced
+from deepdrr.raycast import Exact, Field, Integration, Rays, arranged, project
+
+__all__ = ["Body", "Overlap", "Scene"]
+
+Overlap: TypeAlias = Literal["displace", "add"]
+
+# One mm of 1 g/cm³ is 0.1 g/cm².
+_G_CM2_PER_MM = 0.1
+_EXACT = Exact()
+
+
+class Body(Protocol):
+    """A CT that stands in the room; a `deepdrr.data.Volume` is one.
+
+    A body that stands for another object says so: its `owner` is the object whose densities are kept, and its `watched`
+    are the tensors that they are made of.
+    """
+
+    @property
+    def hu(self) -> Tensor:
+        """Hounsfield units [I, J, K]."""
+
+    @property
+    def labels(self) -> Tensor | None:
+        """Label of each voxel [I, J, K], 0 for background, or None."""
+
+    @property
+    def label_names(self) -> dict[int, str]:
+        """Names of labels."""
+
+    @property
+    def source(self) -> Source:
+        """Where the scan came from."""
+
+    @property
+    def ijk_from_world(self) -> Tensor:
+        """Affine transform [4, 4] from the room, mm, to voxel indices."""
+
+    @property
+    def center_in_world(self) -> Tensor:
+        """Centre of the grid [3], mm."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Prepared:
+    """Densities [M, I, J, K] in g/cm³ as a field for the rays, and the M materials."""
+
+    field: Field
+    materials: tuple[Material, ...]
+
+
+class Scene:
+    """What is in the beam: one or several volumes, each with its place in the room and its model of materials.
+
+    Densities are made when they are first needed, kept while voxels and models stay as they are, and follow the
+    volumes wherever those are moved.
+
+    Where grids overlap, a rule decides. `"displace"`: the matter of a volume takes the place of that of all volumes
+    named before it: a voxel of theirs becomes empty if its centre lies in a voxel of the later volume that holds more
+    than 0.1 g/cm³. So name the patient first, then a fragment or a tool; their air displaces nothing. `"add"`:
+    densities add up, as those of a contrast medium would.
+
+    Args:
+        volumes: the patient and what else is in the beam, in that order.
+        materials: how HU become materials: `"continuous"`, `"three_class"`, or a model such as `MaterialModel`; one for
+            all, or a list with one per volume.
+        overlap: the rule where grids overlap.
+        device: where densities are kept and rays are cast, `"cpu"` or a GPU.
+        kept: where densities are kept for other scenes of the same volumes too; None for this scene alone.
+
+    Raises:
+        TypeError: if something else than volumes or models is given.
+        ValueError: if there is no volume, one is named twice, the number of models is another, or the rule is unknown.
+
+    Example:
+        >>> from deepdrr import Volume
+        >>> from deepdrr.camera import Camera
+        >>> water = Volume.from_array(torch.zeros(20, 20, 20), torch.eye(4), check_hu="off")
+        >>> scene = Scene(water)
+        >>> camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=1, width=1, pixel_mm=1.0, isocenter=(9.5, 9.5, 9.5))
+        >>> [material.name for material in scene.materials]
+        ['adipose 3', 'soft tissue', 'cortical bone']
+        >>> round(float(scene.area_densities(camera).sum()), 2)  # g/cm² in 20 mm of tissue of 0 HU
+        2.04
+    """
+
+    def __init__(
+        self,
+        *volumes: Body,
+        materials: DensityModel | str | Sequence[DensityModel | str] = "continuous",
+        overlap: Overlap = "displace",
+        device: torch.device | str = "cpu",
+        kept: Kept | None = None,
+    ) -> None:
+        _check_volumes(volumes)
+        if overlap not in get_args(Overlap):
+            raise ValueError(f"overlap must be one of {', '.join(get_args(Overlap))}, got {overlap!r}")
+        self.volumes = volumes
+        self.models = _one_each(materials, len(volumes))
+        self.overlap: Overlap = overlap
+        self.device = torch.device(device)
+        self._kept = Kept() if kept is None else kept
+
+    def __repr__(self) -> str:
+        return f"Scene({', '.join(map(repr, self.volumes))})"
+
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """The M basis materials of all volumes, in order."""
+        return tuple(dict.fromkeys(m for prepared in self._prepared() for m in prepared.materials))
+
+    @property
+    def center_world(self) -> Tensor:
+        """Centre of the first volume, the patient's [3], mm."""
+        return self.volumes[0].center_in_world
+
+    @property
+    def anatomical_from_world(self) -> Tensor | None:
+        """Transform [4, 4] into the first patient's RAS frame, mm; None where a volume knows of none."""
+        found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None)
+        return found
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """What the L channels of the label outputs are: the labels of each volume that has some, in ascending order.
+
+        Raises:
+            ValueError: if no volume has labels.
+        """
+        return tuple(v.label_names.get(label, str(label)) for v in self._labelled() for label in label_ids(v))
+
+    def area_densities(
+        self, view: Camera | Rays, *, integration: Integration = _EXACT, backend: str = "auto"
+    ) -> Tensor:
+        r"""Area density of each material along every ray, \( a_m = \int \rho_m\,\mathrm{d}\ell \).
+
+        Args:
+            view: a camera (all its pixels), or explicit rays on the scene's device.
+            integration, backend: see `deepdrr.raycast.project`. What the reference makes is float64.
+
+        Returns:
+            [*batch, M, H, W], g/cm², of `materials`; differentiable in the camera, the placement of the volumes and
+            all that the models are differentiable in.
+        """
+        if isinstance(view, Camera):
+            view = view.to(finest_dtype(self.device)).to(self.device)
+        found = []
+        for prepared, model in zip(self._prepared(), self.models, strict=True):
+            areas = _areas(prepared.field, view, integration, backend)
+            found.append((scaled(areas, prepared.materials, _factors(model)), prepared.materials))
+        return found[0][0] if len(found) == 1 else _summed(found)
+
+    def label_fields(self) -> Iterator[Field]:
+        """Path lengths per label: fields whose channels behind the first are, one after the other, `label_names`.
+
+        No volume's labels are displaced by another volume.
+
+        Raises:
+            ValueError: if no volume has labels.
+        """
+        for volume in self._labelled():
+            assert volume.labels is not None  # it was chosen for them
+            snapshot = Snapshot(volume.labels, sorted(volume.label_names))
+            make = partial(_label_fields, volume, self.device)
+            kept = self._kept.get(_owner(volume), "labels", snapshot, make)
+            place = volume.ijk_from_world.to(self.device)
+            yield from (replace(field, ijk_from_world=place) for field in kept)
+
+    def prepare(self) -> None:
+        """Make the densities now rather than at the first image."""
+        self._prepared()
+
+    def release(self) -> None:
+        """Let go of the densities; the next image makes them again."""
+        self._kept.clear()
+
+    def _labelled(self) -> list[Body]:
+        found = [volume for volume in self.volumes if volume.labels is not None]
+        if not found:
+            raise ValueError("the volume has no labels: load it with labels=… to project them")
+        return found
+
+    def _prepared(self) -> list[_Prepared]:
+        """The densities of all volumes where they are now."""
+        alone = [self._alone(n) for n in range(len(self.volumes))]
+        if self.overlap == "add":
+            return alone
+        return [self._beside(n, alone) for n in range(len(alone))]
+
+    def _alone(self, index: int) -> _Prepared:
+        """The densities of one volume, laid out for the rays."""
+        volume, model = self.volumes[index], self.models[index]
+
+        def make() -> _Prepared:
+            found = model.densities(volume)
+            double = _watched(volume)[0].dtype == torch.float64
+            values = found.values.to(self.device, torch.float64 if double else found.values.dtype)
+            return _Prepared(_laid_out(Field(values, self._place(volume))), found.materials)
+
+        # Densities that carry a gradient are made anew for each image: a graph can be walked back once.
+        if wants_grad(*_watched(volume), *_inputs(model)):
+            return make()
+        found = self._kept.get(_owner(volume), "alone", Snapshot(_watched(volume), model), make)
+        return self._placed(found, volume)
+
+    def _beside(self, index: int, alone: list[_Prepared]) -> _Prepared:
+        """The densities of one volume without what later volumes displace."""
+        own, *later = alone[index:]
+        if not later:
+            return own
+        volume, fields = self.volumes[index], [own.field, *(prepared.field for prepared in later)]
+
+        def make() -> _Prepared:
+            return replace(own, field=_laid_out(displaced(*fields)))
+
+        if wants_grad(own.field.values):
+            return make()
+        places = [field.ijk_from_world.tolist() for field in fields]
+        found = self._kept.get(
+            _owner(volume), "beside others", Snapshot([field.values for field in fields], places), make
+        )
+        return self._placed(found, volume)
+
+    def _placed(self, prepared: _Prepared, volume: Body) -> _Prepared:
+        """The densities where the volume is now."""
+        return replace(prepared, field=replace(prepared.field, ijk_from_world=self._place(volume)))
+
+    def _place(self, volume: Body) -> Tensor:
+        return volume.ijk_from_world.to(self.device)
+
+
+def _label_fields(volume: Body, device: torch.device) -> tuple[Field, ...]:
+    return tuple(label_fields(volume, device))
+
+
+def _owner(volume: Body) -> object:
+    return getattr(volume, "owner", volume)
+
+
+def _watched(volume: Body) -> tuple[Tensor, Tensor | None]:
+    found: tuple[Tensor, Tensor | None] | None = getattr(volume, "watched", None)
+    return (volume.hu, volume.labels) if found is None else found
+
+
+def _laid_out(field: Field) -> Field:
+    """A field as compiled backends read it fastest; the same one where they do not read it or it carries a gradient."""
+    assert field.values is not None  # densities are values
+    read = field.device.type in ("cpu", "cuda") and field.dtype == torch.float32 and not field.values.requires_grad
+    return arranged(field) if read else field
+
+
+def _areas(field: Field, view: Camera | Rays, integration: Integration, backend: str) -> Tensor:
+    """Integrals of densities in g/cm³ along rays in mm, as g/cm²; the reference stays in double precision."""
+    integrals = project(field, view, integration=integration, backend=backend)
+    if backend == "reference":
+        integrals = integrals.to(finest_dtype(integrals.device))
+    return integrals * _G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(_G_CM2_PER_MM)
+
+
+def _summed(parts: Sequence[tuple[Tensor, tuple[Material, ...]]]) -> Tensor:
+    """Area densities of several volumes, each with materials of its own, as one image per material of any."""
+    planes: dict[Material, Tensor] = {}
+    for areas, materials in parts:
+        for plane, material in zip(areas.unbind(-3), materials, strict=True):
+            planes[material] = planes[material] + plane if material in planes else plane
+    return torch.stack(list(planes.values()), dim=-3)
+
+
+def _inputs(model: DensityModel) -> tuple[object, ...]:
+    """What a model's densities may carry a gradient to: the fields of a dataclass that count."""
+    return tuple(getattr(model, f.name) for f in fields(model) if f.compare) if is_dataclass(model) else ()
+
+
+def _factors(model: DensityModel) -> Mapping[Material | str, float | Tensor]:
+    return getattr(model, "density_factors", {})
+
+
+def _one_each(materials: DensityModel | str | Sequence[DensityModel | str], count: int) -> tuple[DensityModel, ...]:
+    if isinstance(materials, Sequence) and not isinstance(materials, str):
+        if len(materials) != count:
+            raise ValueError(f"materials must be one model, or one for each of {count} volumes, got {len(materials)}")
+        return tuple(as_density_model(one) for one in materials)
+    return (as_density_model(materials),) * count
+
+
+def _check_volumes(volumes: tuple[object, ...]) -> None:
+    if not volumes:
+        raise ValueError("a Scene needs at least one volume, got none")
+    for volume in volumes:
+        if not all(hasattr(type(volume), name) for name in ("hu", "labels", "ijk_from_world")):
+            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
+    if len({id(volume) for volume in volumes}) < len(volumes):
+        raise ValueError(f"each volume must be in the scene once, got one of the {len(volumes)} twice")

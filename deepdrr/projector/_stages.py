@@ -1,0 +1,274 @@
+"""`Stages`: one exposure of a scene, its stages computed when asked for and at most once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from deepdrr.camera import Camera
+from deepdrr.detector import (
+    QuantumSignal,
+    absorb,
+    air_kerma_map,
+    behind_grid,
+    detect,
+    expected_signal,
+    fluence_scale,
+    pixel_size_mm,
+)
+from deepdrr.geometry import finest_dtype
+from deepdrr.materials import Material, attenuation_matrix
+from deepdrr.projector._scene import Scene
+from deepdrr.projector._source_shape import (
+    blurred,
+    each,
+    layer_materials,
+    layers,
+    mean_over_spot,
+    plane_magnification,
+)
+from deepdrr.projector._technique import Technique
+from deepdrr.raycast import Rays, project
+from deepdrr.scatter import InBeam, ScatterInput, scatter_signal
+from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
+
+__all__ = ["Stages"]
+
+Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """One exposure. Every stage is a call of a public function on the stages before it.
+
+    Attributes:
+        scene: what is in the beam.
+        camera: where source and detector are [*batch].
+        technique: how the image is taken.
+        generator: source of the noise, or None.
+        rays: other rays than those of the camera's pixels, or None.
+    """
+
+    scene: InBeam
+    camera: Camera
+    technique: Technique
+    generator: torch.Generator | None
+    rays: Rays | None = None
+
+    # -- the beam ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def materials(self) -> tuple[Material, ...]:
+        """The M basis materials."""
+        return self.scene.materials
+
+    @cached_property
+    def area_densities(self) -> Tensor:
+        """[*batch, M, H, W], g/cm²."""
+        return self._area_densities(self.camera if self.rays is None else self.rays)
+
+    def _area_densities(self, view: Camera | Rays) -> Tensor:
+        technique = self.technique
+        areas = self.scene.area_densities(view, integration=technique.integration, backend=technique.backend)
+        # The physics of the beam is in double precision: on the host where a device has none.
+        return areas if finest_dtype(areas.device) == torch.float64 else areas.cpu()
+
+    @cached_property
+    def line_integrals(self) -> Tensor:
+        """∫ µ dℓ at the beam's mean energy [*batch, H, W], dimensionless."""
+        energy = mean_energy(self.technique.spectrum).reshape(1)
+        mu = attenuation_matrix(self.materials, energy)[:, 0].to(self.area_densities)
+        return torch.einsum("...mhw,m->...hw", self.area_densities, mu)
+
+    @cached_property
+    def fluence(self) -> Tensor | None:
+        """Factor from the spectrum's photons to photons per pixel of the open field [*batch, H, W].
+
+        None without an exposure: then it is 1 everywhere.
+        """
+        technique = self.technique
+        if technique.exposure is None:
+            return None
+        return fluence_scale(technique.exposure, technique.spectrum, self.camera)
+
+    def _fluence(self, like: Tensor) -> Tensor | float:
+        return 1.0 if self.fluence is None else self.fluence.to(like)
+
+    @cached_property
+    def primary(self) -> PrimaryBeam:
+        """Moments of the beam that reaches each pixel unscattered, per pixel."""
+        source = self.technique.source
+
+        def stage(areas: Tensor) -> PrimaryBeam:
+            return attenuate(
+                areas,
+                source.spectrum,
+                layer_materials(self.materials, source),
+                fluence=self._fluence(areas),
+                negative="raise" if source.heel is None else "allow",
+                tolerance=source.tolerance,
+            )
+
+        return self._seen(stage)
+
+    @cached_property
+    def air_kerma(self) -> Tensor:
+        """Of the primary beam at the detector, before the grid [*batch, H, W], nGy."""
+        source = self.technique.source
+        materials = layer_materials(self.materials, source)
+
+        def stage(areas: Tensor) -> Tensor:
+            fluence = self._fluence(areas)
+            return air_kerma_map(areas, source.spectrum, materials, fluence=fluence, pixel_mm=self.pixel_mm)
+
+        return self._seen(stage)
+
+    @cached_property
+    def absorbed(self) -> QuantumSignal:
+        """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
+        return self._seen(self._absorb)
+
+    def _absorb(self, areas: Tensor) -> QuantumSignal:
+        technique, source = self.technique, self.technique.source
+        return absorb(
+            areas,
+            source.spectrum,
+            layer_materials(self.materials, source),
+            technique.detector,
+            fluence=self._fluence(areas),
+            tolerance=source.tolerance,
+        )
+
+    def _seen(self, stage: Callable[[Tensor], Signal]) -> Signal:
+        """A stage after the area densities, as heel, focal spot and shutters of the source shape it."""
+        source = self.technique.source
+        spot = source.focal_spot
+        if spot is not None and spot.samples is not None:
+            found = mean_over_spot(
+                self.camera, spot, lambda camera: stage(layers(self._area_densities(camera), camera, source))
+            )
+        else:
+            found = stage(layers(self.area_densities, self.camera, source))
+        if spot is not None and spot.samples is None:
+            magnifications, pixel_mm = plane_magnification(self.scene.center_world, self.camera), self.pixel_mm
+            views = len(magnifications)
+            found = each(found, lambda image: blurred(image, spot, magnifications, pixel_mm, views))
+        return self._collimated(found)
+
+    def _collimated(self, signal: Signal) -> Signal:
+        source = self.technique.source
+        if source.shutters is None:
+            return signal
+        passing = shutter_transmission(self.camera, source.shutters, source.focal_spot)
+
+        def covered(image: Tensor) -> Tensor:
+            extra = image.ndim - len(self.camera.batch_shape) - 2  # the energy bins of a counter
+            factor = passing.reshape(*passing.shape[:-2], *[1] * extra, *passing.shape[-2:])
+            return image * factor.to(image)
+
+        return each(signal, covered)
+
+    # -- scatter -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def scattered(self) -> QuantumSignal | None:
+        """What the scattered photons leave in each pixel, before grid and blur; None without a model of them."""
+        technique, camera, areas = self.technique, self.camera, self.area_densities
+        if technique.scatter is None:
+            return None
+        open_field = areas.new_ones(*camera.batch_shape, camera.height, camera.width) * self._fluence(areas)
+        seen = ScatterInput(
+            scene=self.scene,
+            area_densities=areas,
+            materials=self.materials,
+            camera=camera,
+            source=technique.source,
+            fluence=self._collimated(open_field),
+        )
+        return scatter_signal(technique.scatter.estimate(seen), technique.detector, camera)
+
+    # -- the detector ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def primary_signal(self) -> Tensor:
+        """Mean signal that the unscattered photons leave behind the grid, before blur and readout [*batch, H, W]."""
+        return behind_grid(self.absorbed, self.technique.detector).mean
+
+    @cached_property
+    def scatter_signal(self) -> Tensor:
+        """Mean signal that the scattered photons leave behind the grid, before blur and readout [*batch, H, W]."""
+        if self.scattered is None:
+            return torch.zeros_like(self.primary_signal)
+        grid = self.technique.detector.grid
+        return self.scattered.mean if grid is None else self.scattered.mean * grid.scatter
+
+    @cached_property
+    def open_field(self) -> Tensor:
+        """Mean signal with nothing in the beam [*batch, H, W], in the detector's unit; 1 without an exposure."""
+        if self.technique.exposure is None:
+            return torch.ones(*self.camera.batch_shape, self.camera.height, self.camera.width, dtype=torch.float64)
+        return self._open_signal(torch.zeros(len(self.materials), 1, 1, dtype=torch.float64))
+
+    def _open_signal(self, nothing: Tensor) -> Tensor:
+        technique, camera = self.technique, self.camera
+        found = self._collimated(self._absorb(layers(nothing, camera, technique.source)))
+        found = each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
+        return expected_signal(found, technique.detector, pixel_mm=self._blur_pixel_mm)
+
+    @cached_property
+    def expected_image(self) -> Tensor:
+        """Mean of the raw signal [*batch, H, W], in the detector's unit; a share of the open beam without exposure."""
+        mean = expected_signal(
+            self.absorbed, self.technique.detector, scatter=self.scattered, pixel_mm=self._blur_pixel_mm
+        )
+        if self.technique.exposure is not None:
+            return mean
+        return mean / self._open_signal(self.area_densities.new_zeros(len(self.materials), 1, 1))
+
+    @cached_property
+    def image(self) -> Tensor:
+        """Raw signal with noise [*batch, H, W], in the detector's unit."""
+        technique = self.technique
+        if technique.exposure is None:
+            if technique.detector.draws:
+                raise ValueError("exposure must be given for an image with noise, got None; expected_image needs none")
+            return self.expected_image
+        return detect(
+            self.absorbed,
+            technique.detector,
+            scatter=self.scattered,
+            pixel_mm=self._blur_pixel_mm,
+            generator=self.generator,
+        )
+
+    @property
+    def pixel_mm(self) -> tuple[float, float]:
+        """Distance between rows and between columns on the detector, mm."""
+        return pixel_size_mm(self.camera)
+
+    @property
+    def _blur_pixel_mm(self) -> tuple[float, float] | None:
+        """The pixel size; None where views differ in it and the detector does not blur."""
+        try:
+            return self.pixel_mm
+        except ValueError:
+            if getattr(self.technique.detector, "blur", None) is not None:
+                raise
+            return None
+
+    # -- labels ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def label_path_lengths(self) -> Tensor:
+        """[*batch, L, H, W], mm."""
+        if not isinstance(self.scene, Scene):
+            raise TypeError(f"label_path_lengths needs a Scene, got {type(self.scene).__name__}")
+        view, backend = self.camera.to(self.scene.device), self.technique.backend
+        lengths = [
+            project(field, view, interpolation="nearest", backend=backend)[..., 1:, :, :]
+            for field in self.scene.label_fields()
+        ]
+        return torch.cat(lengths, dim=-3)

@@ -1,0 +1,151 @@
+"""`Technique`: how an image is taken and computed."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Self, TypedDict, Unpack, cast
+
+import torch
+from torch import Tensor
+
+from deepdrr._names import unknown_name
+from deepdrr.detector import Detector, Exposure, FlatPanel
+from deepdrr.raycast import Exact, Integration
+from deepdrr.scatter import ScatterModel
+from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
+
+__all__ = ["DEFAULT_EXPOSURE", "DEFAULT_KVP", "BeamFields", "Technique", "TechniqueFields"]
+
+DEFAULT_KVP = 80.0
+# With 80 kV the usual technique of an AP pelvis radiograph of an adult, 20 to 40 mAs.
+DEFAULT_EXPOSURE = Exposure(mas=25.0)
+
+
+class BeamFields(TypedDict, total=False):
+    """What can be said of a technique, apart from how rays are integrated.
+
+    kvp: tube voltage, kV: the open beam is `tungsten_spectrum(kvp)`.
+    spectrum: or the open beam itself; an `XRaySource` adds heel effect, focal spot, shutters and a faster sum over the
+        spectrum.
+    mas: tube load of one frame, mAs.
+    exposure: or the exposure stated in another way. None: images are relative to the open beam, 1 in air, without
+        noise.
+    detector: any of `deepdrr.detector`.
+    scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
+    """
+
+    kvp: float | Tensor
+    spectrum: Spectrum | XRaySource | None
+    mas: float
+    exposure: Exposure | None
+    detector: Detector | None
+    scatter: ScatterModel | None
+
+
+class TechniqueFields(BeamFields, total=False):
+    """What can be said of a technique, see also `BeamFields`.
+
+    integration: `Exact()`, `Step(mm=…)` or `Samples(count=…)`.
+    backend: `"auto"`, `"cuda"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
+    """
+
+    integration: Integration | None
+    backend: str
+
+
+def _default_source() -> XRaySource:
+    return XRaySource(spectrum=tungsten_spectrum(DEFAULT_KVP))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Technique:
+    """How an image is taken and computed: beam, exposure, detector, scatter, and the ray integral's rule.
+
+    Attributes:
+        source: the tube; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`, from a point.
+        exposure: of one frame; default 25 mAs. None: images are relative to the open beam, 1 in air, without noise.
+        detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise.
+        scatter: the model of scattered photons; None for no scatter.
+        integration: how rays are integrated.
+        backend: what integrates them.
+
+    Raises:
+        TypeError: if one of them is of another kind.
+        ValueError: if there is no exposure for a detector with a readout, whose ADU depend on it.
+
+    Example:
+        >>> Technique().changed(kvp=90, mas=2).exposure
+        Exposure(photons_per_pixel=None, air_kerma_ngy=None, mas=2)
+    """
+
+    source: XRaySource = field(default_factory=_default_source)
+    exposure: Exposure | None = DEFAULT_EXPOSURE
+    detector: Detector = field(default_factory=FlatPanel)
+    scatter: ScatterModel | None = None
+    integration: Integration = field(default_factory=Exact)
+    backend: str = "auto"
+
+    def __post_init__(self) -> None:
+        _check(self.source, XRaySource, "source", "an XRaySource, such as xray_source('radiography', 80.0)")
+        if self.exposure is not None:
+            _check(self.exposure, Exposure, "exposure", "an Exposure, such as Exposure(mas=25)")
+        _check(self.detector, Detector, "detector", "a detector, such as FlatPanel()")
+        if self.scatter is not None:
+            _check(self.scatter, ScatterModel, "scatter", "a ScatterModel, with a method `estimate`, or None")
+        _check(self.integration, Integration, "integration", "Exact(), Step(mm=…) or Samples(count=…)")
+        if self.exposure is None and getattr(self.detector, "readout", None) is not None:
+            raise ValueError("exposure must be given for a detector with a readout, whose ADU depend on it")
+
+    @property
+    def spectrum(self) -> Spectrum:
+        """The open beam on the central ray."""
+        return self.source.spectrum
+
+    def changed(self, **fields: Unpack[TechniqueFields]) -> Self:
+        """The same technique with something else in the place of some of it.
+
+        A spectrum takes the place of the source, an `XRaySource` too; a voltage only that of the spectrum.
+
+        Args:
+            fields: see `TechniqueFields`. None for a spectrum, detector or integration leaves it as it is.
+
+        Raises:
+            TypeError: for an unknown name or a value of another kind.
+            ValueError: if both of two ways to say one thing are given, or a voltage would undo other filters.
+        """
+        given = cast(dict[str, Any], fields)
+        if unknown := [name for name in given if name not in TechniqueFields.__annotations__]:
+            raise TypeError(str(unknown_name("field of a technique", unknown[0], TechniqueFields.__annotations__)))
+        for one, other in (("kvp", "spectrum"), ("mas", "exposure")):
+            if given.get(one) is not None and given.get(other) is not None:
+                raise ValueError(f"{one} or {other} must be given, not both, got {given[one]} and {given[other]}")
+        return replace(self, **self._parts(given))
+
+    def _parts(self, given: dict[str, Any]) -> dict[str, Any]:
+        parts: dict[str, Any] = {name: given[name] for name in ("exposure", "scatter", "backend") if name in given}
+        parts |= {name: given[name] for name in ("detector", "integration") if given.get(name) is not None}
+        if given.get("mas") is not None:
+            parts["exposure"] = Exposure(mas=given["mas"])
+        if given.get("kvp") is not None:
+            parts["source"] = self._at_voltage(given["kvp"])
+        elif given.get("spectrum") is not None:
+            parts["source"] = _as_source(given["spectrum"])
+        return parts
+
+    def _at_voltage(self, kvp: float | Tensor) -> XRaySource:
+        now = self.spectrum
+        usual = None if now.kvp is None else tungsten_spectrum(now.kvp)
+        if usual is None or not torch.equal(usual.photons, now.photons.detach()):
+            raise ValueError(f"kvp changes the voltage of the usual tube, not of {now!r}; give spectrum=… instead")
+        return replace(self.source, spectrum=tungsten_spectrum(kvp))
+
+
+def _as_source(beam: object) -> XRaySource:
+    if isinstance(beam, XRaySource):
+        return beam
+    _check(beam, Spectrum, "spectrum", "a Spectrum, such as tungsten_spectrum(80.0), or an XRaySource")
+    assert isinstance(beam, Spectrum)  # it was checked
+    return XRaySource(spectrum=beam)
+
+
+def _check(value: object, kind: Any, name: str, accepted: str) -> None:
+    if not isinstance(value, kind) or isinstance(value, type):
+        raise TypeError(f"{name} must be {accepted}, got {value!r}")
