@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from deepdrr._progress import progress_bar
 
 __all__ = ["progress", "say", "stage"]
 
@@ -30,7 +31,7 @@ def stage(text: str) -> Iterator[None]:
 
 def progress(items: Sequence[Item], text: str) -> Iterator[Item]:
     """Go through items behind a progress bar that is gone at the end."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        yield from bar.track(items, description=text)
+    with progress_bar(text, len(items)) as report:
+        for number, item in enumerate(items):
+            yield item
+            report(number + 1)

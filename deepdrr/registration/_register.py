@@ -8,9 +8,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr._progress import progress_bar
 from deepdrr.geometry import in_double
 from deepdrr.registration._checks import check_target
-from deepdrr.registration._progress import progress_bar
 from deepdrr.registration._registration import Registration
 from deepdrr.registration.solvers._cma_es import CmaEs
 from deepdrr.registration.solvers._gauss_newton import GaussNewton
@@ -180,13 +180,14 @@ def register(
     target = target.to(registration.rt_inv.device)
     stopped = []
     for number, stage in enumerate(chosen):
-        iterations = stage.solver.iterations_at_most
-        with registration.at_scale(stage.scale), progress_bar(progress, number, len(chosen), iterations) as advance:
+        name, earlier = f"stage {number + 1} of {len(chosen)}", len(trajectory)
+        bar = progress_bar(name, stage.solver.iterations_at_most, shown=progress)
+        with registration.at_scale(stage.scale), bar as report:
 
             def record(loss: float, motion: Tensor, number: int = number) -> None:
                 pose = registration.poses_of(motion).detach()
                 trajectory.append(Iterate(number, loss, pose, time.perf_counter() - began))
-                advance(loss)
+                report(len(trajectory) - earlier, text=f"{name}, loss {loss:.4f}")  # noqa: B023 (the stage ends first)
 
             shape = (registration.height, registration.width)
             pixels = resized(target, *shape)
