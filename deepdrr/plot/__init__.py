@@ -4,7 +4,7 @@ They are drawn with matplotlib (the extra `plot`), which is imported by the firs
 or a radiologist would see, with a window and a polarity, there is `deepdrr.display`.
 """
 
-from deepdrr.plot._animate import animate
+from deepdrr.plot._animate import animate, draw_frames, write_frames
 from deepdrr.plot._drr import overlay, picture, plot_drr
 
-__all__ = ["animate", "overlay", "picture", "plot_drr"]
+__all__ = ["animate", "draw_frames", "overlay", "picture", "plot_drr", "write_frames"]

@@ -1,9 +1,9 @@
-"""`animate`: a batch of images as a moving picture."""
+"""`animate`: a batch of images as a moving picture; its frames and its file, each on their own too."""
 
-import io
 import os
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,17 @@ from torch import Tensor
 
 from deepdrr._atomic import atomic_path
 from deepdrr._extras import require
+from deepdrr._progress import progress_bar
 from deepdrr.plot._arrays import Colour, as_batch, as_mask
 from deepdrr.plot._drr import overlay, plot_drr
+from deepdrr.plot._film import find_ffmpeg, write_film
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-__all__ = ["animate"]
+__all__ = ["animate", "draw_frames", "write_frames"]
 
-_FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP"}  # a PNG with frames is an APNG
+_FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP", ".mp4": "MP4"}  # a PNG with frames is an APNG
 _WIDTH_INCHES, _TEXT_INCHES, _DPI = 3.0, 0.5, 100
 
 
@@ -53,16 +55,16 @@ def animate(
     Args:
         moving_img: [B, C, H, W], one frame each.
         moving_mask: [B, C, H, W], as in `plot_drr`.
-        out: file to write, `.gif`, `.webp` or `.png` (animated PNG); None: shown in the notebook.
+        out: file to write, `.gif`, `.webp`, `.png` (animated PNG) or `.mp4`; None: shown in the notebook.
         fixed_img: [1, C, H, W]; the frames then have three columns.
         fixed_mask: [1, C, H, W].
         titles: one for each frame.
         ticks: as in `plot_drr`.
         fps: frames per second; a GIF counts in hundredths of a second.
-        pause: how much longer the last frame stays before the animation starts again, seconds.
+        pause: how much longer the last frame stays before the animation starts again, in seconds.
         blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size: as in `overlay`.
         verbose: show a progress bar.
-        loop: how often the animation is shown; 0 for ever.
+        loop: how often the animation is shown; 0 for ever. A player of films decides that itself.
         plot_kwargs: for `plot_drr`, e.g. `vmin`.
 
     Returns:
@@ -71,7 +73,8 @@ def animate(
     Raises:
         TypeError: if an image is no tensor.
         ValueError: for shapes, titles, numbers or a suffix that do not fit.
-        ImportError: if matplotlib is not installed, or for `out=None` outside a notebook.
+        ImportError: if matplotlib is not installed, for `out=None` outside a notebook, or for an MP4 if there is
+            no ffmpeg.
         OSError: if the file cannot be written; nothing is then left behind.
 
     Example:
@@ -80,16 +83,67 @@ def animate(
         >>> path.name
         'noise.gif'
     """
+    _check_timing(fps, pause, loop)
+    _format_of(out)
+    edges: dict[str, Any] = {
+        "blur_kernel": blur_kernel,
+        "canny_low": canny_low,
+        "canny_high": canny_high,
+        "edge_color": edge_color,
+        "edge_alpha": edge_alpha,
+        "edge_detection_size": edge_detection_size,
+    }
+    frames = draw_frames(
+        moving_img,
+        moving_mask,
+        fixed_img,
+        fixed_mask,
+        titles=titles,
+        ticks=ticks,
+        edges=edges,
+        verbose=verbose,
+        **plot_kwargs,
+    )
+    if out is None:
+        _show(frames, fps, pause, loop)
+        return None
+    return write_frames(frames, out, fps=fps, pause=pause, loop=loop)
+
+
+def draw_frames(
+    moving_img: Tensor,
+    moving_mask: Tensor | None = None,
+    fixed_img: Tensor | None = None,
+    fixed_mask: Tensor | None = None,
+    *,
+    titles: Sequence[str] | None = None,
+    ticks: bool = True,
+    edges: Mapping[str, Any] | None = None,
+    verbose: bool = False,
+    **plot_kwargs: Any,
+) -> list["Image"]:
+    """Draw the frames of `animate`, to write them in more than one format, say.
+
+    Args:
+        moving_img, moving_mask, fixed_img, fixed_mask, titles, ticks, verbose, plot_kwargs: as in `animate`.
+        edges: options of `overlay`, e.g. `{"canny_high": 24.0}`.
+
+    Returns:
+        One picture for each image, all of the same size.
+
+    Raises:
+        TypeError: if an image is no tensor.
+        ValueError: for shapes, titles or numbers that do not fit.
+        ImportError: if matplotlib is not installed.
+    """
     moving, moving_mask = _single_channel(moving_img, moving_mask, "moving")
-    _check_timing(len(moving), titles, fps, pause, loop)
-    kind = _format_of(out)
+    _check_titles(len(moving), titles)
     fixed = None
     if fixed_img is not None:
         fixed, fixed_mask = _single_channel(fixed_img, fixed_mask, "fixed")
         if len(fixed) != 1:
             raise ValueError(f"fixed_img must be one image [1, C, H, W], got shape {tuple(fixed_img.shape)}")
     grey_scale = {"vmin": float(moving.min()), "vmax": float(moving.max())}
-    edges = (blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size)
 
     def draw(index: int) -> "Image":
         at = slice(index, index + 1)
@@ -102,11 +156,50 @@ def animate(
         else:
             plot_drr(fixed, fixed_mask, ["Fixed"], axs=axs[:1], **options)
             plot_drr(moving[at], mask, [title or "Moving"], axs=axs[1:2], **{**grey_scale, **options})
-            overlay(moving[at], fixed, ["Overlay"], ticks, axs[2:], *edges)
+            overlay(moving[at], fixed, ["Overlay"], ticks, axs[2:], **(edges or {}))
         return _picture(figure)
 
-    frames = [draw(index) for index in _counted(len(moving), verbose)]
-    return _finish(frames, out, kind, _durations_ms(len(moving), fps, pause), loop)
+    frames = []
+    with progress_bar("frames", len(moving), shown=verbose) as report:
+        for index in range(len(moving)):
+            frames.append(draw(index))
+            report(index + 1)
+    return frames
+
+
+def write_frames(
+    frames: Sequence["Image"], out: str | os.PathLike[str], *, fps: float = 20, pause: float = 1.0, loop: int = 0
+) -> Path:
+    """Write frames as an animation, whole or not at all.
+
+    Args:
+        frames: pictures of one size.
+        out: the file, `.gif`, `.webp`, `.png` or `.mp4`.
+        fps, pause, loop: as in `animate`.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ValueError: for numbers or a suffix that do not fit, or if there is no frame.
+        ImportError: for an MP4 if there is no ffmpeg.
+        OSError: if the file cannot be written; nothing is then left behind.
+
+    Example:
+        >>> import tempfile, torch
+        >>> frames = draw_frames(torch.rand(3, 1, 8, 8))
+        >>> write_frames(frames, tempfile.mkdtemp() + "/noise.webp", fps=10).name
+        'noise.webp'
+    """
+    if not frames:
+        raise ValueError("frames must hold at least one picture, got none")
+    _check_timing(fps, pause, loop)
+    kind = _format_of(out)
+    if kind == "MP4":
+        return write_film(frames, out, fps=fps, pause=pause)
+    with atomic_path(out) as temporary:
+        _save(frames, temporary, kind, fps, pause, loop)
+    return Path(out)
 
 
 def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor | None]:
@@ -118,9 +211,12 @@ def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tens
     return values.sum(dim=1, keepdim=True), areas
 
 
-def _check_timing(count: int, titles: Sequence[str] | None, fps: float, pause: float, loop: int) -> None:
+def _check_titles(count: int, titles: Sequence[str] | None) -> None:
     if titles is not None and len(titles) != count:
         raise ValueError(f"titles must have one entry for each of {count} frames, got {len(titles)}")
+
+
+def _check_timing(fps: float, pause: float, loop: int) -> None:
     if not 0.0 < fps <= 100.0:
         raise ValueError(f"fps must be in (0, 100], got {fps}")
     if not 0.0 <= pause <= 600.0:
@@ -130,12 +226,15 @@ def _check_timing(count: int, titles: Sequence[str] | None, fps: float, pause: f
 
 
 def _format_of(out: str | os.PathLike[str] | None) -> str:
+    """The format; what it needs is there, or the call ends before anything is drawn."""
     if out is None:
         require("IPython.display", "notebook", "an animation without a file, out=None, is shown in a notebook and")
         return "GIF"
     suffix = Path(out).suffix.lower()
     if suffix not in _FORMATS:
         raise ValueError(f"out must end in {', '.join(_FORMATS)}, got '{out}'")
+    if suffix == ".mp4":
+        find_ffmpeg()
     return _FORMATS[suffix]
 
 
@@ -162,26 +261,14 @@ def _picture(figure: Any) -> "Image":
     return Image.fromarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
 
 
-def _counted(count: int, verbose: bool) -> Iterator[int]:
-    if not verbose:
-        yield from range(count)
-        return
-    from rich.progress import track
-
-    yield from track(range(count), description="frames")
-
-
-def _finish(
-    frames: list["Image"], out: str | os.PathLike[str] | None, kind: str, durations_ms: list[int], loop: int
-) -> Path | None:
+def _save(frames: Sequence["Image"], to: Path | BytesIO, kind: str, fps: float, pause: float, loop: int) -> None:
     first, *rest = frames
-    options: dict[str, Any] = {"format": kind, "save_all": True, "duration": durations_ms, "loop": loop}
-    if out is not None:
-        with atomic_path(out) as temporary:
-            first.save(temporary, append_images=rest, **options)
-        return Path(out)
-    buffer = io.BytesIO()
-    first.save(buffer, append_images=rest, **options)
+    durations_ms = _durations_ms(len(frames), fps, pause)
+    first.save(to, format=kind, save_all=True, append_images=rest, duration=durations_ms, loop=loop)
+
+
+def _show(frames: Sequence["Image"], fps: float, pause: float, loop: int) -> None:
+    buffer = BytesIO()
+    _save(frames, buffer, "GIF", fps, pause, loop)
     notebook = require("IPython.display", "notebook", "showing an animation")
     notebook.display(notebook.HTML(f"<img src='data:image/gif;base64,{b64encode(buffer.getvalue()).decode()}'>"))
-    return None

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch import Tensor
 from deepdrr._atomic import atomic_path
 from deepdrr._extras import require
 from deepdrr.metrics import rotation_angle
-from deepdrr.plot import animate, overlay
+from deepdrr.plot import draw_frames, overlay, write_frames
 from deepdrr.registration._register import Iterate, RegistrationResult
 from deepdrr.registration._registration import Registration
 
@@ -39,7 +40,8 @@ def write_report(
 
     - `overlay.png`: edges of the patient at the start (above) and at the end (below) over the X-rays;
     - `trajectory.csv` and `trajectory.png`: loss, and how far each iteration is from the end;
-    - `registration.gif`: the way, view after view side by side; `registration.mp4` too where `imageio-ffmpeg` is there;
+    - `registration.gif`: the way, view after view side by side; `registration.mp4` too if an `ffmpeg` program or the
+      extra `film` is there;
     - `result.json`: poses, loss, iterations, and why each stage stopped.
 
     Args:
@@ -76,10 +78,11 @@ def write_report(
     titles = ["start" if i.stage < 0 else f"stage {i.stage + 1}, loss {i.loss:.4f}" for i in chosen]
     fixed = _side_by_side(xrays)[None]
     fps = max(2.0, len(chosen) / 6.0)
-    film = where / "registration.gif"
-    animate(frames, out=film, fixed_img=fixed, titles=titles, fps=fps, ticks=False, verbose=False, **_EDGES)
-    written.append(film)
-    return (*written, *_write_film(where / "registration.mp4", film, fps))
+    pictures = draw_frames(frames, fixed_img=fixed, titles=titles, ticks=False, edges=_EDGES)
+    written.append(write_frames(pictures, where / "registration.gif", fps=fps))
+    with suppress(ImportError):  # no ffmpeg: the GIF has to do
+        written.append(write_frames(pictures, where / "registration.mp4", fps=fps))
+    return tuple(written)
 
 
 def _write_overlay(path: Path, start: Tensor, end: Tensor, target: Tensor) -> Path:
@@ -130,21 +133,6 @@ def _write_result(path: Path, result: RegistrationResult) -> Path:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
-
-
-def _write_film(path: Path, gif: Path, fps: float) -> tuple[Path, ...]:
-    """The animation as a film, where an encoder is installed."""
-    try:
-        imageio = require("imageio.v3", "film", "an MP4")
-        require("imageio_ffmpeg", "film", "an MP4")
-    except ImportError:
-        return ()
-    pictures = imageio.imread(gif)[..., :3]
-    # Encoders want an even number of pixels along each side.
-    even = pictures[:, : pictures.shape[1] // 2 * 2, : pictures.shape[2] // 2 * 2]
-    with atomic_path(path) as temporary:
-        imageio.imwrite(temporary, even, fps=fps, macro_block_size=2)
-    return (path,)
 
 
 def _distance(iterate: Iterate, result: RegistrationResult, registration: Registration) -> tuple[float, float]:

@@ -115,7 +115,7 @@ def test_without_a_notebook_a_file_is_asked_for(monkeypatch: pytest.MonkeyPatch)
         ({"fixed_img": torch.zeros(2, 1, 12, 12)}, r"fixed_img must be one image .* got shape \(2, 1, 12, 12\)"),
         ({"moving_mask": torch.zeros(1, 2, 12, 12)}, "moving_mask must have the images and pixels"),
         ({"loop": -1}, "loop must be 0 to 65535, got -1"),
-        ({"out": "a.mp4"}, "out must end in .gif, .png, .webp, got 'a.mp4'"),
+        ({"out": "a.avi"}, "out must end in .gif, .png, .webp, .mp4, got 'a.avi'"),
     ],
 )
 def test_what_does_not_fit_is_refused_and_leaves_no_file(tmp_path: Path, options: dict[str, Any], words: str) -> None:
