@@ -10,7 +10,6 @@ material keeps all coefficients positive.
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import combinations
 
 import numpy as np
 import torch
@@ -35,9 +34,12 @@ def basis_materials() -> tuple[Material, ...]:
 
 def fit_basis(tissue: Material, basis: Sequence[Material]) -> _Array:
     """Non-negative coefficients [M] whose sum over the basis reproduces the tissue's µ/ρ from 20 to 150 keV."""
+    from scipy.optimize import nnls
+
     target = attenuation_matrix([tissue], FIT_ENERGIES_KEV).numpy()[0]
     relative = attenuation_matrix(basis, FIT_ENERGIES_KEV).numpy() / target  # [M, E]
-    return _non_negative_least_squares(relative.T, np.ones(len(target)))
+    weights: _Array = nnls(relative.T, np.ones(len(target)))[0]
+    return weights
 
 
 def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
@@ -51,17 +53,3 @@ def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
 def basis_weights() -> _Array:
     """Coefficients of the tissues of `_schneider.rows` in `basis_materials`, [R, M]."""
     return np.stack([fit_basis(tissue, basis_materials()) for tissue in rows()])
-
-
-def _non_negative_least_squares(matrix: _Array, target: _Array) -> _Array:
-    """Exact for a handful of columns: the best of the unconstrained fits on every subset that come out positive."""
-    columns = range(matrix.shape[1])
-    best, best_residual = np.zeros(len(columns)), np.inf
-    for size in range(1, len(columns) + 1):
-        for subset in combinations(columns, size):
-            solution = np.linalg.lstsq(matrix[:, subset], target, rcond=None)[0]
-            residual = float(np.linalg.norm(matrix[:, subset] @ solution - target))
-            if (solution >= 0).all() and residual < best_residual:
-                best, best_residual = np.zeros(len(columns)), residual
-                best[list(subset)] = solution
-    return best
