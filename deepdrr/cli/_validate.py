@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deepdrr.cli._status import progress, say
-from deepdrr.validation import Report, groups, worst, write_report
+from deepdrr.validation import NO_FIGURES, Report, groups, worst, write_report
 
 __all__ = ["validate"]
 
@@ -22,7 +22,8 @@ def validate(*, out: Path, short: Annotated[bool, Parameter(negative=())] = Fals
     Exits with 1 if a check fails; the report is written all the same.
 
     Args:
-        out: Folder for validation.html (one page that needs nothing else), validation.md and its figures.
+        out: Folder for validation.html (one page that needs nothing else), validation.md and its figures, which
+            need matplotlib (pip install 'deepdrr[plot]'); without it the report has the numbers alone.
         short: Fewer settings and smaller images: some 20 seconds instead of a minute or two.
     """
     start = time.perf_counter()
@@ -31,6 +32,8 @@ def validate(*, out: Path, short: Annotated[bool, Parameter(negative=())] = Fals
     _summary(report)
     written = write_report(report, out)
     say("wrote", f"{written[0]}, {written[1].name} and {len(written) - 2} figures")
+    if len(written) - 2 < sum(len(group.figures) for group in report.groups):
+        say("figures", NO_FIGURES)
     if report.failed:
         raise SystemExit(EXIT_FAILED)
 

@@ -6,15 +6,17 @@ tests run them too. The reference numbers are in `data/validation/`, the limits 
 
 from deepdrr.validation._check import Check, Curve, Figure, Group, worst
 from deepdrr.validation._report import GROUPS, Report, groups
-from deepdrr.validation._write import report_html, report_markdown, write_report
+from deepdrr.validation._write import NO_FIGURES, draw_figures, report_html, report_markdown, write_report
 
 __all__ = [
     "GROUPS",
+    "NO_FIGURES",
     "Check",
     "Curve",
     "Figure",
     "Group",
     "Report",
+    "draw_figures",
     "groups",
     "report_html",
     "report_markdown",

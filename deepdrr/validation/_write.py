@@ -1,6 +1,7 @@
 """The report as files: one HTML page that needs nothing else, and Markdown with its figures beside it."""
 
 import base64
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 
@@ -9,8 +10,9 @@ from deepdrr.validation._check import Check, Group
 from deepdrr.validation._plot import figure_svg
 from deepdrr.validation._report import Report
 
-__all__ = ["report_html", "report_markdown", "write_report"]
+__all__ = ["NO_FIGURES", "draw_figures", "report_html", "report_markdown", "write_report"]
 
+NO_FIGURES = "not drawn, figures need matplotlib: pip install 'deepdrr[plot]'"
 _COLUMNS = ("check", "value", "reference", "source", "difference", "limit", "")
 
 _STYLE = """
@@ -27,6 +29,8 @@ tr.failed{background:#fbe9e7}figure{margin:.6rem 0;display:inline-block}img{max-
 def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
     """Write `validation.html`, `validation.md` and the figures, each whole or not at all.
 
+    Matplotlib draws the figures (the extra `plot`). Without it the report has none and says so.
+
     Args:
         report: what was found.
         folder: made if it does not exist.
@@ -38,19 +42,36 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
         OSError: if a file cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    texts = {"validation.html": report_html(report), "validation.md": report_markdown(report)}
-    for group in report.groups:
-        texts |= {_figure_name(group, i): figure_svg(figure) for i, figure in enumerate(group.figures)}
+    drawn = draw_figures(report)
+    texts = {"validation.html": report_html(report, drawn), "validation.md": report_markdown(report, drawn), **drawn}
     for name, text in texts.items():
         with atomic_path(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return tuple(folder / name for name in texts)
 
 
-def report_html(report: Report) -> str:
-    """The report as a page with style and figures inside."""
+def draw_figures(report: Report) -> dict[str, str]:
+    """The report's figures as SVG by the names of their files; none where matplotlib is not installed."""
+    try:
+        return {
+            _figure_name(group, i): figure_svg(figure)
+            for group in report.groups
+            for i, figure in enumerate(group.figures)
+        }
+    except ImportError:
+        return {}
+
+
+def report_html(report: Report, figures: Mapping[str, str] | None = None) -> str:
+    """The report as a page with style and figures inside.
+
+    Args:
+        report: what was found.
+        figures: of `draw_figures`; None: they are drawn here.
+    """
+    drawn = draw_figures(report) if figures is None else figures
     facts = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in report.facts)
-    body = "\n".join(_group_html(group) for group in report.groups)
+    body = "\n".join(_group_html(group, drawn) for group in report.groups)
     tone = "fail" if report.failed else "pass"
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>deepdrr: validation</title>'
@@ -60,8 +81,14 @@ def report_html(report: Report) -> str:
     )
 
 
-def report_markdown(report: Report) -> str:
-    """The report as Markdown; the figures are files beside it."""
+def report_markdown(report: Report, figures: Mapping[str, str] | None = None) -> str:
+    """The report as Markdown; the figures are files beside it.
+
+    Args:
+        report: what was found.
+        figures: of `draw_figures`; None: they are drawn here.
+    """
+    drawn = draw_figures(report) if figures is None else figures
     lines = ["# Validation of the physics", "", f"**{report.verdict}**", "", "| | |", "|---|---|"]
     lines += [f"| {name} | {value} |" for name, value in report.facts]
     lines += ["", "| group | passed | failed |", "|---|---|---|"]
@@ -71,7 +98,8 @@ def report_markdown(report: Report) -> str:
         lines += [f"| {' | '.join(_COLUMNS)} |", "|---|---:|---:|---|---:|---:|---|"]
         lines += [f"| {' | '.join(_cells(check))} |" for check in group.checks]
         for i, figure in enumerate(group.figures):
-            lines += ["", f"![{figure.title}]({_figure_name(group, i)})"]
+            name = _figure_name(group, i)
+            lines += ["", f"![{figure.title}]({name})" if name in drawn else f"{figure.title}: {NO_FIGURES}"]
     return "\n".join(lines) + "\n"
 
 
@@ -84,18 +112,22 @@ def _overview_html(report: Report) -> str:
     return f"<table><tr><th>group</th><th>passed</th><th>failed</th></tr>{rows}</table>"
 
 
-def _group_html(group: Group) -> str:
+def _group_html(group: Group, drawn: Mapping[str, str]) -> str:
     head = "".join(f"<th>{column}</th>" for column in _COLUMNS)
     rows = "".join(_check_html(check) for check in group.checks)
-    figures = "".join(
-        f'<figure><img alt="{escape(figure.title)}" src="data:image/svg+xml;base64,{_encoded(figure_svg(figure))}">'
-        "</figure>"
-        for figure in group.figures
-    )
+    figures = "".join(_figure_html(group, i, drawn) for i in range(len(group.figures)))
     return (
         f'<h2 id="{_slug(group)}">{escape(group.title)}</h2>\n<p>{escape(group.text)}</p>\n{figures}\n'
         f"<table><tr>{head}</tr>{rows}</table>"
     )
+
+
+def _figure_html(group: Group, number: int, drawn: Mapping[str, str]) -> str:
+    title = escape(group.figures[number].title)
+    name = _figure_name(group, number)
+    if name not in drawn:
+        return f"<p>{title}: {escape(NO_FIGURES)}</p>"
+    return f'<figure><img alt="{title}" src="data:image/svg+xml;base64,{_encoded(drawn[name])}"></figure>'
 
 
 def _check_html(check: Check) -> str:

@@ -2,6 +2,9 @@
 
 import math
 import re
+import sys
+from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,7 @@ class TestReport:
         assert {name for name, _ in report.facts} >= {"deepdrr", "date", "processor", "torch"}
 
     def test_the_page_needs_nothing_else(self) -> None:
+        pytest.importorskip("matplotlib")
         page = report_html(self.report())
         assert "sky &lt;blue&gt;" in page
         assert page.count('class="fail"') == 2  # the verdict and the row
@@ -61,6 +65,7 @@ class TestReport:
         assert all(source.startswith(("data:image/svg+xml;base64,", "#")) for source in sources)
 
     def test_files(self, tmp_path: Path) -> None:
+        pytest.importorskip("matplotlib")
         written = write_report(self.report(), tmp_path / "new" / "folder")
         assert [path.name for path in written] == ["validation.html", "validation.md", "colours-of-things-1.svg"]
         assert sorted(path.name for path in (tmp_path / "new" / "folder").iterdir()) == sorted(p.name for p in written)
@@ -75,14 +80,65 @@ class TestReport:
 
 
 class TestPlot:
+    @pytest.fixture(autouse=True)
+    def _matplotlib(self) -> None:
+        pytest.importorskip("matplotlib", reason="drawing needs the extra deepdrr[plot]")
+
+    def svg(self, *curves: Curve, log: bool = False) -> str:
+        return figure_svg(Figure(title="a & b", x_label="x", y_label="y", curves=curves, log_x=log, log_y=log))
+
     def test_logarithmic_axes_leave_out_what_has_no_logarithm(self) -> None:
-        curve = Curve("a", (0.0, 1.0, 10.0, 100.0), (1.0, 0.0, 1e-3, 1.0), dots=True)
-        svg = figure_svg(Figure(title="t", x_label="x", y_label="y", curves=(curve,), log_x=True, log_y=True))
-        assert svg.count("<circle") == 2
+        curve = Curve("", (0.0, 1.0, 10.0, 100.0), (1.0, 0.0, 1e-3, 1.0), dots=True)
+        svg = self.svg(curve, log=True)
+        assert len(re.findall("<use[^>]*fill: #3b3b3b", svg)) == 2
         assert "nan" not in svg
 
-    def test_text_is_escaped(self) -> None:
-        assert "a &amp; b" in figure_svg(FIGURE)
+    def test_powers_of_ten_have_their_number_and_short_axes_more_of_them(self) -> None:
+        svg = self.svg(Curve("line", (10.0, 100.0), (1e-4, 1.0)), log=True)
+        shown = re.findall(r"<text[^>]*>([\d.]+)</text>", svg)
+        assert shown == ["10", "20", "50", "100", "0.0001", "0.001", "0.01", "0.1", "1"]
+
+    def test_it_is_the_same_each_time(self) -> None:
+        curves = Curve("line", (1.0, 2.0, 30.0), (0.0, 5.0, 7.0)), Curve("", (1.0, 2.0), (0.1, 4.9), dots=True)
+        first = self.svg(*curves)
+        assert self.svg(curves[0]) != first
+        assert self.svg(*curves) == first
+        assert not re.search(r"\d{4}-\d\d-\d\dT|<script|<image|href=\"http", first)
+
+    def test_a_curve_without_a_label_has_the_color_of_the_one_before(self) -> None:
+        line, dots, other = ((1.0, 2.0), (3.0, 4.0)), ((1.0, 2.0), (3.1, 4.1)), ((1.0, 2.0), (5.0, 6.0))
+        svg = self.svg(Curve("ours", *line), Curve("", *dots, dots=True), Curve("other", *other))
+        assert (svg.count(">ours<"), svg.count(">other<"), svg.count("unnamed")) == (1, 1, 0)
+        colors = set(re.findall(r"#(?!ffffff|777777|e3e3e3|000000)([0-9a-f]{6})", svg))
+        assert colors == {"1f5fa8", "c4561c"}
+
+    def test_text_is_escaped_and_stays_text(self) -> None:
+        assert ">a &amp; b</text>" in figure_svg(FIGURE)
+
+
+class TestWithoutMatplotlib:
+    @pytest.fixture(autouse=True)
+    def _missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+
+    def test_the_report_has_the_numbers_and_says_what_is_missing(self, tmp_path: Path) -> None:
+        report = Report.of((GROUP,), short=True, seconds=1.5)
+        written = write_report(report, tmp_path)
+        assert [path.name for path in written] == ["validation.html", "validation.md"]
+        for path in written:
+            text = unescape(path.read_text(encoding="utf-8"))
+            assert "sky <blue>" in text
+            assert "a & b: not drawn, figures need matplotlib: pip install 'deepdrr[plot]'" in text
+            assert "svg" not in text
+
+    def test_the_command_says_it_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(implementation, "GROUPS", {"one": lambda short: replace(GROUP, checks=(PASSING,))})
+        assert main(["validate", "--out", str(tmp_path / "out"), "--short"]) == 0
+        shown = capsys.readouterr().out
+        assert "validation.md and 0 figures" in shown
+        assert "pip install 'deepdrr[plot]'" in shown
 
 
 class TestCommand:
