@@ -90,7 +90,6 @@ def test_import_is_light() -> None:
         "scipy",
         "PIL",
         "matplotlib",
-        "pooch",
         "requests",
         "yaml",
         "rich",

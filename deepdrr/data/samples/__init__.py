@@ -1,1 +1,1 @@
-"""CT scans that can be fetched, and where they are kept."""
+"""CT scans to fetch, and the folder that keeps them."""

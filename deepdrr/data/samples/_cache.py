@@ -1,4 +1,4 @@
-"""The folder for what was downloaded."""
+"""The folder that keeps downloads, and the checksum of a file in it."""
 
 import hashlib
 import os
@@ -9,7 +9,7 @@ __all__ = ["cache_folder", "sha256"]
 
 
 def cache_folder() -> Path:
-    """The folder named by DEEPDRR_CACHE, else the one that the platform has for such things. It need not exist."""
+    """The folder DEEPDRR_CACHE, else the platform's folder for caches. It need not exist."""
     named = os.environ.get("DEEPDRR_CACHE")
     if named:
         return Path(named).expanduser()

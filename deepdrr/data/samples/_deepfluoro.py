@@ -27,21 +27,22 @@ def download_deepfluoro(
     """Fetch a subject of the DeepFluoro data set (Grupp et al., Int. J. CARS 15, 759, 2020): a CT and its labels.
 
     The files are kept in the folder `deepfluoro` of DEEPDRR_CACHE, or of deepdrr's folder in the user's cache; they
-    are fetched once. A connection that ends is taken up again where it ended, by this call or by the next. Without a
-    SHA-256, which the data set does not publish, the checksum inside the gzip files is what they are verified by.
+    are fetched once. A connection that ends is taken up again where it ended, by this call or by the next. The data set
+    publishes no SHA-256; without one, the checksum inside the gzip files verifies them. Proxies are taken from the
+    environment, and certificates that only your network trusts from REQUESTS_CA_BUNDLE.
 
     Args:
         subject_id: 1 to 6.
-        url: where the folders `subject01` to `subject06` are, each with `volume.nii.gz` and `mask.nii.gz`; a mirror may
-            be `https:`, `http:` or `file:`. None: DEEPDRR_DEEPFLUORO_URL, or else the copy that nanodrr uses.
-        sha256: of the two files, hexadecimal; files that are there are compared with it too.
-        progress: show a bar on standard error.
+        url: holds the folders `subject01` to `subject06`, each with `volume.nii.gz` and `mask.nii.gz`; a mirror may be
+            `https:`, `http:` or `file:`. None: DEEPDRR_DEEPFLUORO_URL, or else the copy that nanodrr uses.
+        sha256: of the two files, hexadecimal; files in the cache are compared with it too.
+        progress: show a bar on standard error, if that is a terminal or a notebook.
 
     Returns:
         Paths of the CT and of the label map, as `Subject.from_filepath` takes them.
 
     Raises:
-        ValueError: for a subject, a URL or a checksum that is none.
+        ValueError: for an unknown subject, or a malformed URL or checksum.
         ConnectionError: if a file cannot be fetched; the sentence says where to put it by hand.
         OSError: if a file is not what it should be, or cannot be stored.
     """
@@ -66,7 +67,7 @@ def download_deepfluoro(
 
 
 def _check_nifti(path: Path) -> None:
-    """Unpack to the end: the page of a login in place of the file, or a byte that changed, is found by that."""
+    """Unpack to the end, which finds a login page in place of the file and every byte that changed."""
     name = path.name.removeprefix(".").removesuffix(".part")
     try:
         with gzip.open(path) as stream:

@@ -1,26 +1,21 @@
 """`download`: a file from a server, whole and verified under its name, or not at all."""
 
 import re
-import time
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from deepdrr._progress import progress_bar
 from deepdrr.data.samples._cache import sha256
-from deepdrr.data.samples._transfer import Interrupted, Job, Report, transfer
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from deepdrr.data.samples._part import Part
 
 __all__ = ["Check", "download"]
 
 Check = Callable[[Path], None]  # raises OSError for a file that is not what it should be
 
 _SCHEMES = ("https", "http", "file")
-_STALLS = 3  # attempts in a row that bring nothing new
-_PAUSE_S = 0.5  # before the second of them, doubled each time
 
 
 def download(
@@ -35,18 +30,18 @@ def download(
     """Fetch a file that is not there yet.
 
     Args:
-        url: `https:`, `http:` or `file:`; proxies are taken from the environment.
+        url: `https:`, `http:` or `file:`.
         target: name of the file; its folder is made.
         digest: SHA-256, hexadecimal. A file that is there and has another one is fetched again.
         check: called with the whole file before it gets its name.
-        progress: show a bar on standard error.
-        timeout_s: for the server to send something.
+        progress: show a bar on standard error, if that is a terminal or a notebook.
+        timeout_s: longest wait for the server's next bytes.
 
     Returns:
         `target`.
 
     Raises:
-        ValueError: for a URL or a digest that is none.
+        ValueError: if the URL or the digest is malformed.
         ConnectionError: if the server cannot be reached, has no such file or breaks off; the sentence says where to
             put the file by hand. What has come is kept for the next call.
         OSError: if the file is not what it should be, or cannot be stored; nothing of it is kept then.
@@ -62,8 +57,11 @@ def download(
     except OSError as error:
         raise OSError(f"cannot make the folder '{target.parent}': {error.strerror}; set DEEPDRR_CACHE") from error
     with _locked(target, progress):
-        if not _is_there(target, digest):  # another process may have fetched it meanwhile
-            _fetch_verified(Job(url, target, timeout_s), digest, check, progress)
+        if _is_there(target, digest):  # another process fetched it meanwhile
+            return target
+        with progress_bar(target.name, unit="bytes", shown=progress) as report:
+            part = Part(url, target, timeout_s, report)
+            _fetch_verified(part, digest, check)
     return target
 
 
@@ -81,7 +79,7 @@ def _locked(target: Path, progress: bool) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         if progress:
-            _console().print(f"waiting for another process that downloads {target.name}")
+            print(f"waiting for another process that downloads {target.name}", file=sys.stderr)
         lock.acquire()
     try:
         yield
@@ -89,64 +87,27 @@ def _locked(target: Path, progress: bool) -> Iterator[None]:
         lock.release()
 
 
-def _fetch_verified(job: Job, digest: str | None, check: Check | None, progress: bool) -> None:
-    resumed = job.received_bytes > 0
-    with _bar(job, progress) as report:
-        _fetch(job, report)
-        try:
-            _verify(job, digest, check)
-        except OSError:
-            if not resumed:
-                raise
-            _fetch(job, report)  # the part was of another version, whatever the server says: once from the start
-            _verify(job, digest, check)
-    job.part.replace(job.target)
-    job.discard()
+def _fetch_verified(part: Part, digest: str | None, check: Check | None) -> None:
+    resumed = part.received_bytes > 0
+    part.fetch()
+    try:
+        _verify(part, digest, check)
+    except OSError:
+        if not resumed:
+            raise
+        part.fetch()  # the part was of another version, whatever the server says: once from the start
+        _verify(part, digest, check)
+    part.path.replace(part.target)
+    part.discard()
 
 
-def _fetch(job: Job, report: Report) -> None:
-    """Ask until all has come; give up when nothing new comes."""
-    most, stalls = job.received_bytes, 0
-    while True:
-        try:
-            return transfer(job, report)
-        except Interrupted as interrupted:
-            stalls = 0 if job.received_bytes > most else stalls + 1
-            most = max(most, job.received_bytes)
-            if stalls == _STALLS:
-                raise ConnectionError(
-                    f"cannot download {job.url}: {interrupted}; {job.received_bytes} bytes of it are kept, and the "
-                    f"next call goes on from there; {job.by_hand}"
-                ) from interrupted
-            time.sleep(_PAUSE_S * 2**stalls)
-
-
-def _verify(job: Job, digest: str | None, check: Check | None) -> None:
+def _verify(part: Part, digest: str | None, check: Check | None) -> None:
     """Remove the part and raise if it is not what it should be."""
     try:
-        if digest is not None and (found := sha256(job.part)) != digest.lower():
-            raise OSError(f"'{job.url}' must have the SHA-256 {digest}, got {found}; nothing of it was kept")
+        if digest is not None and (found := sha256(part.path)) != digest.lower():
+            raise OSError(f"'{part.url}' must have the SHA-256 {digest}, got {found}; nothing of it was kept")
         if check is not None:
-            check(job.part)
+            check(part.path)
     except OSError:
-        job.discard()
+        part.discard()
         raise
-
-
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-@contextmanager
-def _bar(job: Job, progress: bool) -> Iterator[Report]:
-    if not progress:
-        yield lambda received, total: None
-        return
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=_console()) as bar:
-        task = bar.add_task(job.target.name, total=None)
-        yield lambda received, total: bar.update(task, completed=received, total=total)

