@@ -1,4 +1,4 @@
-"""What a command says while it works: facts on standard output, progress on standard error."""
+"""A command's words while it works: facts on standard output, progress on standard error."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

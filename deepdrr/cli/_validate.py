@@ -1,4 +1,4 @@
-"""`deepdrr validate`: the physics checks, and a report of them."""
+"""`deepdrr validate`: run the physics checks and write a report."""
 
 import time
 from pathlib import Path

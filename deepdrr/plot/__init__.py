@@ -1,6 +1,6 @@
 """Pictures of images for notebooks and reports: grey images with masks, edges of one over another, animations.
 
-They are drawn with matplotlib (the extra `plot`), which is imported by the first call. For the pictures that a viewer
+Matplotlib draws them (the extra `plot`); the first call imports it. For the pictures that a viewer
 or a radiologist would see, with a window and a polarity, there is `deepdrr.display`.
 """
 

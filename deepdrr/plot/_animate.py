@@ -1,4 +1,4 @@
-"""`animate`: a batch of images as a moving picture; its frames and its file, each on their own too."""
+"""`animate`: a batch of images as a moving picture; `draw_frames` and `write_frames` are its two halves."""
 
 import os
 from base64 import b64encode
@@ -13,7 +13,7 @@ from torch import Tensor
 from deepdrr._atomic import atomic_path
 from deepdrr._extras import require
 from deepdrr._progress import progress_bar
-from deepdrr.plot._arrays import Colour, as_batch, as_mask
+from deepdrr.plot._arrays import Color, as_batch, as_mask
 from deepdrr.plot._drr import overlay, plot_drr
 from deepdrr.plot._film import find_ffmpeg, write_film
 
@@ -39,14 +39,14 @@ def animate(
     blur_kernel: int = 3,
     canny_low: float = 0,
     canny_high: float = 100,
-    edge_color: Colour = (1.0, 0.0, 0.0),
+    edge_color: Color = (1.0, 0.0, 0.0),
     edge_alpha: float = 1.0,
     edge_detection_size: int = 200,
     verbose: bool = True,
     loop: int = 0,
     **plot_kwargs: Any,
 ) -> Path | None:
-    """Draw a batch of images one after the other; beside a fixed image, with the moving one's edges over it, if given.
+    """Show a batch of images one after the other, and beside them, if given, a fixed image and the edges over it.
 
     All frames have one grey scale, from the least to the greatest value of the batch, so that the animation does not
     flicker; the fixed image has its own. Where an image has several channels, their sum is shown, and those after the
@@ -122,7 +122,7 @@ def draw_frames(
     verbose: bool = False,
     **plot_kwargs: Any,
 ) -> list["Image"]:
-    """Draw the frames of `animate`, to write them in more than one format, say.
+    """Draw the frames of `animate`, for instance to write them in several formats.
 
     Args:
         moving_img, moving_mask, fixed_img, fixed_mask, titles, ticks, verbose, plot_kwargs: as in `animate`.
@@ -226,7 +226,7 @@ def _check_timing(fps: float, pause: float, loop: int) -> None:
 
 
 def _format_of(out: str | os.PathLike[str] | None) -> str:
-    """The format; what it needs is there, or the call ends before anything is drawn."""
+    """The format; raises before anything is drawn if its library or program is missing."""
     if out is None:
         require("IPython.display", "notebook", "an animation without a file, out=None, is shown in a notebook and")
         return "GIF"

@@ -1,4 +1,4 @@
-"""What is drawn, as arrays: images checked, masks and edges as coloured layers."""
+"""The contents of plots as arrays: checked images, and masks and edges as colored layers."""
 
 from collections.abc import Sequence
 
@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from deepdrr._extras import require
 
-__all__ = ["Colour", "Grey", "Layer", "as_batch", "as_mask", "colours_of", "edge_layer", "flattened", "mask_layer"]
+__all__ = ["Color", "Grey", "Layer", "as_batch", "as_mask", "colors_of", "edge_layer", "flattened", "mask_layer"]
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 Grey = npt.NDArray[np.float64]  # [H, W]
 Layer = npt.NDArray[np.float32]  # [H, W, 4], red, green, blue and opacity, each in [0, 1]
 
@@ -44,8 +44,8 @@ def as_mask(mask: object, image: Tensor, name: str) -> Tensor:
     return values
 
 
-def colours_of(colormap: object, count: int, distinct: int) -> list[Colour]:
-    """Colours for `count` classes: `distinct` ones evenly from a matplotlib colour map, then again from the first."""
+def colors_of(colormap: object, count: int, distinct: int) -> list[Color]:
+    """Colors for `count` classes: `distinct` ones evenly from a matplotlib color map, then again from the first."""
     if distinct < 1:
         raise ValueError(f"mask_n_colors must be at least 1, got {distinct}")
     chosen = require("matplotlib", "plot", "drawing").colormaps.get_cmap(colormap)
@@ -54,13 +54,13 @@ def colours_of(colormap: object, count: int, distinct: int) -> list[Colour]:
 
 
 def mask_layer(
-    mask: Tensor, colours: Sequence[Colour], interior_alpha: float, edge_alpha: float, edge_width: int
+    mask: Tensor, colors: Sequence[Color], interior_alpha: float, edge_alpha: float, edge_width: int
 ) -> Layer:
     """All classes in one layer, later ones over earlier ones: filled thinly, with an outline inside their border.
 
     Args:
         mask: [C, H, W], booleans, without the background.
-        colours: one for each class.
+        colors: one for each class.
         interior_alpha, edge_alpha: opacity of the filling, and what the outline adds to it.
         edge_width: of the outline, pixels.
 
@@ -70,25 +70,25 @@ def mask_layer(
     if edge_width < 0:
         raise ValueError(f"edge_width must not be negative, got {edge_width}")
     below = np.zeros((*mask.shape[-2:], 4), dtype=np.float32)
-    for colour, area in zip(colours, mask, strict=True):
+    for color, area in zip(colors, mask, strict=True):
         if area.any():
             opacity = interior_alpha * area + edge_alpha * (area & ~_eroded(area, edge_width))
-            below = _over(_layer(opacity.numpy(), colour), below)
+            below = _over(_layer(opacity.numpy(), color), below)
     return below
 
 
 def flattened(grey: Grey, layer: Layer) -> npt.NDArray[np.uint8]:
     """A grey picture in [0, 1] with a layer over it, as bytes [H, W, 3]."""
     backdrop = np.concatenate([np.repeat(grey[..., None], 3, axis=-1), np.ones((*grey.shape, 1))], axis=-1)
-    colours = _over(layer, backdrop.astype(np.float32))[..., :3]
-    pixels: npt.NDArray[np.uint8] = np.rint(255.0 * colours).astype(np.uint8)
+    colors = _over(layer, backdrop.astype(np.float32))[..., :3]
+    pixels: npt.NDArray[np.uint8] = np.rint(255.0 * colors).astype(np.uint8)
     return pixels
 
 
 def edge_layer(
     image: Tensor,
     *,
-    colour: Colour,
+    color: Color,
     alpha: float,
     blur_kernel: int,
     thresholds: tuple[float, float],
@@ -103,7 +103,7 @@ def edge_layer(
     scale = detection_size / max(height, width)
     small = (max(1, round(height * scale)), max(1, round(width * scale)))
     edges = _canny(_resized(_to_bytes(image), small), blur_kernel, thresholds)
-    return _layer(alpha * edges, colour)
+    return _layer(alpha * edges, color)
 
 
 def _canny(image: Tensor, blur_kernel: int, thresholds: tuple[float, float]) -> npt.NDArray[np.bool_]:
@@ -135,22 +135,22 @@ def _eroded(area: Tensor, width: int) -> Tensor:
     return grown[0, 0] == 0
 
 
-def _layer(opacity: npt.NDArray[np.floating], colour: Colour) -> Layer:
+def _layer(opacity: npt.NDArray[np.floating], color: Color) -> Layer:
     layer = np.empty((*opacity.shape, 4), dtype=np.float32)
-    layer[..., :3] = colour
+    layer[..., :3] = color
     layer[..., 3] = np.clip(opacity, 0.0, 1.0)
     return layer
 
 
 def _over(above: Layer, below: Layer) -> Layer:
-    """One layer over another (Porter and Duff, Compositing digital images, 1984, for colours not premultiplied)."""
+    """One layer over another (Porter and Duff, Compositing digital images, 1984, for colors not premultiplied)."""
     top = above[..., 3:]
     left = below[..., 3:] * (1.0 - top)
     opacity = top + left
-    colours = np.divide(
+    colors = np.divide(
         above[..., :3] * top + below[..., :3] * left,
         opacity,
         out=np.zeros_like(above[..., :3]),
         where=opacity > 0.0,
     )
-    return np.concatenate([colours, opacity], axis=-1)
+    return np.concatenate([colors, opacity], axis=-1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._extras import require
-from deepdrr.plot._arrays import Colour, as_batch, as_mask, colours_of, edge_layer, flattened, mask_layer
+from deepdrr.plot._arrays import Color, as_batch, as_mask, colors_of, edge_layer, flattened, mask_layer
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,7 +32,7 @@ def plot_drr(
     edge_width: int = 1,
     **imshow_kwargs: Any,
 ) -> "list[Axes]":
-    """Draw each image of a batch, with its structures in colour where there are any.
+    """Draw each image of a batch, with its structures in color where there are any.
 
     What is shown is the sum over the channels. If there are several channels, those after the first, which is the
     background, are drawn over it as masks, wherever they are above zero; or a mask is given for an image of one
@@ -45,9 +45,9 @@ def plot_drr(
         title: one for each image, written below it.
         ticks: numbers of the first and the last row and column, counted from 1.
         axs: where to draw, one for each image; None: a new figure.
-        cmap: colour map of the image.
-        mask_cmap: colour map of the masks.
-        mask_n_colors: how many colours are taken from it before they repeat.
+        cmap: color map of the image.
+        mask_cmap: color map of the masks.
+        mask_n_colors: how many colors are taken from it before they repeat.
         interior_alpha: opacity of a mask, 0 to 1.
         edge_alpha: opacity of its outline, on top of that.
         edge_width: of the outline, pixels.
@@ -78,10 +78,10 @@ def plot_drr(
     else:
         areas = values.bool()[:, 1:] if mask is None else as_mask(mask, values, "mask")[:, 1:]
     axes = _draw(values, title, ticks, axs, {"cmap": cmap, **imshow_kwargs})
-    colours = colours_of(mask_cmap, areas.shape[1], mask_n_colors)
-    if colours:
+    colors = colors_of(mask_cmap, areas.shape[1], mask_n_colors)
+    if colors:
         for ax, area in zip(axes, areas, strict=True):
-            ax.imshow(mask_layer(area, colours, interior_alpha, edge_alpha, edge_width))
+            ax.imshow(mask_layer(area, colors, interior_alpha, edge_alpha, edge_width))
     return axes
 
 
@@ -112,7 +112,7 @@ def picture(img: Tensor) -> npt.NDArray[np.uint8]:
     classes = values[1:] > 0
     if not len(classes):
         return flattened(grey, np.zeros((*grey.shape, 4), dtype=np.float32))
-    return flattened(grey, mask_layer(classes, colours_of("Set2", len(classes), 7), 0.3, 1.0, 1))
+    return flattened(grey, mask_layer(classes, colors_of("Set2", len(classes), 7), 0.3, 1.0, 1))
 
 
 def overlay(
@@ -124,7 +124,7 @@ def overlay(
     blur_kernel: int = 3,
     canny_low: float = 0,
     canny_high: float = 100,
-    edge_color: Colour = (1.0, 0.0, 0.0),
+    edge_color: Color = (1.0, 0.0, 0.0),
     edge_alpha: float = 1.0,
     edge_detection_size: int = 200,
 ) -> "list[Axes]":
@@ -172,7 +172,7 @@ def overlay(
     for ax, image in zip(axes, moving_values.sum(dim=1), strict=True):
         layer = edge_layer(
             image,
-            colour=edge_color,
+            color=edge_color,
             alpha=edge_alpha,
             blur_kernel=blur_kernel,
             thresholds=(canny_low, canny_high),

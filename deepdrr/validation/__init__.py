@@ -1,7 +1,7 @@
-"""Physics checks against published numbers and closed forms: the rows of the report, and tests.
+"""Physics checks against published numbers and closed forms.
 
-Each group is a file: what is compared with what, the checks and the plots. `deepdrr validate` runs them all; the
-tests run them too. The reference numbers are in `data/validation/`, the limits beside the checks.
+Each file holds one group: its text, its checks and its plots. `deepdrr validate` and the tests run them all. The
+reference numbers are in `data/validation/`, the limits beside the checks.
 """
 
 from deepdrr.validation._check import Check, Curve, Figure, Group, worst

@@ -5,7 +5,7 @@ import torch
 from deepdrr.raycast import Exact, Field, Step, backends, project
 from deepdrr.spectrum import attenuate, tungsten_spectrum
 from deepdrr.validation._check import Check, Group
-from deepdrr.validation._phantoms import OBLIQUE, POSES_DEG, camera_at, centred
+from deepdrr.validation._phantoms import OBLIQUE, POSES_DEG, camera_at, centered
 
 __all__ = ["backend_group"]
 
@@ -15,7 +15,7 @@ _SHAPE = (24, 20, 28)
 
 
 def backend_group(short: bool) -> Group:
-    """All backends that are ready, from two or four sides."""
+    """Compare every backend that this machine has with the reference, in two or four views."""
     poses = POSES_DEG[1:2] if short else POSES_DEG
     # The fields are in the host's memory, which the CUDA backend does not serve; tests/cuda hold it to the reference.
     skipped = (_REFERENCE, "cuda")
@@ -37,7 +37,7 @@ def backend_group(short: bool) -> Group:
 
 def _checks(name: str, pose_deg: tuple[float, float, float]) -> list[Check]:
     values = torch.rand(3, *_SHAPE, generator=torch.Generator().manual_seed(5))
-    field = Field(values, torch.linalg.inv(centred(OBLIQUE, _SHAPE)))
+    field = Field(values, torch.linalg.inv(centered(OBLIQUE, _SHAPE)))
     camera = camera_at(pose_deg, 32)
     checks = []
     for label, rule in (("exact", Exact()), ("step 0.7 mm", Step(mm=0.7))):
@@ -59,7 +59,7 @@ def _checks(name: str, pose_deg: tuple[float, float, float]) -> list[Check]:
 
 
 def _spectral_checks() -> list[Check]:
-    """Energy that arrives behind fat, soft tissue and bone, and its derivative by the soft tissue."""
+    """Energy that arrives behind fat, soft tissue and bone, and its derivative with respect to the soft tissue."""
     thickest = torch.tensor([10.0, 30.0, 8.0])[:, None, None]  # g/cm²
     areas = torch.rand(3, 64, 64, generator=torch.Generator().manual_seed(6)) * thickest
     names, beam = ["adipose 3", "soft tissue", "cortical bone"], tungsten_spectrum(80.0)

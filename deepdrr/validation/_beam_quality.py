@@ -20,7 +20,7 @@ _SPEKPY = "SpekPy 2.5.4 (casim)"
 
 
 def beam_quality_group(short: bool) -> Group:
-    """Every row of the two tables."""
+    """Check every row of the two reference tables."""
     checks = [check for row in reference_rows("beams") for check in tube_checks(row)]
     return Group(
         title="Beam quality",

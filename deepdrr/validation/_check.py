@@ -1,4 +1,4 @@
-"""What a check is: a number, what it should be, and by how much it may differ."""
+"""`Check`: a number, its reference and the largest difference that passes; `Figure` and `Group` around it."""
 
 import math
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class Check:
 
     @property
     def difference(self) -> float:
-        """Value minus reference, by its kind; NaN where there is nothing to divide by."""
+        """Value minus reference, relative or absolute; NaN for a relative difference from 0."""
         if self.kind == "absolute":
             return self.value - self.reference
         return self.value / self.reference - 1 if self.reference else math.nan
@@ -59,7 +59,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Curve:
-    """One line of a figure; as dots where it is a reference."""
+    """One line of a figure; references are drawn as dots."""
 
     label: str
     x: tuple[float, ...]

@@ -1,4 +1,4 @@
-"""Where marks fall on the image, and how large things become."""
+"""The places of marks on the image, and the magnification."""
 
 import torch
 from torch import Tensor
@@ -8,7 +8,7 @@ from deepdrr.device import MobileCArm
 from deepdrr.projector import Projector
 from deepdrr.spectrum import monochromatic
 from deepdrr.validation._check import Check, Group
-from deepdrr.validation._phantoms import OBLIQUE, POSES_DEG, centred, water_volume
+from deepdrr.validation._phantoms import OBLIQUE, POSES_DEG, centered, water_volume
 
 __all__ = ["geometry_group", "magnification_check", "marker_checks"]
 
@@ -17,7 +17,7 @@ _PIXEL_LIMIT = 0.1
 
 
 def geometry_group(short: bool) -> Group:
-    """Marks from two or four sides."""
+    """Check marks in two or four views, and the magnification."""
     poses = POSES_DEG[1:3] if short else POSES_DEG
     checks = [check for pose in poses for check in marker_checks(pose)]
     return Group(
@@ -35,7 +35,7 @@ def marker_checks(pose_deg: tuple[float, float, float]) -> list[Check]:
     """Column and row of the mark's image."""
     hu = torch.full((41, 37, 33), -1000.0)
     hu[_VOXEL] = 1500.0
-    affine = centred(OBLIQUE, tuple(hu.shape))
+    affine = centered(OBLIQUE, tuple(hu.shape))
     volume = water_volume(hu, affine)
     volume.rotate((0, 1, 1), 10.0)
     volume.translate((3.0, -4.0, 5.0))
@@ -57,7 +57,7 @@ def magnification_check(alpha_deg: float) -> Check:
     """Two voxels on the axis along the patient, 96 mm apart, which every turn by alpha sees at the same size."""
     hu = torch.full((5, 5, 99), -1000.0)
     hu[2, 2, [1, 97]] = 1500.0
-    volume = water_volume(hu, centred(torch.eye(4, dtype=torch.float64), tuple(hu.shape)))
+    volume = water_volume(hu, centered(torch.eye(4, dtype=torch.float64), tuple(hu.shape)))
     arm = MobileCArm(alpha=alpha_deg, beta=0.0, gamma=0.0)
     with Projector(volume, carm=arm.camera.cropped(218, 708, 1100, 120), spectrum=monochromatic(60.0)) as projector:
         image = projector.project("line_integrals")["line_integrals"].double()

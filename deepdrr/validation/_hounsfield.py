@@ -1,4 +1,4 @@
-"""HU → densities → HU: what a scanner would show of the densities that stand for a voxel."""
+"""HU → densities → HU: a scanner would measure the HU from which the densities were made."""
 
 import torch
 
@@ -14,7 +14,7 @@ _SCANNER_FILTERS = (("aluminium", 6.0), ("water", 200.0))
 
 
 def hounsfield_group(short: bool) -> Group:
-    """All HU at the voltages of scanners."""
+    """Check all HU at the tube voltages of scanners."""
     checks = [check for kvp in ((120.0,) if short else (80.0, 100.0, 120.0, 140.0)) for check in _checks(kvp)]
     return Group(
         title="HU round trip",

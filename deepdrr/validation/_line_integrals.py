@@ -18,7 +18,7 @@ _STRAIGHT = torch.eye(4, dtype=torch.float64)
 
 
 def line_integral_group(short: bool) -> Group:
-    """The three bodies on two grids from four sides."""
+    """Check the three bodies on two grids in four views."""
     grids = {"oblique": OBLIQUE} if short else {"straight": _STRAIGHT, "oblique": OBLIQUE}
     poses = POSES_DEG[1:3] if short else POSES_DEG
     checks: list[Check] = []

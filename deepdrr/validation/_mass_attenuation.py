@@ -16,7 +16,7 @@ _DRAWN = ("adipose", "water", "cortical bone", "titanium", "caesium iodide", "le
 
 
 def mass_attenuation_group(short: bool) -> Group:
-    """One row per material (its worst energy), the K edges, and air's energy absorption."""
+    """Check each material at its worst energy, the K edges, and air's energy absorption."""
     rows = [worst(nist_checks(material(name))) for name in materials()]
     return Group(
         title="Mass attenuation",

@@ -29,7 +29,7 @@ _ROWS = 6
 
 
 def noise_group(short: bool) -> Group:
-    """Variance at four exposures, the noise-power spectrum and its integral, absorption, DQE(0)."""
+    """Check the variance at four exposures, the noise-power spectrum and its integral, absorption and DQE(0)."""
     beam = standard_quality("RQA5")
     side = 512 if short else 1024
     checks = [_variance_check(beam, ngy, side) for ngy in _KERMA_NGY]

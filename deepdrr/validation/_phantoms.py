@@ -13,7 +13,7 @@ from deepdrr.data import Volume
 from deepdrr.device import MobileCArm
 from deepdrr.materials import attenuation_matrix, decompose
 
-__all__ = ["OBLIQUE", "POSES_DEG", "Body", "Shape", "camera_at", "centred", "water_volume"]
+__all__ = ["OBLIQUE", "POSES_DEG", "Body", "Shape", "camera_at", "centered", "water_volume"]
 
 Shape = Literal["slab", "sphere", "cylinder"]
 
@@ -33,7 +33,7 @@ def camera_at(pose_deg: tuple[float, float, float], pixels: int) -> Camera:
     return MobileCArm(alpha=alpha, beta=beta, gamma=gamma).camera.resized(pixels, pixels)
 
 
-def centred(affine: Tensor, shape: tuple[int, ...]) -> Tensor:
+def centered(affine: Tensor, shape: tuple[int, ...]) -> Tensor:
     """The same grid with the middle of its box at the origin."""
     middle = geo.transform_points(affine, (torch.tensor(shape).double() - 1) / 2)
     return geo.translation(-middle) @ affine
@@ -50,7 +50,7 @@ class Body:
 
     Attributes:
         shape: which; the slab fills its grid and is turned by 20°.
-        affine: [4, 4] of the grid, before it is centred.
+        affine: [4, 4] of the grid, before it is centered.
     """
 
     shape: Shape
@@ -60,7 +60,7 @@ class Body:
     def volume(self) -> Volume:
         """The voxels. Round bodies have an edge 4 mm wide, so that voxels of 1.5 mm hold it."""
         size = _GRIDS[self.shape]
-        placed = centred(self.affine, size)
+        placed = centered(self.affine, size)
         if self.shape == "slab":
             volume = water_volume(torch.zeros(size), placed)
             volume.rotate((1, 0, 1), 20.0)

@@ -1,4 +1,4 @@
-"""The reference numbers that travel with the package, `data/validation/`: the report's and the tests' one source."""
+"""The reference numbers in `data/validation/`, which the report and the tests share."""
 
 import csv
 from functools import cache

@@ -1,4 +1,4 @@
-"""`Report`: what was checked, when and on what; and how all of it is run."""
+"""`Report`: the results of all checks, with the date and the machine; and the functions that run them."""
 
 import os
 import platform
@@ -42,12 +42,12 @@ GROUPS: dict[str, GroupFunction] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """The groups of one run, and what it ran on.
+    """The groups of one run and the machine it ran on.
 
     Attributes:
         groups: in order.
-        short: whether the slower settings were left out.
-        seconds: that it took.
+        short: True if the slower settings were left out.
+        seconds: duration of the run.
         facts: name and value: version, date, machine.
     """
 
@@ -112,7 +112,7 @@ def _facts(short: bool, seconds: float) -> Iterator[tuple[str, str]]:
 
 
 def _processor() -> str:
-    """The processor's name, as Linux has it, or what Python knows."""
+    """The processor's name from Linux, or else from Python."""
     path = Path("/proc/cpuinfo")
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

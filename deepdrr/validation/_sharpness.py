@@ -1,4 +1,4 @@
-"""The modulation transfer function by the slanted edge."""
+"""The modulation transfer function, measured with a slanted edge."""
 
 import math
 
@@ -21,7 +21,7 @@ _PUBLISHED = ((1.0, 0.76), (2.0, 0.48), (3.0, 0.29))
 
 
 def sharpness_group(short: bool) -> Group:
-    """Every blur up to Nyquist, and the scintillator's published values."""
+    """Check every blur up to Nyquist, and the scintillator's published values."""
     checks = [worst(_edge_checks(name, blur)) for name, blur in _BLURS.items()]
     frequencies = torch.tensor([f for f, _ in _PUBLISHED])
     checks += [
@@ -59,9 +59,9 @@ def slanted_edge_mtf(blur: Blur, pixel_mm: float, size: int = 256, angle_deg: fl
     Returns:
         Frequencies in 1/mm and MTF, [F] each. The derivative's and the bin's own transfer is divided out.
     """
-    centre = torch.arange(size, dtype=torch.float64) - size / 2 + 0.5
+    center = torch.arange(size, dtype=torch.float64) - size / 2 + 0.5
     angle = math.radians(angle_deg)
-    distance = centre[None, :] * math.cos(angle) + centre[:, None] * math.sin(angle)  # in pixels
+    distance = center[None, :] * math.cos(angle) + center[:, None] * math.sin(angle)  # in pixels
     picture = filtered_signal((distance > 0).double(), None, blur, (pixel_mm, pixel_mm))
     bins, reach = 4, 40
     index = torch.floor(distance * bins).long() + reach * bins

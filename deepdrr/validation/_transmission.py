@@ -1,4 +1,4 @@
-"""Polychromatic transmission against the sum over all bins, written out once more; and what the basis costs."""
+"""Polychromatic transmission against an independent sum over all bins; and the error of the material basis."""
 
 from collections.abc import Iterable
 
@@ -28,7 +28,7 @@ _TISSUES = (
 
 
 def transmission_group(short: bool) -> Group:
-    """The worst thickness of every material and voltage, without and with the spectral quadrature."""
+    """Check every material and voltage at its worst thickness, without and with the spectral quadrature."""
     checks = []
     for kvp in _KVPS[::3] if short else _KVPS:
         beam = tungsten_spectrum(kvp)

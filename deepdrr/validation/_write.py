@@ -1,4 +1,4 @@
-"""The report as files: one HTML page that needs nothing else, and Markdown with its figures beside it."""
+"""The report as files: a self-contained HTML page, and Markdown with its figures beside it."""
 
 import base64
 from collections.abc import Mapping
@@ -51,7 +51,7 @@ def write_report(report: Report, folder: Path) -> tuple[Path, ...]:
 
 
 def draw_figures(report: Report) -> dict[str, str]:
-    """The report's figures as SVG by the names of their files; none where matplotlib is not installed."""
+    """Draw the report's figures: file name → SVG; empty if matplotlib is not installed."""
     try:
         return {
             _figure_name(group, i): figure_svg(figure)
