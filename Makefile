@@ -7,7 +7,7 @@ SOFTWARE_DRIVER := out/software_cuda_driver
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
-.PHONY: demo test test-slow test-device test-cuda test-gpu lint types install-check bench bench-gpu setup clean
+.PHONY: demo test test-slow test-device test-cuda test-gpu lint types docs install-check bench bench-gpu setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -37,6 +37,10 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+# The site in out/site, with an API reference from the docstrings; a broken link or a warning is an error.
+docs: setup
+	$(BIN)/python -m mkdocs build --strict
 
 # What a user does: install into an empty environment, away from the source tree, and run the command; all parts are there.
 install-check:
