@@ -35,3 +35,25 @@ def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)|src=\"([^\"]+)\"", page.read_text(encoding="utf-8"))
     targets = ["".join(link) for link in links]
     assert not [t for t in targets if not t.startswith("https://") and not (page.parent / t).exists()]
+
+
+def places_to_put_things() -> list[tuple[str, bool]]:
+    """(path, whether it is said to be coming) of every place that CONTRIBUTING names in its table."""
+    rows = [
+        line for line in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")
+    ]
+    found = re.findall(r"`((?:deepdrr|kernels|tests|scripts|docs|data)/[\w./]*)`( \(coming)?", "\n".join(rows))
+    return [(path, bool(coming)) for path, coming in found]
+
+
+@pytest.mark.parametrize(("path", "coming"), places_to_put_things())
+def test_places_in_contributing_exist_unless_they_are_coming(path: str, coming: bool) -> None:
+    assert (ROOT / path).exists() != coming
+
+
+def test_every_room_has_a_row_in_the_house() -> None:
+    page = (ROOT / "docs/concepts/house.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \|.*\| `(\w+\.py)` \|$", page, flags=re.MULTILINE))
+    rooms = {folder.parent.name for folder in (ROOT / "deepdrr").glob("*/__init__.py")}
+    assert set(rows) == {room for room in rooms if not room.startswith("_")}
+    assert not [room for room, file in rows.items() if not (ROOT / "deepdrr" / room / file).exists()]

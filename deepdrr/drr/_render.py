@@ -72,7 +72,7 @@ def render(
         orthographic: parallel rays along the camera's z in the place of a point source.
         src: where rays start, in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for what the camera says.
         tgt: where rays end, likewise, [*B, H·W, 3].
-        backend: ``"auto"``, ``"cpu"`` (compiled) or ``"reference"`` (torch; ``"torch"`` is another name of it).
+        backend: ``"auto"``, ``"cuda"``, ``"cpu"`` (both compiled) or ``"reference"`` (torch, also called ``"torch"``).
         physics: `spectrum` or `kvp`, and with it all that a `Technique` has, see `Physics`. The subject's
             `mu_water`, `mu_bone` and `hu_bone` play no part then: `MaterialModel(density_factors=…)` takes theirs.
 

@@ -44,7 +44,7 @@ def project(
         integration: `Exact()`, or midpoint samples: `Step(mm=…)`, or `Samples(count=…)` on every ray.
         routing: of a field with labels. ``"hard"``: to the label of the nearest voxel. ``"soft"``: each voxel's share
             of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
-        backend: ``"auto"``, ``"cpu"`` (compiled, float32) or ``"reference"`` (torch, float64, slow).
+        backend: ``"auto"``, ``"cuda"``, ``"cpu"`` (both compiled, float32) or ``"reference"`` (torch, float64, slow).
             ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
             Tensors on Apple's MPS, which has no double precision, are integrated on the host and brought back.
 
