@@ -36,8 +36,17 @@ def documented_arguments(docstring: griffe.Docstring | None) -> set[str]:
 
 
 def as_markdown(line: str) -> str:
-    """ "Example:" begins a section of code; the star of a shape `[*batch, H, W]` is a star, and begins no emphasis."""
+    """A line of a docstring as Markdown; code stays as it is.
+
+    "Example:" begins a section, `deepdrr.name` is a link, and the star of a shape `[*batch, H, W]` begins no emphasis.
+    """
     if line.strip() == "Example:":
         return line.replace("Example:", "Examples:")
-    in_code = line.lstrip().startswith((">>>", "..."))
-    return line if in_code else re.sub(r"(`[^`]*`)|\[\*(?=\w)", lambda match: match[1] or r"[\*", line)
+    if line.lstrip().startswith((">>>", "...")):
+        return line
+    return re.sub(r"`(deepdrr\.[\w.]+)`|(`[^`]*`)|\[\*(?=\w)", _as_link, line)
+
+
+def _as_link(match: re.Match[str]) -> str:
+    path, code = match.groups()
+    return f"[`{path}`][{path}]" if path else code or r"[\*"
