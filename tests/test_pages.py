@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pages import PAGES, ROOT, blocks, program
+from test_import_graph import LEVEL
 
 from deepdrr.resources import resource_path
 
@@ -51,9 +52,11 @@ def test_places_in_contributing_exist_unless_they_are_coming(path: str, coming: 
     assert (ROOT / path).exists() != coming
 
 
-def test_every_room_has_a_row_in_the_house() -> None:
+def test_every_room_has_a_row_in_the_house_in_the_order_of_the_imports() -> None:
     page = (ROOT / "docs/concepts/house.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \|.*\| `(\w+\.py)` \|$", page, flags=re.MULTILINE))
+    levels = [LEVEL[room] for room in rows]
+    assert levels == sorted(levels)
     rooms = {folder.parent.name for folder in (ROOT / "deepdrr").glob("*/__init__.py")}
     assert set(rows) == {room for room in rooms if not room.startswith("_")}
     assert not [room for room, file in rows.items() if not (ROOT / "deepdrr" / room / file).exists()]
