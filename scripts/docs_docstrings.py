@@ -38,13 +38,14 @@ def documented_arguments(docstring: griffe.Docstring | None) -> set[str]:
 def as_markdown(line: str) -> str:
     """A line of a docstring as Markdown; code stays as it is.
 
-    "Example:" begins a section, `deepdrr.name` is a link, and the star of a shape `[*batch, H, W]` begins no emphasis.
+    "Example:" begins a section, a public `deepdrr.name` is a link, and the star of a shape `[*batch, H, W]` begins no
+    emphasis.
     """
     if line.strip() == "Example:":
         return line.replace("Example:", "Examples:")
     if line.lstrip().startswith((">>>", "...")):
         return line
-    return re.sub(r"`(deepdrr\.[\w.]+)`|(`[^`]*`)|\[\*(?=\w)", _as_link, line)
+    return re.sub(r"`(deepdrr(?:\.[a-zA-Z]\w*)+)`|(`[^`]*`)|\[\*(?=\w)", _as_link, line)
 
 
 def _as_link(match: re.Match[str]) -> str:
