@@ -11,19 +11,17 @@ from pathlib import Path
 
 import torch
 
-from deepdrr import MobileCArm, Volume
+from deepdrr import MobileCArm, Projector, Volume
 from deepdrr.cli import describe_beam, describe_exposure
 from deepdrr.detector import Exposure
 from deepdrr.device import VIEWS, camera_for_view, geometry
-from deepdrr.display import contact_sheet, display
-from deepdrr.io import RadiographMetadata, write_dicom, write_png, write_tiff
-from deepdrr.projector import Projector
+from deepdrr.display import contact_sheet
+from deepdrr.io import write_png
 from deepdrr.resources import resource_path
-from deepdrr.spectrum import tungsten_spectrum
 
-# A large patient, 40 cm from front to back: more than the default's 80 kV and 5 mAs, as an automatic exposure
+# A large patient, 40 cm from front to back: more than the default's 80 kV and 25 mAs, as an automatic exposure
 # control would give.
-SPECTRUM, EXPOSURE = tungsten_spectrum(90.0), Exposure(mas=50.0)
+KVP, MAS = 90.0, 50.0
 
 
 def main() -> None:
@@ -45,24 +43,20 @@ def ap_pelvis(ct: Volume, out: Path) -> None:
     carm = MobileCArm()
     carm.move_to(alpha=0, beta=0, isocenter=(0, -255, -12), degrees=True)
     print(f"C-arm     {carm}")
-    print(f"beam      {describe_beam(SPECTRUM)}")
-    print(f"exposure  {describe_exposure(EXPOSURE, SPECTRUM, carm.camera)}")
 
-    with Projector(ct, carm=carm, spectrum=SPECTRUM, exposure=EXPOSURE) as projector:
+    with Projector(ct, carm=carm, kvp=KVP, mas=MAS) as projector:
+        print(f"beam      {describe_beam(projector.technique.spectrum)}")
+        print(f"exposure  {describe_exposure(Exposure(mas=MAS), projector.technique.spectrum, carm.camera)}")
         start = time.perf_counter()
         shot = projector.project("image", "open_field", generator=torch.Generator().manual_seed(0))
         seconds = time.perf_counter() - start
-    image, open_field = shot["image"], shot["open_field"]
-    print(f"image     {list(image.shape)}, keV per pixel, median {image.median():.0f}: {seconds:.1f} s")
+    print(f"image     {shot}, median {shot['image'].median():.0f}: {seconds:.1f} s")
 
-    metadata = RadiographMetadata.from_camera(
-        carm.camera, ct.anatomical_from_world, kvp=SPECTRUM.kvp, mas=EXPOSURE.mas, body_part="PELVIS"
-    )
-    write_png(display(image, open_field=open_field), out / "pelvis_ap.png")
-    write_tiff(image, out / "pelvis_ap.tiff")
-    write_dicom(image, out / "pelvis_ap.dcm", metadata, stored="log_signal", open_field=open_field)
-    for name in ("pelvis_ap.png", "pelvis_ap.tiff", "pelvis_ap.dcm"):
-        print(f"wrote     {out / name}")
+    for file in ("pelvis_ap.png", "pelvis_ap.tiff"):
+        shot.save(out / file)
+        print(f"wrote     {out / file}")
+    shot.save(out / "pelvis_ap.dcm", body_part="PELVIS")
+    print(f"wrote     {out / 'pelvis_ap.dcm'}")
 
 
 def sheet(ct: Volume, out: Path) -> None:
@@ -71,11 +65,10 @@ def sheet(ct: Volume, out: Path) -> None:
     device = geometry("angiography").binned(4)
     pictures = []
     start = time.perf_counter()
-    with Projector(ct, carm=camera_for_view("AP", device), spectrum=SPECTRUM, exposure=EXPOSURE) as projector:
+    with Projector(ct, carm=camera_for_view("AP", device), kvp=KVP, mas=MAS) as projector:
         for name in VIEWS:
             projector.carm = camera_for_view(name, device)
-            shot = projector.project("image", "open_field", generator=torch.Generator().manual_seed(0))
-            pictures.append(display(shot["image"], open_field=shot["open_field"]))
+            pictures.append(projector.project("image", generator=torch.Generator().manual_seed(0)).picture())
     print(f"views     {len(pictures)} of {device.height}×{device.width} pixels: {time.perf_counter() - start:.1f} s")
     write_png(contact_sheet(pictures, list(VIEWS)), out / "views.png")
     print(f"wrote     {out / 'views.png'}")
