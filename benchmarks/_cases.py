@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import torch
 from _nanodrr import NanoDRR
@@ -49,7 +49,7 @@ class Case:
 
 
 class PeerCases:
-    """Cases against nanodrr, on the scene's device. Building one may raise ImportError where it is not installed."""
+    """Cases against nanodrr, on the scene's device. Its side raises ImportError where it is not installed."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene, self._backend = scene, scene.device.type
@@ -81,7 +81,7 @@ class PeerCases:
         return Case(
             name=f"forward, {pose}, {step_mm:g} mm",
             ours=partial(project, self._field, camera, integration=Step(mm=step_mm), backend=self._backend),
-            other=partial(_no_grad, self._peer.project, camera.world_from_camera, samples),
+            other=lambda: _no_grad(self._peer.project, camera.world_from_camera, samples),
             must=40 if pose in ("AP", "lateral") else 25,
             reach=80 if pose in ("AP", "lateral") else 50,
             step_mm=step_mm,
@@ -110,15 +110,15 @@ class PeerCases:
         samples, weight = self._samples(camera, step_mm), _weight(camera)
         leaf = self._scene.mu[None].clone().requires_grad_()
         field = Field(leaf, self._scene.ijk_from_world)
-        peer = NanoDRR.load(self._scene, camera)
+        peer = cache(partial(NanoDRR.load, self._scene, camera))
 
         def ours() -> Tensor:
             image = project(field, camera, integration=Step(mm=step_mm), backend=self._backend)
             return torch.autograd.grad((image * weight).sum(), leaf)[0][0]
 
         def other() -> Tensor:
-            values = peer.values.requires_grad_()
-            image = peer.project(camera.world_from_camera, samples)
+            values = peer().values.requires_grad_()
+            image = peer().project(camera.world_from_camera, samples)
             return torch.autograd.grad((image * weight).sum(), values)[0][0, 0].permute(2, 1, 0)
 
         name, note = f"forward + volume gradient, {pose}, {step_mm:g} mm", f"nanodrr: n_samples={samples}"
@@ -136,7 +136,7 @@ class PeerCases:
         return Case(
             name=f"{self._scene.organs} labels, {pose}, {what}",
             ours=partial(project, field, camera, backend=self._backend, **how),
-            other=partial(_no_grad, self._labelled_peer.project, camera.world_from_camera, samples, routing),
+            other=lambda: _no_grad(self._labelled_peer.project, camera.world_from_camera, samples, routing),
             must=25,
             reach=50,
             step_mm=step_mm,

@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 
-__all__ = ["Row", "machine", "options", "plot_bars", "print_table", "save", "version"]
+from deepdrr._atomic import atomic_path
+
+__all__ = ["Row", "machine", "options", "plot_bars", "print_table", "reason", "save", "version"]
 
 Row = dict[str, Any]
 
@@ -55,12 +57,15 @@ def machine() -> Row:
 
 
 def save(name: str, rows: Sequence[Row], out: Path, about: Row) -> Path:
-    """Write the rows as `name`.csv. `about` is what `machine` said before the run; the load is also taken after it."""
+    """Write the rows as `name`.csv. `about` is what `machine` said before the run; the load is also taken after it.
+
+    The file is whole at any time: rows may be saved again as they come.
+    """
     about = {**about, "load_after": round(os.getloadavg()[0], 2)}
     out.mkdir(parents=True, exist_ok=True)
     path = out / f"{name}.csv"
     columns = list(dict.fromkeys(key for row in rows for key in row)) + list(about)
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with atomic_path(path) as whole, whole.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, restval="")
         writer.writeheader()
         writer.writerows({**{k: _rounded(v) for k, v in row.items()}, **about} for row in rows)
@@ -128,6 +133,11 @@ def save_figure(figure: Any, name: str, out: Path) -> Path:
     figure.savefig(path, dpi=120)
     print(f"wrote {path}")
     return path
+
+
+def reason(error: Exception) -> str:
+    """The kind and the first line of an error, for a row's note."""
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 
 def version(name: str) -> str:

@@ -13,6 +13,7 @@ __all__ = [
     "Unavailable",
     "attempt",
     "compare",
+    "ours_alone",
     "seconds_per_call",
     "seconds_per_call_on_gpu",
 ]
@@ -81,6 +82,12 @@ def compare(
         for call, into in pair if repetition % 2 == 0 else reversed(pair):
             into.append(seconds(call, block_s))
     return Comparison(*times)
+
+
+def ours_alone(ours: Call, repetitions: int, clock: Clock, block_s: float = 0.2) -> dict[str, float]:
+    """Columns of a row whose other side is not there. The call is warm already."""
+    times = [clock(ours, block_s) for _ in range(repetitions)]
+    return {"ours_ms": 1e3 * min(times), "ours_median_ms": 1e3 * median(times), "ours_max_ms": 1e3 * max(times)}
 
 
 def seconds_per_call(call: Call, block_s: float = 0.2) -> float:

@@ -14,7 +14,7 @@ import torch
 from _cases import relative_error
 from _report import Row, machine, options, plot_bars, print_table, save
 from _scene import POSES, Scene, carm, load_scene
-from _timing import Clock, Unavailable, attempt, compare, seconds_per_call
+from _timing import Clock, Unavailable, attempt, compare, ours_alone, seconds_per_call
 from torch import Tensor
 
 from deepdrr.camera import Camera
@@ -60,7 +60,8 @@ def measure(
     image, theirs = attempt(ours), attempt(other)
     for result in (image, theirs):
         if isinstance(result, Unavailable):
-            return {**row, "verdict": "not available", "note": result.reason}
+            alone = {} if result is image else ours_alone(ours, repetitions, clock)
+            return {**row, **alone, "verdict": "not available", "note": result.reason}
     error, worst = relative_error(theirs, image), float((theirs - image).abs().max() / image.abs().max())
     if error > SAME:
         raise RuntimeError(f"{pose}: DiffDRR's Siddon and ours differ by {error:.2g} (root mean square, relative)")

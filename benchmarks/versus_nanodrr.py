@@ -14,7 +14,7 @@ from _cases import Case, peer_cases
 from _own_cases import own_cases
 from _report import Row, machine, options, plot_bars, print_table, save
 from _scene import Scene, carm, chords_mm, load_scene, sample_count
-from _timing import Clock, Unavailable, attempt, compare, seconds_per_call
+from _timing import Clock, Unavailable, attempt, compare, ours_alone, seconds_per_call
 
 from deepdrr.device import CArmGeometry, MobileCArm
 from deepdrr.raycast import Step, project
@@ -50,17 +50,18 @@ def main() -> None:
 
 def measure(build: Callable[[], Case], repetitions: int, only: str = "", clock: Clock = seconds_per_call) -> Row | None:
     """One row: build the case, run both sides, compare what they show, time them in turn. None if not asked for."""
-    if only not in _label(build):
+    if only not in label(build):
         return None
     case = attempt(build)
     if isinstance(case, Unavailable):
-        return {"case": _label(build), "verdict": "not available", "note": case.reason}
+        return {"case": label(build), "verdict": "not available", "note": case.reason}
     assert isinstance(case, Case)
     row: Row = {"case": case.name, "step_mm": case.step_mm, "must": case.must, "reach": case.reach, "note": case.note}
     results = [attempt(case.ours), attempt(case.other)]
     for side, result in zip(("ours", "other"), results, strict=True):
         if isinstance(result, Unavailable):
-            return {**row, "verdict": "not available", "note": f"{side} {result.reason}"}
+            alone = {} if side == "ours" else ours_alone(case.ours, repetitions, clock)
+            return {**row, **alone, "verdict": "not available", "note": f"{side} {result.reason}"}
     ours, other = case.errors(*results)
     print(f"{case.name}: errors {ours}, {other}", flush=True)
     if "forward, " in case.name and max(ours or 0.0, other) > SAME_RAYS:
@@ -96,7 +97,7 @@ def rate(scene: Scene, repetitions: int, *, short: bool) -> Row:
     }
 
 
-def _label(build: Callable[[], Case]) -> str:
+def label(build: Callable[[], Case]) -> str:
     """Name of a case before it is built: its function and arguments."""
     assert isinstance(build, partial)
     return ", ".join([build.func.__name__, *(str(a) for a in build.args if not isinstance(a, Scene))])
