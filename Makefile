@@ -7,7 +7,7 @@ SOFTWARE_DRIVER := out/software_cuda_driver
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
-.PHONY: demo test test-slow test-device test-cuda test-gpu lint types docs install-check bench bench-gpu setup clean
+.PHONY: demo test test-slow test-device test-cuda test-gpu lint types docs install-check bench bench-gpu gpu-day setup clean
 
 demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
@@ -57,6 +57,10 @@ bench: setup
 # deepdrr, nanodrr's Triton kernel and DiffDRR on an NVIDIA GPU, timed by CUDA events; without one it says so and fails.
 bench-gpu: setup
 	$(BIN)/python benchmarks/versus_gpu.py --out out/benchmarks
+
+# All of it on a bare GPU machine without a network: build, CUDA tests, benchmarks (scripts/gpu_day/README.md). No setup.
+gpu-day:
+	bash scripts/gpu_day/run.sh
 
 setup: $(VENV)/.installed $(VENV)/.built
 
