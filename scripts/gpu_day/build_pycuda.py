@@ -1,6 +1,6 @@
-"""Compiles PyCUDA's source package into a wheel, all files side by side: `build_pycuda.py SOURCE.tar.gz FOLDER`.
+"""Compiles PyCUDA's source package into a wheel: `build_pycuda.py SOURCE.tar.gz FOLDER`.
 
-pip compiles one file after another, for minutes. Needs nvcc on PATH beside its toolkit, numpy and pybind11.
+Needs nvcc on PATH beside its toolkit, numpy and pybind11.
 """
 
 import ctypes
@@ -11,16 +11,9 @@ import sys
 import tarfile
 from pathlib import Path
 
+SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.py")
 # No cuRAND: nothing of it is used, and it would have to be found for linking.
 SETTINGS = 'CUDA_ENABLE_CURAND = False\nCXXFLAGS = ["-g0"]\n'
-BUILD = """
-import runpy, sys
-from pybind11.setup_helpers import ParallelCompile
-ParallelCompile(default=0).install()
-sys.argv = ["setup.py", "-q", "bdist_wheel", "-d", sys.argv[1]]
-sys.path.insert(0, "")
-runpy.run_path("setup.py", run_name="__main__")
-"""
 
 
 def loaded_driver() -> Path:
@@ -49,7 +42,7 @@ def build(source: Path, out: Path) -> Path:
     folder = out / source.name.removesuffix(".tar.gz")
     (folder / "siteconf.py").write_text(SETTINGS + f'CUDA_ROOT = "{Path(shutil.which("nvcc") or "").parents[1]}"\n')
     done = subprocess.run(
-        [sys.executable, "-c", BUILD, str(out)],
+        [sys.executable, str(SIDE_BY_SIDE), "-q", "bdist_wheel", "-d", str(out)],
         cwd=folder,
         env=os.environ | {"LIBRARY_PATH": str(link)},
         capture_output=True,

@@ -77,7 +77,7 @@ cuda_kernels() {
 
 # Not in place: setup.py would compile the CUDA kernels beside cuda_kernels into the same folder.
 cpu_kernels() {
-    DEEPDRR_CUDA_ARCHITECTURES=none "$PYTHON" setup.py -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/built"
+    DEEPDRR_CUDA_ARCHITECTURES=none "$PYTHON" "$here/side_by_side.py" -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/built"
     cp "$WORK"/built/deepdrr/_kernels_*.so deepdrr/
     ls -l deepdrr/_kernels_*.so
 }

@@ -4,6 +4,7 @@ import csv
 import importlib
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -123,3 +124,63 @@ def test_a_gpus_calls_are_timed_between_events(on_gpu: ModuleType, monkeypatch: 
     timing = importlib.import_module("_timing")
     columns = timing.compare(call, call, repetitions=3, clock=on_gpu.seconds_per_call_on_gpu).columns()
     assert columns["ours_ms"] == columns["other_median_ms"] == columns["ours_max_ms"] == pytest.approx(2.0)
+
+
+def finished(
+    script: str, out: Path, monkeypatch: pytest.MonkeyPatch, *flags: str
+) -> tuple[object, list[dict[str, str]]]:
+    """Exit status of a script that sets one, and the rows of its CSV."""
+    with pytest.raises(SystemExit) as end:
+        run(script, out, monkeypatch, *flags)
+    with (out / script).with_suffix(".csv").open(encoding="utf-8") as file:
+        return end.value.code, list(csv.DictReader(file))
+
+
+def test_a_gpus_table_has_our_times_where_a_peer_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, rows = finished("versus_gpu.py", tmp_path, monkeypatch, "--device", "cpu", "--only", "siddon")
+    assert status == 0
+    assert [(row["verdict"], row["peer"]) for row in rows] == [("not available", "diffdrr")]
+    assert float(rows[0]["ours_ms"]) > 0
+
+
+def test_a_gpus_table_begins_no_row_when_its_minutes_are_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, rows = finished("versus_gpu.py", tmp_path, monkeypatch, "--device", "cpu", "--minutes", "0")
+    assert status == 0
+    assert len(rows) > 5
+    assert {(row["verdict"], row["note"]) for row in rows} == {("not run", "no time was left")}
+
+
+def test_a_row_that_fails_leaves_the_others_of_a_gpus_table(
+    on_gpu: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_arguments: object, **_options: object) -> None:
+        raise OSError("an illegal memory access\nwith more to say")
+
+    monkeypatch.setattr(on_gpu, "measure", fault)
+    clock = importlib.import_module("_timing").seconds_per_call
+    scene = importlib.import_module("_scene").load_scene("phantom")
+    rows = [*on_gpu.measured(scene, 1, "", short=True, clock=clock)]
+    assert {row["note"] for row in rows if row["peer"] == "nanodrr"} == {"OSError: an illegal memory access"}
+    assert {row["verdict"] for row in rows} == {"failed", "not available"}
+
+
+def test_a_gpus_table_is_saved_after_every_row(
+    on_gpu: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rows(*_arguments: object, **_options: object) -> Iterator[dict[str, object]]:
+        yield {"case": "first", "ours_ms": 1.0}
+        assert "\nfirst,1.0," in (tmp_path / "versus_gpu.csv").read_text(encoding="utf-8")
+        yield {"case": "second", "verdict": "failed"}
+
+    monkeypatch.setattr(on_gpu, "measured", rows)
+    monkeypatch.setattr(sys, "argv", ["x", "--device", "cpu", "--scene", "phantom", "--out", str(tmp_path)])
+    assert on_gpu.main() == 1
+    assert len((tmp_path / "versus_gpu.csv").read_text(encoding="utf-8").splitlines()) == 1 + 2
+
+
+def test_calls_are_measured_whole_and_on_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, rows = finished("calls.py", tmp_path, monkeypatch, "--only", "48²")
+    assert status == 0
+    assert len(rows) == 5
+    assert all(0 < float(row["host_ms"]) <= float(row["call_ms"]) for row in rows)
+    assert all(row["gpu_ms"] == "" for row in rows)
