@@ -75,9 +75,11 @@ cuda_kernels() {
     ls -l deepdrr/_kernels_cuda.*
 }
 
-# Not in place: setup.py would compile the CUDA kernels beside cuda_kernels into the same folder.
+# setup.py would compile the CUDA kernels once more; an image that is newer than their sources keeps it from that.
 cpu_kernels() {
-    DEEPDRR_CUDA_ARCHITECTURES=none "$PYTHON" "$here/side_by_side.py" -q build_ext --build-temp "$WORK/temp" --build-lib "$WORK/built"
+    mkdir -p "$WORK/built/deepdrr" && touch "$WORK/built/deepdrr/_kernels_cuda.ptx"
+    DEEPDRR_CUDA_ARCHITECTURES=none "$PYTHON" "$here/side_by_side.py" -q build_ext \
+        --build-temp "$WORK/temp" --build-lib "$WORK/built"
     cp "$WORK"/built/deepdrr/_kernels_*.so deepdrr/
     ls -l deepdrr/_kernels_*.so
 }
@@ -87,6 +89,8 @@ run_tests() { # run_tests NAME FOLDERS
     local name=$1 plugins=(-p xdist.plugin)
     "$PYTHON" -c 'import pytest_timeout' 2> /dev/null &&
         plugins+=(-p pytest_timeout --timeout "${GPU_DAY_TEST_SECONDS:-60}" --timeout-method thread)
+    # A torch with CUDA asks the software driver for more than it has, and warns once.
+    on_software_driver && plugins+=(-W "ignore:CUDA initialization:UserWarning")
     PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 PYTHONPATH=$WORK/packages:$PWD "$PYTHON" -m pytest "${plugins[@]}" \
         -p no:cacheprovider -n "${GPU_DAY_WORKERS:-8}" -vv --tb=short --device cuda -m "not slow" \
         --junitxml "$OUT/junit_$name.xml" "${@:2}"
