@@ -20,7 +20,7 @@ from deepdrr._cuda import Launcher  # noqa: E402
 
 
 def main() -> int:
-    """Run the script; 1 if it has launched no kernel."""
+    """Run the script; its own exit status, or 1 if it has launched no kernel."""
     driver = software_driver()
     assert driver is not None, "libcuda.so.1 must be the software driver: LD_LIBRARY_PATH"
     launcher, patch = Launcher(0, HostMemory(driver)), pytest.MonkeyPatch()
@@ -29,9 +29,12 @@ def main() -> int:
     sys.argv = sys.argv[1:]
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as end:
+        if end.code:
+            raise
     finally:
-        print(f"{len(asked.launched)} launches on the software driver")
         launcher.close()
+    print(f"{len(asked.launched)} launches on the software driver")
     return 0 if asked.launched else 1
 
 
