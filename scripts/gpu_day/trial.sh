@@ -7,7 +7,7 @@ python=$1
 copy=$PWD/out/gpu_day_trial
 [ $# -gt 1 ] || rm -rf "$copy" # named parts build on what is there, as on a machine that is still held
 mkdir -p "$copy/repository" "$copy/out" "$copy/home"
-find "$copy/repository" -path "$copy/repository/out" -prune -o -type f -not -name '_kernels_*' -delete
+find "$copy/repository" -type f -not -path "$copy/repository/out/*" -not -name '_kernels_*' -delete
 { git ls-files -z --cached --others --exclude-standard; find out/gpu_day -type f -print0; } |
     tar c --null -T - | tar x -C "$copy/repository"
 exec unshare -n env -i HOME="$copy/home" PATH="$(dirname "$python"):/usr/local/bin:/usr/bin:/bin" OUT="${OUT:-$copy/out}" \
