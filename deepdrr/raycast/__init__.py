@@ -7,7 +7,7 @@ from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._project import project
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.layout._arranged import Storage, arranged
+from deepdrr.raycast.layout._kernel_layout import Storage, arranged
 from deepdrr.raycast.spline._prefilter import prefilter, spline_coefficients
 
 __all__ = [

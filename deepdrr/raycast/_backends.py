@@ -7,8 +7,8 @@ from torch import Tensor
 
 from deepdrr.raycast._reference import ReferenceBackend
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._backend import CpuBackend
-from deepdrr.raycast.cuda._backend import CudaBackend
+from deepdrr.raycast.cpu._engine import CpuBackend
+from deepdrr.raycast.cuda._engine import CudaBackend
 
 __all__ = ["BACKENDS", "Backend", "Selection", "backends", "select_backend"]
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu import _gradients as cpu_adjoint
+from deepdrr.raycast.cpu import _grad_rays as cpu_adjoint
 from deepdrr.raycast.cpu import _label_integrals as cpu_labels
 from deepdrr.raycast.cpu import _line_integrals as cpu
 from deepdrr.raycast.cuda import _line_integrals as on_cuda

@@ -25,7 +25,7 @@ from deepdrr.raycast._integration import from_number, number_of
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
 from deepdrr.raycast._unchecked import unchecked
-from deepdrr.raycast.cpu._gradients import gradient_from_slopes, integrate_with_slopes
+from deepdrr.raycast.cpu._grad_rays import gradient_from_slopes, integrate_with_slopes
 
 __all__ = ["FIVE", "HOW", "line_integrals", "matrix_first", "refuse", "save_nothing"]
 

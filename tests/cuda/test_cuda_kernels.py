@@ -32,7 +32,7 @@ from deepdrr.raycast.cuda._jobs import (
     VALUE_ADJOINT_JOB,
     WALKED_CHORD_BYTES,
 )
-from deepdrr.raycast.spline._cuda import PREFILTER_JOB
+from deepdrr.raycast.cuda._prefilter import PREFILTER_JOB
 from deepdrr.spectrum.sums._cuda import SPECTRAL_JOB
 
 RULES = [

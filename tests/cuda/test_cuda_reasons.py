@@ -11,7 +11,7 @@ from raycast_scenes import carm, grid
 from deepdrr._cuda import Launcher, TorchMemory, _availability, _launcher, reason_against_cuda, reason_against_device
 from deepdrr.cli._info import device_facts
 from deepdrr.raycast import Exact, Field, Rays, Request, backends, select_backend
-from deepdrr.raycast.cuda._backend import CudaBackend
+from deepdrr.raycast.cuda._engine import CudaBackend
 
 GPU = torch.device("cuda", 0)
 NO_DRIVER = "libcuda.so.1: cannot open shared object file: No such file or directory"

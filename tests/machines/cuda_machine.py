@@ -21,9 +21,9 @@ from deepdrr.detector.draws import _cuda as cuda_draws
 from deepdrr.raycast import Field, Rays, Request, _engines, _operator, project
 from deepdrr.raycast._rays import PixelRays
 from deepdrr.raycast._unchecked import unchecked
-from deepdrr.raycast.cuda import _backend as cuda_backend
+from deepdrr.raycast.cuda import _engine as cuda_backend
 from deepdrr.raycast.cuda import _line_integrals as cuda_integrals
-from deepdrr.raycast.spline import _cuda as cuda_prefilter
+from deepdrr.raycast.cuda import _prefilter as cuda_prefilter
 from deepdrr.spectrum.sums import _cuda as cuda_sums
 
 

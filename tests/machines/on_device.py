@@ -15,8 +15,8 @@ from torch import Tensor
 from deepdrr.projector import Projector
 from deepdrr.raycast import Request, _backends
 from deepdrr.raycast._reference import ReferenceBackend
-from deepdrr.raycast.cpu._backend import CpuBackend
-from deepdrr.raycast.cuda._backend import CudaBackend
+from deepdrr.raycast.cpu._engine import CpuBackend
+from deepdrr.raycast.cuda._engine import CudaBackend
 
 __all__ = ["Asked", "answer_with_cuda"]
 

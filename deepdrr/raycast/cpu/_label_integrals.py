@@ -9,9 +9,9 @@ from deepdrr._kernels import load_kernels
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._gradients import ByRays, images, ray_gradients, with_placement
+from deepdrr.raycast.cpu._grad_rays import ByRays, images, ray_gradients, with_placement
 from deepdrr.raycast.cpu._line_integrals import kernel_rays
-from deepdrr.raycast.layout._arranged import readable_with_labels, without_values
+from deepdrr.raycast.layout._kernel_layout import readable_with_labels, without_values
 from deepdrr.raycast.layout._memory_order import memory_order, zeros
 
 __all__ = ["integrate_routed", "routed_by_rays", "routed_by_values", "routed_kernel"]

@@ -15,7 +15,7 @@ from deepdrr.raycast._integration import Exact, number_of
 from deepdrr.raycast._rays import PixelRays, Rays, unexpanded
 from deepdrr.raycast._request import Request
 from deepdrr.raycast._unchecked import unchecked
-from deepdrr.raycast.layout._arranged import arranged
+from deepdrr.raycast.layout._kernel_layout import arranged
 from deepdrr.raycast.layout._arrangement import Layout
 from deepdrr.raycast.layout._memory_order import memory_order, readable_in_place
 

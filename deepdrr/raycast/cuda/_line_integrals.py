@@ -23,7 +23,7 @@ from deepdrr.raycast.cuda._jobs import (
     WALKED_CHORD_BYTES,
     place_rays,
 )
-from deepdrr.raycast.cuda._pieces import MOST_PARTS, FlatRays, in_pieces
+from deepdrr.raycast.cuda._chunks import MOST_PARTS, FlatRays, in_pieces
 from deepdrr.raycast.cuda._volume import Volume, volume_of, volume_to_fill
 
 __all__ = ["gradient_by_rays", "gradient_by_values", "integrate", "integrate_routed"]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr.raycast._field import Field
-from deepdrr.raycast.layout._arranged import readable_with_labels, without_values
+from deepdrr.raycast.layout._kernel_layout import readable_with_labels, without_values
 from deepdrr.raycast.layout._memory_order import memory_order
 
 __all__ = ["Volume", "volume_of", "volume_to_fill"]

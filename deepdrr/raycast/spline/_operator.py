@@ -12,7 +12,7 @@ from torch.autograd import Function
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
 from deepdrr.raycast.layout._memory_order import copy_by_planes, empty_placed, memory_order, placed_strides
-from deepdrr.raycast.spline._cuda import cuda_prefilter, cuda_serves
+from deepdrr.raycast.cuda._prefilter import cuda_prefilter, cuda_serves
 
 __all__ = ["compiled_prefilter", "has_compiled_prefilter"]
 

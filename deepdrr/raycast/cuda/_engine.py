@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._cuda import reason_against_cuda, reason_against_device
-from deepdrr.raycast._compiled import compiled_integrals, reason_against_kernels
+from deepdrr.raycast._engine import compiled_integrals, reason_against_kernels
 from deepdrr.raycast._request import Request
 
 __all__ = ["CudaBackend"]

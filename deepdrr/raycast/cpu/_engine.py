@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from deepdrr._kernels import reason_not_loaded
-from deepdrr.raycast._compiled import compiled_integrals, reason_against_kernels
+from deepdrr.raycast._engine import compiled_integrals, reason_against_kernels
 from deepdrr.raycast._request import Request
 
 __all__ = ["CpuBackend"]
