@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["load_kernels", "reason_not_loaded", "usable_builds"]
+__all__ = ["BUILDS", "load_kernels", "reason_not_loaded", "usable_builds"]
 
 # Fastest first, each with torch's names of the processors that can run it. Torch asks the processor once, for itself.
 _BUILDS = {
@@ -16,25 +16,28 @@ _BUILDS = {
     "avx2": {"AVX512", "AVX2"},
     "baseline": None,
 }
+BUILDS = tuple(_BUILDS)
 _VARIABLE = "DEEPDRR_CPU_ISA"
 
 
-def load_kernels() -> Any:
-    """The compiled module: the one named by DEEPDRR_CPU_ISA, or else the fastest that is built and can run here.
+def load_kernels(build: str | None = None) -> Any:
+    """The compiled module: a build by its name; None for the one named by DEEPDRR_CPU_ISA, or else the fastest here.
 
     Raises:
         RuntimeError: with the reason, where there is none.
-        ValueError: if DEEPDRR_CPU_ISA names no build, or one that this processor cannot run.
+        ValueError: if the build, or DEEPDRR_CPU_ISA, is unknown, or if this processor cannot run it.
     """
-    module = _load(os.environ.get(_VARIABLE, ""))
+    module = _load(build or os.environ.get(_VARIABLE, ""))
     if isinstance(module, str):
         raise RuntimeError(f"deepdrr's compiled kernels cannot be used: {module}")
     return module
 
 
-def reason_not_loaded() -> str | None:
-    """Why no compiled module can be used, or None if one can."""
-    module = _load(os.environ.get(_VARIABLE, ""))
+def reason_not_loaded(build: str | None = None) -> str | None:
+    """Why a build, or with None any compiled module, cannot be used; None if it can."""
+    if build is not None and not _runs_here(build):
+        return f"this processor does not have the instructions of the build {build!r}"
+    module = _load(build or os.environ.get(_VARIABLE, ""))
     return module if isinstance(module, str) else None
 
 

@@ -1,17 +1,61 @@
-"""What operators registered with torch share."""
+"""What operators registered with torch share: their registration, their derivatives, their rule for `vmap`.
+
+Autograd meets an operator's formulas in two ways. `torch.library` holds them for `torch.compile` and for whoever calls
+the operator through `torch.ops`, but `torch.func` cannot differentiate what is registered there: it, and eager mode,
+need an `autograd.Function`. `differentiable` gives the same formulas to both.
+"""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import Function
 
-__all__ = ["apply", "one_by_one", "operator", "watched"]
+__all__ = ["differentiable", "followed", "one_by_one", "operator", "save_nothing", "watched"]
 
 
 def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
     """Registers a function as `torch.ops.deepdrr.<name>`; it writes to none of its arguments."""
     return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
+
+
+def differentiable(
+    op: Any,
+    fake: Callable[..., Any],
+    save: Callable[..., None],
+    pull_back: Callable[..., Any],
+    batched: Callable[..., tuple[Any, Any]] | None = None,
+) -> Callable[..., Any]:
+    """Gives an operator its derivative, and returns what to call in its place.
+
+    Args:
+        op: what `operator` has made.
+        fake: `fake(*inputs)`, empty results of the right shape, dtype and strides.
+        save: `save(ctx, inputs, output)` keeps what the derivative needs.
+        pull_back: `pull_back(ctx, *upstream)`, a gradient or None for every input. To be differentiable itself it calls
+            what `differentiable` has returned for other operators.
+        batched: a rule for `vmap`; None calls the operator once per element.
+
+    Returns:
+        A function of the operator's inputs: the operator where `torch.compile` traces it, an `autograd.Function` of the
+        same formulas in eager mode and under `torch.func`.
+    """
+    op.register_fake(fake)
+    op.register_autograd(pull_back, setup_context=save)
+    op.register_vmap(batched or one_by_one(op))
+    formulas = {"forward": op, "setup_context": save, "backward": pull_back}
+    parts = {"generate_vmap_rule": True, **{name: staticmethod(formula) for name, formula in formulas.items()}}
+    function: Any = type(f"Differentiable_{op._name}", (Function,), parts)
+
+    def call(*inputs: Any) -> Any:
+        return op(*inputs) if torch.compiler.is_compiling() else function.apply(*inputs)
+
+    return call
+
+
+def save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
+    """For an operator whose derivative needs nothing, or that has none."""
 
 
 def watched() -> bool:
@@ -24,9 +68,9 @@ def watched() -> bool:
     return bool(torch._C._are_functorch_transforms_active() or torch._C._len_torch_dispatch_stack())
 
 
-def apply(function: Any, *arguments: Any) -> Any:
-    """`function.apply`, which torch leaves without types."""
-    return function.apply(*arguments)
+def followed(*inputs: Tensor) -> bool:
+    """Whether anyone follows a call with these inputs: autograd, or who `watched` knows of."""
+    return watched() or (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs))
 
 
 def one_by_one(called: Any) -> Callable[..., tuple[Any, Any]]:

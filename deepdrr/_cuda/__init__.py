@@ -1,7 +1,7 @@
 """NVIDIA GPUs through PyCUDA: the launcher, the memory it works on, and why it cannot be used where it cannot."""
 
 from deepdrr._cuda._availability import reason_against_cuda
-from deepdrr._cuda._launcher import Launcher, launcher, reason_against_device
+from deepdrr._cuda._launcher import Launcher, launcher, reason_against_device, serving
 from deepdrr._cuda._memory import Memory, TorchMemory
 
-__all__ = ["Launcher", "Memory", "TorchMemory", "launcher", "reason_against_cuda", "reason_against_device"]
+__all__ = ["Launcher", "Memory", "TorchMemory", "launcher", "reason_against_cuda", "reason_against_device", "serving"]

@@ -20,17 +20,39 @@ from deepdrr._cuda._availability import images, reason_against_cuda
 from deepdrr._cuda._memory import Memory, TorchMemory
 from deepdrr._extras import require
 
-__all__ = ["Launcher", "launcher", "reason_against_device"]
+__all__ = ["Launcher", "launcher", "reason_against_device", "serving"]
 
 _MAKING = threading.Lock()
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events alone, not against the null stream
+# Launchers that were put to use by `serving`, by device.
+_GIVEN: dict[torch.device, "Launcher"] = {}
 
 
 def launcher(device: torch.device) -> "Launcher":
-    """The launcher of torch's CUDA device, made when it is first needed, by whichever thread comes first."""
+    """The launcher of a device: one that is `serving` it, or that of torch's CUDA device, which it makes once."""
+    given = _GIVEN.get(device)
+    if given is not None:
+        return given
     torch.cuda.init()  # torch makes the primary context, so that both sides share it
     with _MAKING:
         return _launcher_of(torch.cuda.current_device() if device.index is None else device.index)
+
+
+@contextmanager
+def serving(device: torch.device, given: "Launcher") -> Iterator[None]:
+    """Within the block, a launcher's kernels serve a device's tensors, in every thread.
+
+    A driver that torch does not know of is put to use this way: the tests' software driver, whose memory is the host's.
+    """
+    before = _GIVEN.get(device)
+    _GIVEN[device] = given
+    try:
+        yield
+    finally:
+        if before is None:
+            del _GIVEN[device]
+        else:
+            _GIVEN[device] = before
 
 
 @cache
@@ -40,6 +62,8 @@ def _launcher_of(index: int) -> "Launcher":
 
 def reason_against_device(device: torch.device) -> str | None:
     """Why a tensor's device cannot be served, its architecture among the reasons; None if it can."""
+    if device in _GIVEN:
+        return None
     if device.type != "cuda":
         return f"the field is on {device}"
     if not torch.cuda.is_available():

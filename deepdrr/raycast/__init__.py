@@ -1,18 +1,21 @@
 """`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
 
-from deepdrr.raycast._backends import Backend, Selection, backends, select_backend
+from deepdrr._renamed import moved
+from deepdrr.raycast._backends import Selection, backends, select_backend
+from deepdrr.raycast._engine import Backend, Engine
 from deepdrr.raycast._field import MAX_LABELS, Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._project import project
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.layout._kernel_layout import Storage, arranged
+from deepdrr.raycast.layout._kernel_layout import Storage, with_kernel_layout
 from deepdrr.raycast.spline._prefilter import prefilter, spline_coefficients
 
 __all__ = [
     "MAX_LABELS",
     "Backend",
+    "Engine",
     "Exact",
     "Field",
     "Integration",
@@ -24,7 +27,6 @@ __all__ = [
     "Selection",
     "Step",
     "Storage",
-    "arranged",
     "available_memory",
     "backends",
     "check_fits",
@@ -32,4 +34,7 @@ __all__ = [
     "project",
     "select_backend",
     "spline_coefficients",
+    "with_kernel_layout",
 ]
+
+__getattr__ = moved(__name__, {"arranged": "deepdrr.raycast.with_kernel_layout"})

@@ -1,28 +1,25 @@
-"""The registry of backends, and how one is chosen."""
+"""The registry of backends, and how one is chosen: once. After that it is known by its name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor
 
+from deepdrr._kernels import BUILDS
+from deepdrr.raycast._engine import Backend, Engine
 from deepdrr.raycast._reference import ReferenceBackend
-from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._engine import CpuBackend
-from deepdrr.raycast.cuda._engine import CudaBackend
+from deepdrr.raycast._request import Request, check_request
+from deepdrr.raycast.cpu._engine import CpuEngine
+from deepdrr.raycast.cuda._engine import CudaEngine
 
-__all__ = ["BACKENDS", "Backend", "Selection", "backends", "select_backend"]
+__all__ = ["Selection", "backends", "engine_named", "engines_replaced", "prefilter_engine", "select_backend"]
 
-
-class Backend(Protocol):
-    """A way to compute `project`."""
-
-    name: str
-
-    def reason_against(self, request: Request | None = None) -> str | None:
-        """Why this backend cannot serve a request (or, without one, anything at all) here; None if it can."""
-
-    def project(self, request: Request) -> Tensor:
-        """Line integrals [..., C, H, W]; called only where `reason_against` is None."""
+# In order of preference: the first that can serve a request is taken; the reference can serve any.
+_PREFERRED = ("cuda", "cpu")
+_COMPILED: list[Engine] = [CudaEngine(), CpuEngine(), *(CpuEngine(build) for build in BUILDS)]
+_ENGINES = {engine.name: engine for engine in _COMPILED}
+_REFERENCE = ReferenceBackend()
 
 
 @dataclass(frozen=True)
@@ -33,13 +30,9 @@ class Selection:
     reason: str
 
 
-# In order of preference: the first that can serve a request is taken; the reference can serve any.
-BACKENDS: tuple[Backend, ...] = (CudaBackend(), CpuBackend(), ReferenceBackend())
-
-
 def backends() -> dict[str, str]:
-    """Every backend by name, with ``"ready"`` or the reason why it cannot be used on this machine."""
-    return {backend.name: backend.reason_against() or "ready" for backend in BACKENDS}
+    """Every backend that ``"auto"`` may take, with ``"ready"`` or the reason why it cannot be used on this machine."""
+    return {backend.name: backend.reason_against() or "ready" for backend in _by_preference()}
 
 
 def select_backend(request: Request, name: str = "auto") -> Selection:
@@ -47,28 +40,59 @@ def select_backend(request: Request, name: str = "auto") -> Selection:
 
     Args:
         request: what is to be computed.
-        name: ``"auto"`` for the first that can, or a backend's name.
+        name: ``"auto"`` for the first that can, or a backend's name: ``"cuda"``, ``"cpu"``, ``"reference"``, or a build
+            of the CPU's kernels, e.g. ``"cpu-baseline"``, which any processor of its kind can run.
 
     Returns:
         The backend, and the reason for it.
 
     Raises:
-        ValueError: if there is no backend of that name, or it cannot serve the request.
+        ValueError: if the parts of the request do not suit each other, if there is no backend of that name, or if it
+            cannot serve the request.
     """
+    check_request(request)
     if name == "auto":
         return _first_able(request)
-    chosen = next((backend for backend in BACKENDS if backend.name == name), None)
-    if chosen is None:
-        raise ValueError(f"backend must be 'auto' or one of {', '.join(b.name for b in BACKENDS)}, got {name!r}")
-    against = chosen.reason_against(request)
+    known: dict[str, Backend] = {**_ENGINES, _REFERENCE.name: _REFERENCE}
+    if name not in known:
+        usual = ", ".join(backend.name for backend in _by_preference())
+        builds = ", ".join(engine for engine in _ENGINES if engine not in _PREFERRED)
+        raise ValueError(f"backend must be 'auto' or one of {usual}, {builds}, got {name!r}")
+    against = known[name].reason_against(request)
     if against is not None:
         raise ValueError(f"backend {name!r} cannot serve this request: {against}")
-    return Selection(chosen, "asked for by name")
+    return Selection(known[name], "asked for by name")
+
+
+def engine_named(name: str) -> Engine:
+    """The engine that an operator of torch was given by its name."""
+    return _ENGINES[name]
+
+
+def prefilter_engine(values: Tensor) -> Engine | None:
+    """The first engine that can filter values [..., I, J, K]; None if torch has to."""
+    preferred = (_ENGINES[name] for name in _PREFERRED)
+    return next((engine for engine in preferred if engine.reason_against_prefilter(values) is None), None)
+
+
+@contextmanager
+def engines_replaced(*engines: Engine) -> Iterator[None]:
+    """Within the block, engines stand in the place of those of their names, for all threads."""
+    before = dict(_ENGINES)
+    _ENGINES.update({engine.name: engine for engine in engines})
+    try:
+        yield
+    finally:
+        _ENGINES.update(before)
+
+
+def _by_preference() -> list[Backend]:
+    return [*(_ENGINES[name] for name in _PREFERRED), _REFERENCE]
 
 
 def _first_able(request: Request) -> Selection:
     refused: list[str] = []
-    for backend in BACKENDS:
+    for backend in _by_preference():
         against = backend.reason_against(request)
         if against is None:
             return Selection(backend, "; ".join(refused) or "the fastest there is")

@@ -1,21 +1,69 @@
-"""What the compiled kernels of every backend serve, and what they leave to the reference."""
+"""`Engine`: the compiled kernels of one kind of processor, as one set of functions; `Backend`: what `project` needs."""
+
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from deepdrr.raycast._label_operator import routed_integrals
-from deepdrr.raycast._operator import line_integrals
+from deepdrr.raycast._rays import RayEnds
 from deepdrr.raycast._request import Request
 
-__all__ = ["compiled_integrals", "reason_against_kernels"]
+__all__ = ["Backend", "Engine", "RayGrads", "reason_against_kernels"]
 
 # Kernels count voxels in 32-bit integers.
 _MAX_VOXELS = 2**31 - 1
 
+# Gradients with respect to source and target [..., H, W, 3], start and stop [..., H, W] (empty where the rays have no
+# limit) and ijk_from_world [4, 4], float64.
+RayGrads = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
-def compiled_integrals(request: Request) -> Tensor:
-    """Line integrals [..., C, H, W], float32, of a request that nothing speaks against."""
-    return routed_integrals(request) if request.field.labels is not None else line_integrals(request)
+
+class Backend(Protocol):
+    """A way to compute `project`.
+
+    Attributes:
+        name: by which it is asked for.
+        own_autograd: whether autograd can follow what `integrate` does; of an `Engine` it cannot.
+    """
+
+    name: str
+    own_autograd: bool
+
+    def reason_against(self, request: Request | None = None) -> str | None:
+        """Why this backend cannot serve a request (or, without one, anything at all) here; None if it can."""
+
+    def integrate(self, request: Request) -> Tensor:
+        """Line integrals [..., C, H, W]; called only where `reason_against` is None."""
+
+
+class Engine(Backend, Protocol):
+    """Compiled kernels: integrals and their adjoints, in float32 sums, none of it seen by autograd.
+
+    `deepdrr.raycast._operator` makes operators of torch of them. With labels C is the number of labels.
+    """
+
+    def sums_slopes(self, request: Request) -> bool:
+        """Whether `integrate_with_slopes` serves a request."""
+
+    def integrate_with_slopes(self, request: Request) -> tuple[Tensor, Tensor]:
+        """Integrals [..., 1, H, W] and what `grad_rays_from_slopes` makes their gradients of, [..., S, H, W]."""
+
+    def grad_values(self, upstream: Tensor, request: Request) -> Tensor:
+        """The gradient with respect to the values [C, I, J, K] ([1, I, J, K] with labels), whatever these are."""
+
+    def grad_rays(self, upstream: Tensor, request: Request) -> RayGrads:
+        """The gradients with respect to the rays and the placement."""
+
+    def grad_rays_from_slopes(
+        self, upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: RayEnds
+    ) -> RayGrads:
+        """The same from the slopes [..., S, H, W] of integrals over a grid of `shape` voxels."""
+
+    def reason_against_prefilter(self, values: Tensor) -> str | None:
+        """Why this engine cannot filter values [..., I, J, K]; None if it can."""
+
+    def prefilter(self, grids: Tensor, transposed: bool) -> None:
+        """Puts B-spline coefficients in the place of values [..., I, J, K], float32, dense along one of I, J and K."""
 
 
 def reason_against_kernels(request: Request) -> str | None:
@@ -31,9 +79,8 @@ def reason_against_kernels(request: Request) -> str | None:
 def _reason_against_gradient(request: Request) -> str | None:
     if not request.needs_grad:
         return None
-    by_rays = request.rays.requires_grad or request.field.ijk_from_world.requires_grad
-    if request.interpolation == "nearest" and by_rays:
-        return "it has no gradients of nearest interpolation by the rays"
+    if request.interpolation == "nearest" and request.needs_grad_rays:
+        return "it has no gradients of nearest interpolation with respect to the rays"
     if request.interpolation == "nearest" and request.field.labels is not None:
         return "it has no gradients of nearest interpolation with labels"
     if request.field.labels is not None and request.field.values is None and request.routing == "hard":

@@ -1,4 +1,4 @@
-"""`Field`: what is integrated along the rays."""
+"""`Field`: what is integrated along the rays; `Voxels`: the same without its checks."""
 
 from dataclasses import dataclass
 
@@ -9,45 +9,17 @@ from torch import Tensor
 from deepdrr.geometry import check_affine
 from deepdrr.raycast.layout._arrangement import Arrangement
 
-__all__ = ["MAX_LABELS", "Field"]
+__all__ = ["MAX_LABELS", "Field", "Voxels"]
 
 MAX_LABELS = 128
 
 
 @dataclass(frozen=True, eq=False)
-class Field:
-    """Values on a voxel grid, the label map that sorts them, or both.
+class Voxels:
+    """Values on a voxel grid, the label map that sorts them, or both, as the kernels get them.
 
-    A voxel's value lives at its centre, which has integer coordinates; the voxel reaches half a voxel to each side.
-    The field's support is the box of all voxels, [−½, I−½) × [−½, J−½) × [−½, K−½) in ijk, and it is zero outside.
-    Nearest interpolation is constant in each voxel. Linear interpolation is trilinear between centres; in the outer
-    half voxel it keeps the value of the nearest face, so that N equal voxels integrate to N · spacing · value under
-    either interpolation. A cubic B-spline has its first and last knots at the outer voxels' centres, where it is flat,
-    and keeps its value there in the outer half voxel too.
-
-    With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label; the
-    channels sum to the unrouted integral. *Hard* routing gives all of the interpolated value to the label of the
-    nearest voxel: channel l integrates f where that label is l, and an exact integral is split where a ray passes from
-    voxel to voxel. *Soft* routing gives each voxel's share of the interpolated value to that voxel's own label: channel
-    l integrates the interpolant of the values that are 0 where the label is not l. Its channels fade into each other
-    across one voxel and are continuous in the pose, with linear interpolation. With nearest interpolation both mean the
-    same. As the rays move, an exact hard integral changes with the values and with the places of the borders between
-    labels, and its gradient has both; samples that are routed hard tell of the values only.
-
-    Attributes:
-        values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.
-        ijk_from_world: affine transform [4, 4] from world mm to voxel indices.
-        labels: integers [I, J, K] in 0 … label_count − 1, or None.
-        label_count: number of labels, at most 128; given with `labels`, and only then.
-        prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
-        scale: [C] by which int16 `values` are multiplied, see `arranged`; None for 1.
-        arrangement: what `arranged` has made beside `values`; left aside where they are others than it was made of, or
-            were written to since.
-
-    Example:
-        >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
-        >>> field.channels, field.shape
-        (1, (4, 4, 4))
+    The attributes are those of `Field`, which says what they mean and checks them. Nothing is checked here: voxels are
+    made of a field's parts, inside an operator or for one kernel.
     """
 
     values: Tensor | None
@@ -57,17 +29,6 @@ class Field:
     prefiltered: bool = False
     scale: Tensor | None = None
     arrangement: Arrangement | None = None
-
-    def __post_init__(self) -> None:
-        check_affine(self.ijk_from_world.detach(), "ijk_from_world")
-        _check_values(self.values)
-        _check_labels(self.labels, self.label_count)
-        if self.values is None and self.labels is None:
-            raise ValueError("a Field needs values, labels or both, got neither")
-        if self.values is not None and self.labels is not None:
-            _check_pair(self.values, self.labels)
-        if self.scale is not None:
-            _check_scale(self.scale, self.values)
 
     @property
     def channels(self) -> int:
@@ -113,6 +74,54 @@ class Field:
     @property
     def _grid_tensors(self) -> tuple[Tensor, ...]:
         return tuple(t for t in (self.values, self.labels) if t is not None)
+
+
+@dataclass(frozen=True, eq=False)
+class Field(Voxels):
+    """Values on a voxel grid, the label map that sorts them, or both.
+
+    A voxel's value lives at its centre, which has integer coordinates; the voxel reaches half a voxel to each side.
+    The field's support is the box of all voxels, [−½, I−½) × [−½, J−½) × [−½, K−½) in ijk, and it is zero outside.
+    Nearest interpolation is constant in each voxel. Linear interpolation is trilinear between centres; in the outer
+    half voxel it keeps the value of the nearest face, so that N equal voxels integrate to N · spacing · value under
+    either interpolation. A cubic B-spline has its first and last knots at the outer voxels' centres, where it is flat,
+    and keeps its value there in the outer half voxel too.
+
+    With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label; the
+    channels sum to the unrouted integral. *Hard* routing gives all of the interpolated value to the label of the
+    nearest voxel: channel l integrates f where that label is l, and an exact integral is split where a ray passes from
+    voxel to voxel. *Soft* routing gives each voxel's share of the interpolated value to that voxel's own label: channel
+    l integrates the interpolant of the values that are 0 where the label is not l. Its channels fade into each other
+    across one voxel and are continuous in the pose, with linear interpolation. With nearest interpolation both mean the
+    same. As the rays move, an exact hard integral changes with the values and with the places of the borders between
+    labels, and its gradient has both; samples that are routed hard tell of the values only.
+
+    Attributes:
+        values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.
+        ijk_from_world: affine transform [4, 4] from world mm to voxel indices.
+        labels: integers [I, J, K] in 0 … label_count − 1, or None.
+        label_count: number of labels, at most 128; given with `labels`, and only then.
+        prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
+        scale: [C] by which int16 `values` are multiplied, see `with_kernel_layout`; None for 1.
+        arrangement: what `with_kernel_layout` has made beside `values`; not used where they are others than it was made
+            of, or were written to since.
+
+    Example:
+        >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
+        >>> field.channels, field.shape
+        (1, (4, 4, 4))
+    """
+
+    def __post_init__(self) -> None:
+        check_affine(self.ijk_from_world.detach(), "ijk_from_world")
+        _check_values(self.values)
+        _check_labels(self.labels, self.label_count)
+        if self.values is None and self.labels is None:
+            raise ValueError("a Field needs values, labels or both, got neither")
+        if self.values is not None and self.labels is not None:
+            _check_pair(self.values, self.labels)
+        if self.scale is not None:
+            _check_scale(self.scale, self.values)
 
 
 def _check_values(values: Tensor | None) -> None:

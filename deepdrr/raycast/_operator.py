@@ -1,257 +1,235 @@
-"""The compiled line integrals as an operator of torch, `torch.ops.deepdrr.line_integrals`.
+"""The compiled line integrals as operators of torch: `torch.ops.deepdrr.line_integrals` and its adjoints.
 
-Two more operators are its adjoints: by the values, which is linear in the upstream gradient and has derivatives of its
-own, and by the rays, which has none: a second derivative that involves the rays is the reference's business.
+The adjoints are operators too. The gradient with respect to the values is linear in the upstream gradient and has
+derivatives of its own. The gradient with respect to the rays has none: a second derivative that involves the rays is
+the reference's business.
 
-Where the gradient by the rays of one channel will be wanted, an operator of the same meaning sums up the derivatives
-along with the integrals; what carries the upstream gradient back is then a matter of a few multiplications per ray.
+Where autograd will want the gradient with respect to the rays, an engine may sum up its parts, the slopes, along with
+the integrals; what carries the upstream gradient back is then a matter of a few multiplications per ray.
 
-Autograd meets the formulas twice. `torch.library` holds them for `torch.compile` and for whoever calls the operator,
-but `torch.func` cannot differentiate what is registered there: it, and eager mode, get an `autograd.Function` made of
-the same formulas.
+An operator of torch takes tensors, numbers and words, no objects. So it is told its engine by name: the choice that
+`select_backend` made travels with the call, through `torch.compile` and to the backward pass on whatever thread, and
+nothing has to guess it again from the device of a tensor.
 """
 
-from collections.abc import Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from deepdrr._operators import apply, one_by_one, operator, watched
-from deepdrr.raycast._engines import gradient_by_rays, gradient_by_values, integrate
-from deepdrr.raycast._field import Field
-from deepdrr.raycast._integration import from_number, number_of
-from deepdrr.raycast._rays import Rays
+from deepdrr._operators import differentiable, operator, save_nothing
+from deepdrr.raycast._backends import engine_named
+from deepdrr.raycast._engine import RayGrads
+from deepdrr.raycast._field import Voxels
+from deepdrr.raycast._integration import Interpolation, Routing, from_number, number_of
+from deepdrr.raycast._rays import RayEnds
 from deepdrr.raycast._request import Request
-from deepdrr.raycast._unchecked import unchecked
-from deepdrr.raycast.cpu._grad_rays import gradient_from_slopes, integrate_with_slopes
 
-__all__ = ["FIVE", "HOW", "line_integrals", "matrix_first", "refuse", "save_nothing"]
+__all__ = ["line_integrals"]
 
 # The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is a rule's `number_of`.
-HOW = (
-    "Tensor ijk_from_world, Tensor source, Tensor target, Tensor? start, Tensor? stop, Tensor? scale, "
-    "str interpolation, float step"
+RAY_ARGS = (
+    "Tensor source, Tensor target, Tensor? start, Tensor? stop, Tensor ijk_from_world, Tensor? scale, Tensor? labels, "
+    "int? label_count, str interpolation, float step, str routing, str engine"
 )
-FIVE = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
+# Gradients with respect to the first five of them.
+RAY_GRADS = "(Tensor, Tensor, Tensor, Tensor, Tensor)"
+_GRADS, _TENSORS = 5, 7
 
 
-def line_integrals(request: Request) -> Tensor:
-    """Line integrals [..., C, H, W] of a request by the compiled backend."""
-    if not request.needs_grad and not watched():
-        return integrate(request)
+class RayArgs(NamedTuple):
+    """What `RAY_ARGS` declares."""
+
+    source: Tensor
+    target: Tensor
+    start: Tensor | None
+    stop: Tensor | None
+    ijk_from_world: Tensor
+    scale: Tensor | None
+    labels: Tensor | None
+    label_count: int | None
+    interpolation: Interpolation
+    step: float
+    routing: Routing
+    engine: str
+
+    def request(self, values: Tensor | None) -> Request:
+        """What an engine is asked for: no more than tensors of a request that was checked."""
+        field = Voxels(
+            values=None if values is None else values.detach(),
+            ijk_from_world=self.ijk_from_world.detach(),
+            labels=self.labels,
+            label_count=self.label_count,
+            prefiltered=self.interpolation == "cubic",
+            scale=self.scale,
+        )
+        rays = RayEnds(self.source, self.target, self.start, self.stop)
+        return Request(field, rays, self.interpolation, from_number(self.step), self.routing)
+
+
+def line_integrals(request: Request, engine: str) -> Tensor:
+    """Line integrals [..., C, H, W] of a request by the engine of a name, differentiable."""
     field, rays, shape = request.field, request.rays, request.rays.shape
-    limits = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
-    ends = (end.expand(*shape, 3) for end in (rays.source, rays.target))
-    how = (field.ijk_from_world, *ends, *limits, field.scale, request.interpolation, number_of(request.integration))
-    compiling = torch.compiler.is_compiling()
-    if _wants_slopes(request):
-        integrals, _ = _with_slopes(field.values, *how) if compiling else apply(_WithSlopes, field.values, *how)
+    start, stop = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
+    source, target = (end.expand(*shape, 3) for end in (rays.source, rays.target))
+    placed = (source, target, start, stop, field.ijk_from_world, field.scale, field.labels, field.label_count)
+    args = RayArgs(*placed, request.interpolation, number_of(request.integration), request.routing, engine)
+    integrals: Tensor
+    if request.needs_grad_rays and engine_named(engine).sums_slopes(request):
+        integrals, _slopes = _with_slopes(field.values, *args)
     else:
-        integrals = _line_integrals(field.values, *how) if compiling else apply(_LineIntegrals, field.values, *how)
-    return cast(Tensor, integrals)
-
-
-def _wants_slopes(request: Request) -> bool:
-    field, by_rays = request.field, request.rays.requires_grad or request.field.ijk_from_world.requires_grad
-    served = field.device.type == "cpu" and field.channels == 1 and request.interpolation == "linear"
-    return torch.is_grad_enabled() and by_rays and served
-
-
-def _request(values: Tensor, matrix: Tensor, *how: Any) -> Request:
-    source, target, start, stop, scale, interpolation, step = how
-    coefficients = interpolation == "cubic"
-    field = unchecked(
-        Field, values=values.detach(), ijk_from_world=matrix.detach(), prefiltered=coefficients, scale=scale
-    )
-    rays = unchecked(Rays, source=source, target=target, start=start, stop=stop)
-    return unchecked(Request, field=field, rays=rays, interpolation=interpolation, integration=from_number(step))
+        integrals = _integrals(field.values, *args)
+    return integrals
 
 
 # -- the operators -----------------------------------------------------------------------------------------------------
 
 
-@operator("line_integrals", f"(Tensor values, {HOW}) -> Tensor")
-def _line_integrals(values: Tensor, *how: Any) -> Tensor:
-    return integrate(_request(values, *how))
+@operator("line_integrals", f"(Tensor? values, {RAY_ARGS}) -> Tensor")
+def _integrals_op(values: Tensor | None, *args: Any) -> Tensor:
+    given = RayArgs(*args)
+    return engine_named(given.engine).integrate(given.request(values))
 
 
-@operator("line_integrals_with_slopes", f"(Tensor values, {HOW}) -> (Tensor, Tensor)")
-def _with_slopes(values: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
-    return integrate_with_slopes(_request(values, *how))
+@operator("line_integrals_with_slopes", f"(Tensor values, {RAY_ARGS}) -> (Tensor, Tensor)")
+def _with_slopes_op(values: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+    given = RayArgs(*args)
+    return engine_named(given.engine).integrate_with_slopes(given.request(values))
 
 
-@operator("line_integrals_by_values", f"(Tensor upstream, SymInt[] shape, {HOW}) -> Tensor")
-def _by_values(upstream: Tensor, shape: list[int], *how: Any) -> Tensor:
-    anything = upstream.new_zeros((), dtype=torch.float32).expand(upstream.shape[-3], *shape)
-    matrix, source, target, start, stop, _scale, *rule = how
-    return gradient_by_values(upstream, _request(anything, matrix, source, target, start, stop, None, *rule))
+@operator("line_integrals_grad_values", f"(Tensor upstream, SymInt[] shape, {RAY_ARGS}) -> Tensor")
+def _grad_values_op(upstream: Tensor, shape: list[int], *args: Any) -> Tensor:
+    given = RayArgs(*args)
+    any_values = upstream.new_zeros((), dtype=torch.float32).expand(shape) if given.labels is None else None
+    return engine_named(given.engine).grad_values(upstream, given.request(any_values))
 
 
-@operator("line_integrals_by_rays", f"(Tensor upstream, Tensor values, {HOW}) -> {FIVE}")
-def _by_rays(upstream: Tensor, values: Tensor, *how: Any) -> tuple[Tensor, ...]:
-    return gradient_by_rays(upstream, _request(values, *how))
+@operator("line_integrals_grad_rays", f"(Tensor upstream, Tensor? values, {RAY_ARGS}) -> {RAY_GRADS}")
+def _grad_rays_op(upstream: Tensor, values: Tensor | None, *args: Any) -> RayGrads:
+    given = RayArgs(*args)
+    return engine_named(given.engine).grad_rays(upstream, given.request(values))
 
 
 @operator(
-    "line_integrals_by_rays_from_slopes",
-    "(Tensor upstream, Tensor slopes, SymInt[] shape, Tensor ijk_from_world, Tensor source, Tensor target, "
-    f"Tensor? start, Tensor? stop) -> {FIVE}",
+    "line_integrals_grad_rays_from_slopes",
+    f"(Tensor upstream, Tensor slopes, SymInt[] shape, {RAY_ARGS}) -> {RAY_GRADS}",
 )
-def _from_slopes(
-    upstream: Tensor, slopes: Tensor, shape: list[int], matrix: Tensor, *ends: Tensor
-) -> tuple[Tensor, ...]:
-    return gradient_from_slopes(upstream, slopes, (shape[0], shape[1], shape[2]), matrix, Rays(*ends))
+def _grad_rays_from_slopes_op(upstream: Tensor, slopes: Tensor, shape: list[int], *args: Any) -> RayGrads:
+    given = RayArgs(*args)
+    rays = RayEnds(given.source, given.target, given.start, given.stop)
+    grid = (shape[-3], shape[-2], shape[-1])
+    return engine_named(given.engine).grad_rays_from_slopes(upstream, slopes, grid, given.ijk_from_world, rays)
 
 
-def _empty_integrals(values: Tensor, matrix: Tensor, source: Tensor, *_: Any) -> Tensor:
-    *batch, height, width, _xyz = source.shape
-    return source.new_empty((*batch, values.shape[0], height, width), dtype=torch.float32)
+# -- the shapes of their results ---------------------------------------------------------------------------------------
 
 
-def _empty_with_slopes(values: Tensor, matrix: Tensor, source: Tensor, *how: Any) -> tuple[Tensor, Tensor]:
-    *batch, height, width, _xyz = source.shape
-    sums = 9 if how[-1] == 0 else 7
-    integrals = _empty_integrals(values, matrix, source)
-    return integrals, source.new_empty((*batch, sums, height, width), dtype=torch.float32)
+def _fake_integrals(values: Tensor | None, *args: Any) -> Tensor:
+    given = RayArgs(*args)
+    *batch, height, width, _xyz = given.source.shape
+    channels = given.label_count or (1 if values is None else values.shape[0])
+    return given.source.new_empty((*batch, channels, height, width), dtype=torch.float32)
 
 
-def _empty_by_values(upstream: Tensor, shape: list[int], *_: Any) -> Tensor:
-    return upstream.new_empty((upstream.shape[-3], *shape), dtype=torch.float32)
+def _fake_with_slopes(values: Tensor, *args: Any) -> tuple[Tensor, Tensor]:
+    given = RayArgs(*args)
+    *batch, height, width, _xyz = given.source.shape
+    slopes = given.source.new_empty((*batch, 9 if given.step == 0 else 7, height, width), dtype=torch.float32)
+    return _fake_integrals(values, *args), slopes
 
 
-def _empty_by_rays(upstream: Tensor, values: Tensor, matrix: Tensor, *how: Any) -> tuple[Tensor, ...]:
-    source, target, *limits = how[:4]
-    ends = (end.new_empty(end.shape, dtype=torch.float64) for end in (source, target))
-    ts = (source.new_empty((0,) if t is None else t.shape, dtype=torch.float64) for t in limits)
-    return *ends, *ts, matrix.new_empty((4, 4), dtype=torch.float64)
+def _fake_grad_values(upstream: Tensor, shape: list[int], *args: Any) -> Tensor:
+    labels = RayArgs(*args).labels
+    if labels is not None:
+        return torch.empty_like(labels, dtype=torch.float32)[None]
+    return upstream.new_empty(shape, dtype=torch.float32)
 
 
-def _empty_from_slopes(upstream: Tensor, slopes: Tensor, shape: list[int], *how: Any) -> tuple[Tensor, ...]:
-    return _empty_by_rays(upstream, slopes, *how)
+def _fake_grad_rays(upstream: Tensor, values: Tensor | None, *args: Any) -> RayGrads:
+    given = RayArgs(*args)
+    source, target = (end.new_empty(end.shape, dtype=torch.float64) for end in (given.source, given.target))
+    shapes = ((0,) if limit is None else limit.shape for limit in (given.start, given.stop))
+    start, stop = (source.new_empty(shape, dtype=torch.float64) for shape in shapes)
+    return source, target, start, stop, source.new_empty((4, 4))
+
+
+def _fake_grad_rays_from_slopes(upstream: Tensor, slopes: Tensor, shape: list[int], *args: Any) -> RayGrads:
+    return _fake_grad_rays(upstream, None, *args)
 
 
 # -- their derivatives -------------------------------------------------------------------------------------------------
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    *tensors, interpolation, step = inputs
-    ctx.save_for_backward(*tensors)
-    ctx.rule = (interpolation, step)
-
-
-def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    tensors = ctx.saved_tensors
-    values, wanted = tensors[0], ctx.needs_input_grad
-    how = (*tensors[1:], *ctx.rule)
-    gradients: list[Tensor | None] = [None] * 9
-    if wanted[0]:
-        gradients[0] = apply(_ByValues, upstream, list(values.shape[1:]), *how)
-    if any(wanted[1:6]):
-        gradients[1:6] = matrix_first(apply(_ByRays, upstream, values, *how))
-    return _as_wanted(gradients, wanted, tensors)
-
-
-def matrix_first(by_rays: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    source, target, start, stop, matrix = by_rays
-    return matrix, source, target, start, stop
-
-
-def _as_wanted(gradients: list[Tensor | None], wanted: Sequence[bool], tensors: Any) -> tuple[Tensor | None, ...]:
-    used = (g if w and g is not None else None for g, w in zip(gradients, wanted, strict=False))
-    return tuple(None if g is None else g.to(t.dtype) for g, t in zip(used, (*tensors, None, None), strict=True))
+    values, *args = inputs
+    ctx.save_for_backward(values, *args[:_TENSORS])
+    ctx.rule = args[_TENSORS:]
 
 
 def _save_slopes(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
-    *tensors, interpolation, step = inputs
+    values, *args = inputs
     _integrals, slopes = output
-    ctx.save_for_backward(*tensors, slopes)
-    ctx.rule = (interpolation, step)
+    ctx.save_for_backward(slopes, values, *args[:_TENSORS])
+    ctx.rule = args[_TENSORS:]
 
 
-def _pull_back_slopes(ctx: Any, upstream: Tensor, _by_slopes: Tensor) -> tuple[Tensor | None, ...]:
-    *tensors, slopes = ctx.saved_tensors
-    values, wanted = tensors[0], ctx.needs_input_grad
-    gradients: list[Tensor | None] = [None] * 9
-    if wanted[0]:
-        gradients[0] = apply(_ByValues, upstream, list(values.shape[1:]), *tensors[1:], *ctx.rule)
-    if any(wanted[1:6]):
-        gradients[1:6] = matrix_first(apply(_FromSlopes, upstream, slopes, list(values.shape[1:]), *tensors[1:6]))
-    return _as_wanted(gradients, wanted, tensors)
+def _save_args(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _upstream, _shape, *args = inputs
+    ctx.save_for_backward(*args[:_TENSORS])
+    ctx.rule = args[_TENSORS:]
 
 
-def save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    pass
+def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+    values, *tensors = ctx.saved_tensors
+    to_rays = None
+    if any(ctx.needs_input_grad[1:]):
+        to_rays = _grad_rays(upstream, values, *tensors, *ctx.rule)
+    return _wanted(ctx, upstream, values, tensors, to_rays)
 
 
-def refuse(ctx: Any, *upstream: Tensor) -> NoReturn:
+def _pull_back_slopes(ctx: Any, upstream: Tensor, _to_slopes: Tensor) -> tuple[Tensor | None, ...]:
+    """The slopes serve the integrals' derivative; nobody is given them, so they need none."""
+    slopes, values, *tensors = ctx.saved_tensors
+    to_rays = None
+    if any(ctx.needs_input_grad[1:]):
+        to_rays = _grad_rays_from_slopes(upstream, slopes, list(values.shape), *tensors, *ctx.rule)
+    return _wanted(ctx, upstream, values, tensors, to_rays)
+
+
+def _wanted(
+    ctx: Any, upstream: Tensor, values: Tensor | None, tensors: list[Tensor | None], to_rays: RayGrads | None
+) -> tuple[Tensor | None, ...]:
+    """A gradient for each input that wants one, in its dtype."""
+    to_values = None
+    if ctx.needs_input_grad[0] and values is not None:
+        to_values = _grad_values(upstream, list(values.shape), *tensors, *ctx.rule)
+    found = (to_values, *(to_rays or (None,) * _GRADS))
+    given = (values, *tensors[:_GRADS])
+    wanted = ctx.needs_input_grad[: 1 + _GRADS]
+    gradients = (
+        g.to(t.dtype) if w and g is not None and t is not None else None
+        for g, t, w in zip(found, given, wanted, strict=True)
+    )
+    return *gradients, *(None,) * (len(RayArgs._fields) - _GRADS)
+
+
+def _push_forward(ctx: Any, to_gradient: Tensor) -> tuple[Tensor | None, ...]:
+    """The gradient with respect to the values is linear in the upstream gradient: its adjoint is the integral."""
+    if any(ctx.needs_input_grad[2:]):
+        _refuse(ctx)
+    to_upstream = _integrals(to_gradient, *ctx.saved_tensors, *ctx.rule)
+    return to_upstream, *(None,) * (1 + len(RayArgs._fields))
+
+
+def _refuse(ctx: Any, *upstream: Tensor) -> NoReturn:
     raise NotImplementedError(
-        "the compiled kernels have first derivatives by the rays only, a second one was asked for: "
+        "the compiled kernels have first derivatives with respect to the rays only, a second one was asked for: "
         'project(..., backend="reference") has derivatives of any order'
     )
 
 
-def _save_rays(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _upstream, _shape, *tensors, interpolation, step = inputs
-    ctx.save_for_backward(*tensors)
-    ctx.rule = (interpolation, step)
-
-
-def _push_forward(ctx: Any, by_values: Tensor) -> tuple[Tensor | None, ...]:
-    """The gradient by the values is linear in the upstream gradient: its adjoint is the integral again."""
-    if any(ctx.needs_input_grad[2:]):
-        refuse(ctx)
-    return apply(_LineIntegrals, by_values, *ctx.saved_tensors, *ctx.rule), *(None,) * 9
-
-
-class _LineIntegrals(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_line_integrals)
-    setup_context = staticmethod(_save)
-    backward = staticmethod(_pull_back)
-
-
-class _WithSlopes(Function):
-    """Its second result has no derivative that anyone is given: it serves the first one's."""
-
-    generate_vmap_rule = True
-    forward = staticmethod(_with_slopes)
-    setup_context = staticmethod(_save_slopes)
-    backward = staticmethod(_pull_back_slopes)
-
-
-class _ByValues(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_by_values)
-    setup_context = staticmethod(_save_rays)
-    backward = staticmethod(_push_forward)
-
-
-class _ByRays(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_by_rays)
-    setup_context = staticmethod(save_nothing)
-    backward = staticmethod(refuse)
-
-
-class _FromSlopes(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_from_slopes)
-    setup_context = staticmethod(save_nothing)
-    backward = staticmethod(refuse)
-
-
-_line_integrals.register_fake(_empty_integrals)
-_by_values.register_fake(_empty_by_values)
-_by_rays.register_fake(_empty_by_rays)
-_with_slopes.register_fake(_empty_with_slopes)
-_from_slopes.register_fake(_empty_from_slopes)
-_line_integrals.register_autograd(_pull_back, setup_context=_save)
-_by_values.register_autograd(_push_forward, setup_context=_save_rays)
-_by_rays.register_autograd(refuse)
-_with_slopes.register_autograd(_pull_back_slopes, setup_context=_save_slopes)
-_from_slopes.register_autograd(refuse)
-
-for _op in (_line_integrals, _by_values, _by_rays, _with_slopes, _from_slopes):
-    _op.register_vmap(one_by_one(_op))
+_integrals = differentiable(_integrals_op, _fake_integrals, _save, _pull_back)
+_with_slopes = differentiable(_with_slopes_op, _fake_with_slopes, _save_slopes, _pull_back_slopes)
+_grad_values = differentiable(_grad_values_op, _fake_grad_values, _save_args, _push_forward)
+_grad_rays = differentiable(_grad_rays_op, _fake_grad_rays, save_nothing, _refuse)
+_grad_rays_from_slopes = differentiable(_grad_rays_from_slopes_op, _fake_grad_rays_from_slopes, save_nothing, _refuse)

@@ -13,7 +13,8 @@ from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
 from deepdrr.raycast._memory import check_fits
-from deepdrr.raycast._rays import PixelRays, Rays
+from deepdrr.raycast._operator import line_integrals
+from deepdrr.raycast._rays import CameraRays, RayEnds, Rays, camera_ends
 from deepdrr.raycast._request import Request, check_one_device
 from deepdrr.raycast.spline._prefilter import spline_coefficients
 
@@ -37,21 +38,21 @@ def project(
     and to the rays' own start and stop; a source or a detector inside the volume integrates what lies between them.
 
     Args:
-        field: values on a grid, a label map, or both; `arranged(field)` saves a copy per call.
+        field: values on a grid, a label map, or both; `with_kernel_layout(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
         interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, not
             `Exact`; `spline_coefficients(field)` saves its making per call).
         integration: `Exact()`, or midpoint samples: `Step(mm=…)`, or `Samples(count=…)` on every ray.
         routing: of a field with labels. ``"hard"``: to the label of the nearest voxel. ``"soft"``: each voxel's share
             of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
-        backend: ``"auto"``, ``"cuda"``, ``"cpu"`` (both compiled, float32) or ``"reference"`` (torch, float64, slow).
-            ``"auto"`` takes the compiled one where it can serve: see `select_backend` for the reason where not.
+        backend: ``"auto"``, ``"cuda"`` or ``"cpu"`` (compiled, float32), or ``"reference"`` (torch, float64, slow).
+            ``"auto"`` takes the first that can serve: `select_backend` gives the reason.
             Tensors on Apple's MPS, which has no double precision, are integrated on the host and brought back.
 
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
     and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
-    interpolation, with labels or without, for cubic without, and those by the values for nearest without; the reference
-    has derivatives of any order.
+    interpolation, with labels or without, for cubic without, and those with respect to the values for nearest without;
+    the reference has derivatives of any order.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).
@@ -86,18 +87,21 @@ def project(
         field = spline_coefficients(field)
     request = Request(field, _rays(field, view), interpolation, integration, routing)
     check_fits("the line integrals", request.output_shape, dtype=field.dtype, device=field.device)
-    return select_backend(request, backend).backend.project(request)
+    chosen = select_backend(request, backend).backend
+    if chosen.own_autograd or not (request.needs_grad or watched()):
+        return chosen.integrate(request)
+    return line_integrals(request, chosen.name)
 
 
-def _rays(field: Field, view: Camera | Rays) -> Rays | PixelRays:
+def _rays(field: Field, view: Camera | Rays) -> RayEnds | CameraRays:
     if isinstance(view, Rays):
         return view
     tensors = (view.intrinsics, view.camera_from_world, view.sdd_mm)
     if not watched() and not (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)):
-        return PixelRays(view)
+        return CameraRays(view)
     shape = (*view.batch_shape, view.height, view.width, 3)
     check_fits("the end points of the rays", shape, dtype=view.intrinsics.dtype, device=field.device)
-    return Rays.from_camera(view)
+    return camera_ends(view)
 
 
 def _on_host(field: Field) -> Field:

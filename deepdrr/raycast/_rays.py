@@ -1,4 +1,4 @@
-"""`Rays`: the straight lines to integrate along, by their end points."""
+"""`Rays`: the straight lines to integrate along, by their end points; and the rays of a camera without them."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,53 +11,22 @@ from torch import Tensor
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._memory import check_fits
-from deepdrr.raycast._unchecked import unchecked
 
-__all__ = ["PixelRays", "Rays", "unexpanded"]
+__all__ = ["CameraRays", "RayEnds", "Rays", "camera_ends", "unexpanded"]
 
 
 @dataclass(frozen=True, eq=False)
-class Rays:
-    """Rays p(t) = source + t (target − source), 0 ≤ t ≤ 1, arranged as images.
+class RayEnds:
+    """Rays by their end points, as the kernels get them.
 
-    The four tensors broadcast against each other to the shape [..., H, W]. A mere list of N rays is an image [1, N].
-
-    Attributes:
-        source: where rays start [..., H, W, 3], world mm.
-        target: where rays end [..., H, W, 3], world mm.
-        start: first t of the integral [..., H, W], or None for 0.
-        stop: last t of the integral [..., H, W], or None for 1. Nothing is integrated where stop ≤ start.
+    The attributes are those of `Rays`, which says what they mean and checks them. Nothing is checked here: the ends
+    come from `Rays` or from a camera.
     """
 
     source: Tensor
     target: Tensor
     start: Tensor | None = None
     stop: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        for name, ends in (("source", self.source), ("target", self.target)):
-            if ends.dim() < 3 or ends.shape[-1] != 3:
-                raise ValueError(f"{name} must be [..., H, W, 3], got shape {tuple(ends.shape)}")
-        for name, tensor in (("source", self.source), ("target", self.target), *self._limits):
-            if not tensor.is_floating_point():
-                raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
-            # A sum is NaN or infinite where one term is, and needs no buffer of the images' size.
-            if not bool(torch.isfinite(_total(unexpanded(tensor)))):
-                raise ValueError(f"{name} must be finite, got NaN or infinity")
-        try:
-            _ = self.shape
-        except RuntimeError as error:
-            raise ValueError(f"source, target, start and stop must broadcast to [..., H, W]: {error}") from None
-
-    @classmethod
-    def from_camera(cls, camera: Camera) -> Self:
-        """The rays of all pixels of a camera, [*batch, H, W], from the source to the pixel's centre."""
-        source, target = camera.pixel_rays()
-        # Pixel centres are affine in row and column: they are finite where those of the corners are.
-        corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
-        if not bool(torch.isfinite(_total(corners))):
-            raise ValueError("camera must have pixels at finite places, got NaN or infinity")
-        return unchecked(cls, source=source, target=target)
 
     @property
     def shape(self) -> torch.Size:
@@ -84,11 +53,56 @@ class Rays:
         return [(n, t) for n, t in (("start", self.start), ("stop", self.stop)) if t is not None]
 
 
-class PixelRays:
+@dataclass(frozen=True, eq=False)
+class Rays(RayEnds):
+    """Rays p(t) = source + t (target − source), 0 ≤ t ≤ 1, arranged as images.
+
+    The four tensors broadcast against each other to the shape [..., H, W]. A mere list of N rays is an image [1, N].
+
+    Attributes:
+        source: where rays start [..., H, W, 3], world mm.
+        target: where rays end [..., H, W, 3], world mm.
+        start: first t of the integral [..., H, W], or None for 0.
+        stop: last t of the integral [..., H, W], or None for 1. Nothing is integrated where stop ≤ start.
+    """
+
+    def __post_init__(self) -> None:
+        for name, ends in (("source", self.source), ("target", self.target)):
+            if ends.dim() < 3 or ends.shape[-1] != 3:
+                raise ValueError(f"{name} must be [..., H, W, 3], got shape {tuple(ends.shape)}")
+        for name, tensor in (("source", self.source), ("target", self.target), *self._limits):
+            if not tensor.is_floating_point():
+                raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
+            # A sum is NaN or infinite where one term is, and needs no buffer of the images' size.
+            if not bool(torch.isfinite(_total(unexpanded(tensor)))):
+                raise ValueError(f"{name} must be finite, got NaN or infinity")
+        try:
+            _ = self.shape
+        except RuntimeError as error:
+            raise ValueError(f"source, target, start and stop must broadcast to [..., H, W]: {error}") from None
+
+    @classmethod
+    def from_camera(cls, camera: Camera) -> Self:
+        """The rays of all pixels of a camera, [*batch, H, W], from the source to the pixel's centre."""
+        ends = camera_ends(camera)
+        return cls(ends.source, ends.target)
+
+
+def camera_ends(camera: Camera) -> RayEnds:
+    """The ends of the rays of all pixels of a camera, as `Rays.from_camera` has them."""
+    source, target = camera.pixel_rays()
+    # Pixel centres are affine in row and column: they are finite where those of the corners are.
+    corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
+    if not bool(torch.isfinite(_total(corners))):
+        raise ValueError("camera must have pixels at finite places, got NaN or infinity")
+    return RayEnds(source, target)
+
+
+class CameraRays:
     """The rays of all pixels of a camera, known by its rows and columns of pixels; without a gradient.
 
-    It reads like `Rays`, whose end points take 48 bytes for every pixel. Its few numbers are made by NumPy, whose calls
-    are shorter than torch's.
+    It reads like `RayEnds`, whose end points take 48 bytes for every pixel. NumPy makes its few numbers: its calls are
+    shorter than torch's.
 
     Attributes:
         source_lines, target_lines: places of the rows and of the columns, float64; their sums are the ends.

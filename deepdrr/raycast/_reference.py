@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from deepdrr.geometry import transform_directions, transform_points
-from deepdrr.raycast._field import Field
+from deepdrr.raycast._field import Voxels
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
 from deepdrr.raycast._request import Request
 
@@ -32,19 +32,20 @@ class ReferenceBackend:
     """Torch in float64, on any device, differentiable. Slow."""
 
     name = "reference"
+    own_autograd = True
 
     def reason_against(self, request: Request | None = None) -> str | None:
         """Nothing speaks against it, ever."""
         return None
 
-    def project(self, request: Request) -> Tensor:
+    def integrate(self, request: Request) -> Tensor:
         """Line integrals [..., C, H, W] of a request, in the field's dtype."""
         field, shape = request.field, request.rays.shape
         rule = _Rule.of(request)
         rays = [t.reshape(-1, t.shape[-1]) for t in _ijk_rays(request)]
         size = max(1, _CHUNK_SAMPLES // max(rule.samples_per_ray, field.channels))
         chunks = [
-            _run(rule.integrate, request.needs_grad, *(r[first : first + size] for r in rays))
+            _run(rule.integrals, request.needs_grad, *(r[first : first + size] for r in rays))
             for first in range(0, shape.numel(), size)
         ]
         if not chunks:
@@ -55,10 +56,10 @@ class ReferenceBackend:
         return integrals.to(field.dtype).reshape(field.channels, *shape).movedim(0, -3)
 
 
-def _run(integrate: Callable[..., Tensor], needs_grad: bool, *rays: Tensor) -> Tensor:
+def _run(integrals: Callable[..., Tensor], needs_grad: bool, *rays: Tensor) -> Tensor:
     if not needs_grad:
-        return integrate(*rays)
-    result: Tensor = checkpoint(integrate, *rays, use_reentrant=False)
+        return integrals(*rays)
+    result: Tensor = checkpoint(integrals, *rays, use_reentrant=False)
     return result
 
 
@@ -85,7 +86,7 @@ def _norm(path: Tensor) -> Tensor:
 class _Rule:
     """The nodes and weights of a request's integral, and the field at the nodes."""
 
-    field: Field
+    field: Voxels
     interpolation: Interpolation
     integration: Integration
     routing: Routing
@@ -108,7 +109,7 @@ class _Rule:
             samples = math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
         return 8 * samples if self.interpolation == "cubic" else samples  # 64 coefficients in the place of 8
 
-    def integrate(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
+    def integrals(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
         """Integrals [C, N] along N rays."""
         start, stop = _clip(origin, direction, limits, self.field.shape)
         if isinstance(self.integration, Exact):

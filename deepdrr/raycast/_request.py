@@ -4,51 +4,30 @@ from dataclasses import dataclass
 
 import torch
 
-from deepdrr.raycast._field import Field
+from deepdrr.raycast._field import Voxels
 from deepdrr.raycast._integration import MOST_SAMPLES, Exact, Integration, Interpolation, Routing, Step
-from deepdrr.raycast._rays import PixelRays, Rays
+from deepdrr.raycast._rays import CameraRays, RayEnds
 
-__all__ = ["Request", "check_one_device"]
-
-
-def check_one_device(field: Field, device: torch.device) -> None:
-    """Check that rays are where the field is."""
-    if field.device != device:
-        raise ValueError(f"field and rays must be on one device, got {field.device} and {device}")
+__all__ = ["Request", "check_one_device", "check_request"]
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What to integrate, along which rays, and how; checked, before any work is done."""
+    """What to integrate, along which rays, and how. `select_backend` checks that the parts suit each other.
 
-    field: Field
-    rays: Rays | PixelRays
+    Attributes:
+        field: a `Field`, or voxels that come from one.
+        rays: `Rays`, or the rays of a camera.
+        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"``.
+        integration: `Exact()`, `Step(mm=…)` or `Samples(count=…)`.
+        routing: ``"hard"`` or ``"soft"``, of a field with labels.
+    """
+
+    field: Voxels
+    rays: RayEnds | CameraRays
     interpolation: Interpolation
     integration: Integration
     routing: Routing = "hard"
-
-    def __post_init__(self) -> None:
-        check_one_device(self.field, self.rays.device)
-        if self.interpolation == "cubic" and isinstance(self.integration, Exact):
-            raise ValueError(f"integration must be Step or Samples for interpolation 'cubic', got {self.integration}")
-        if self.field.values is not None and self.field.prefiltered != (self.interpolation == "cubic"):
-            raise ValueError(
-                f"interpolation must be 'cubic' for a field of spline coefficients, and for no other, "
-                f"got {self.interpolation!r} and prefiltered={self.field.prefiltered}"
-            )
-        if self.routing == "soft" and self.field.labels is None:
-            raise ValueError("routing must be 'hard' for a field without labels, got 'soft'")
-        if self.routing == "soft" and self.interpolation == "cubic":
-            raise ValueError(
-                "routing must be 'hard' for interpolation 'cubic', got 'soft': a spline's coefficients are shares of "
-                "no voxel"
-            )
-        finest = self.field.longest_chord_mm / MOST_SAMPLES
-        if isinstance(self.integration, Step) and self.integration.mm < finest:
-            raise ValueError(
-                f"Step.mm must be at least {finest:.3g} mm for this field ({MOST_SAMPLES} samples on its longest "
-                f"ray), got {self.integration.mm}"
-            )
 
     @property
     def needs_grad(self) -> bool:
@@ -56,7 +35,55 @@ class Request:
         return torch.is_grad_enabled() and (self.field.requires_grad or self.rays.requires_grad)
 
     @property
+    def needs_grad_rays(self) -> bool:
+        """Whether autograd will want a derivative with respect to the rays or the placement."""
+        moves = self.rays.requires_grad or self.field.ijk_from_world.requires_grad
+        return torch.is_grad_enabled() and moves
+
+    @property
     def output_shape(self) -> tuple[int, ...]:
         """[..., C, H, W]."""
         *batch, height, width = self.rays.shape
         return (*batch, self.field.channels, height, width)
+
+
+def check_one_device(field: Voxels, device: torch.device) -> None:
+    """Check that rays are where the field is."""
+    if field.device != device:
+        raise ValueError(f"field and rays must be on one device, got {field.device} and {device}")
+
+
+def check_request(request: Request) -> None:
+    """Check that field, rays and rule suit each other, before any work is done."""
+    field, interpolation, integration = request.field, request.interpolation, request.integration
+    check_one_device(field, request.rays.device)
+    if interpolation == "cubic" and isinstance(integration, Exact):
+        raise ValueError(f"integration must be Step or Samples for interpolation 'cubic', got {integration}")
+    if field.values is not None and field.prefiltered != (interpolation == "cubic"):
+        raise ValueError(
+            f"interpolation must be 'cubic' for a field of spline coefficients, and for no other, "
+            f"got {interpolation!r} and prefiltered={field.prefiltered}"
+        )
+    _check_routing(request)
+    _check_step(field, integration)
+
+
+def _check_routing(request: Request) -> None:
+    if request.routing == "soft" and request.field.labels is None:
+        raise ValueError("routing must be 'hard' for a field without labels, got 'soft'")
+    if request.routing == "soft" and request.interpolation == "cubic":
+        raise ValueError(
+            "routing must be 'hard' for interpolation 'cubic', got 'soft': a spline's coefficients are shares of "
+            "no voxel"
+        )
+
+
+def _check_step(field: Voxels, integration: Integration) -> None:
+    if not isinstance(integration, Step):
+        return
+    finest = field.longest_chord_mm / MOST_SAMPLES
+    if integration.mm < finest:
+        raise ValueError(
+            f"Step.mm must be at least {finest:.3g} mm for this field ({MOST_SAMPLES} samples on its longest "
+            f"ray), got {integration.mm}"
+        )

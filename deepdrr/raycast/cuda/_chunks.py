@@ -1,15 +1,15 @@
-"""Work on the GPU in pieces: of the batch, then of the image, where memory runs out."""
+"""Work on the GPU in chunks: of the batch, then of the image, where memory runs out."""
 
 from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from deepdrr.raycast._field import Field
+from deepdrr.raycast._field import Voxels
+from deepdrr.raycast._flat_rays import flat_rays
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._line_integrals import flat_rays
 
-__all__ = ["MOST_PARTS", "FlatRays", "in_pieces"]
+__all__ = ["MOST_PARTS", "FlatRays", "in_chunks"]
 
 MOST_PARTS = 16
 _MOST_BLOCKS_ALONG_Z = 65535
@@ -17,7 +17,7 @@ _MOST_BLOCKS_ALONG_Z = 65535
 FlatRays = list[Tensor]  # source, target [B, H, W, 3], start, stop [B, H, W]: float64, any strides
 
 
-def in_pieces(request: Request, images: int, work: Callable[[FlatRays, slice, slice], None]) -> None:
+def in_chunks(request: Request, images: int, work: Callable[[FlatRays, slice, slice], None]) -> None:
     """Does the work for all views at once, or, where memory runs out, for halves of the batch, then of the image.
 
     Raises:
@@ -27,14 +27,14 @@ def in_pieces(request: Request, images: int, work: Callable[[FlatRays, slice, sl
         return
     views, height = request.rays.shape[:-2].numel(), request.rays.shape[-2]
     most = max(1, _MOST_BLOCKS_ALONG_Z // (MOST_PARTS * images))
-    ends = flat_rays(request)
+    ends = flat_rays(request.rays)
     waiting = [(slice(v, min(v + most, views)), slice(0, height)) for v in range(0, views, most)]
     while waiting:
-        piece = waiting.pop(0)
+        chunk = waiting.pop(0)
         try:
-            work([end[piece] for end in ends], *piece)
+            work([end[chunk] for end in ends], *chunk)
         except torch.OutOfMemoryError as error:
-            halves = list(_halves(*piece))
+            halves = list(_halves(*chunk))
             if len(halves) < 2:
                 raise torch.OutOfMemoryError(
                     f"one row of {request.rays.shape[-1]} rays does not fit into the GPU's memory beside the field of "
@@ -52,5 +52,5 @@ def _halves(views: slice, rows: slice) -> Iterator[tuple[slice, slice]]:
             return
 
 
-def _bytes(field: Field) -> int:
+def _bytes(field: Voxels) -> int:
     return 0 if field.values is None else field.values.numel() * field.values.element_size()

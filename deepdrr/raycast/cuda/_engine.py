@@ -1,19 +1,28 @@
-"""The CUDA backend: the compiled kernels on NVIDIA GPUs, and what they can serve."""
+"""`CudaEngine`: the compiled kernels on NVIDIA GPUs, and what they can serve."""
+
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
 from deepdrr._cuda import reason_against_cuda, reason_against_device
-from deepdrr.raycast._engine import compiled_integrals, reason_against_kernels
+from deepdrr.raycast._engine import RayGrads, reason_against_kernels
+from deepdrr.raycast._rays import RayEnds
 from deepdrr.raycast._request import Request
+from deepdrr.raycast.cuda._grad_rays import grad_rays
+from deepdrr.raycast.cuda._grad_values import grad_values
+from deepdrr.raycast.cuda._label_integrals import label_integrals
+from deepdrr.raycast.cuda._line_integrals import line_integrals
+from deepdrr.raycast.cuda._prefilter import prefilter
 
-__all__ = ["CudaBackend"]
+__all__ = ["CudaEngine"]
 
 
-class CudaBackend:
+class CudaEngine:
     """One thread per ray: float32 sums of float64 chords, with first derivatives."""
 
     name = "cuda"
+    own_autograd = False
 
     def reason_against(self, request: Request | None = None) -> str | None:
         """Why the CUDA kernels cannot serve here; None if they can."""
@@ -21,6 +30,38 @@ class CudaBackend:
             return reason_against_cuda() or reason_against_device(torch.device("cuda"))
         return reason_against_device(request.field.device) or reason_against_kernels(request)
 
-    def project(self, request: Request) -> Tensor:
+    def integrate(self, request: Request) -> Tensor:
         """Line integrals [..., C, H, W], float32."""
-        return compiled_integrals(request)
+        return label_integrals(request) if request.field.labels is not None else line_integrals(request)
+
+    def sums_slopes(self, request: Request) -> bool:
+        """None of the kernels does: marching again costs a GPU less than memory for the slopes."""
+        return False
+
+    def integrate_with_slopes(self, request: Request) -> NoReturn:
+        """Never called, as `sums_slopes` says."""
+        raise NotImplementedError("the CUDA kernels sum up no slopes")
+
+    def grad_values(self, upstream: Tensor, request: Request) -> Tensor:
+        """The gradient with respect to the values [C, I, J, K], [1, I, J, K] with labels."""
+        return grad_values(upstream, request)
+
+    def grad_rays(self, upstream: Tensor, request: Request) -> RayGrads:
+        """The gradients with respect to the rays and the placement."""
+        return grad_rays(upstream, request)
+
+    def grad_rays_from_slopes(
+        self, upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: RayEnds
+    ) -> NoReturn:
+        """Never called, as `sums_slopes` says."""
+        raise NotImplementedError("the CUDA kernels sum up no slopes")
+
+    def reason_against_prefilter(self, values: Tensor) -> str | None:
+        """Why the kernels cannot filter these values; None if they can."""
+        if values.dtype == torch.float64:
+            return "it computes in float32, and the values are float64"
+        return reason_against_device(values.device)
+
+    def prefilter(self, grids: Tensor, transposed: bool) -> None:
+        """Puts B-spline coefficients in the place of values [..., I, J, K]."""
+        prefilter(grids, transposed)

@@ -1,13 +1,12 @@
-"""Calls of the CUDA B-spline prefilter (`kernels/cuda/prefilter.cu`), in place, one axis after the other."""
+"""The B-spline prefilter by the CUDA kernels (`kernels/cuda/prefilter.cu`), in place, one axis after the other."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from deepdrr._cuda import launcher, reason_against_device
+from deepdrr._cuda import launcher
 from deepdrr.raycast.layout._memory_order import memory_order
 
-__all__ = ["PREFILTER_JOB", "cuda_prefilter", "cuda_serves"]
+__all__ = ["PREFILTER_JOB", "prefilter"]
 
 PREFILTER_JOB = np.dtype(
     [
@@ -23,12 +22,7 @@ PREFILTER_JOB = np.dtype(
 _LINES = 128  # of a block
 
 
-def cuda_serves(values: Tensor) -> bool:
-    """Whether the CUDA kernels can filter these values: they keep float32."""
-    return values.dtype != torch.float64 and reason_against_device(values.device) is None
-
-
-def cuda_prefilter(grids: Tensor, transposed: bool) -> None:
+def prefilter(grids: Tensor, transposed: bool) -> None:
     """Puts coefficients in the place of values [..., I, J, K], float32, dense along one of I, J and K."""
     order = memory_order(grids)
     lead = grids.dim() - 3

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.raycast._field import Field
+from deepdrr.raycast._field import Voxels
 from deepdrr.raycast.layout._kernel_layout import readable_with_labels, without_values
 from deepdrr.raycast.layout._memory_order import memory_order
 
@@ -26,7 +26,7 @@ class Volume:
         scale: [C] of float32 by which int16 values are multiplied; None for 1.
     """
 
-    field: Field
+    field: Voxels
     grid: Tensor
     values: Tensor | None = None
     labels: Tensor | None = None
@@ -64,7 +64,7 @@ class Volume:
         return self.field.ijk_from_world.detach().double().cpu()[list(self.order)].numpy()
 
 
-def volume_of(field: Field) -> Volume:
+def volume_of(field: Voxels) -> Volume:
     """What is read of a field, copied only where the kernels cannot read it where it is."""
     if field.labels is not None:
         field = readable_with_labels(field)
@@ -77,7 +77,7 @@ def volume_of(field: Field) -> Volume:
     return Volume(field, values, values, scale=scale)
 
 
-def volume_to_fill(field: Field, dtype: torch.dtype) -> tuple[Volume, Tensor]:
+def volume_to_fill(field: Voxels, dtype: torch.dtype) -> tuple[Volume, Tensor]:
     """A volume of which values are not read, and zeros [C, I, J, K], with labels [1, I, J, K], that lie like it."""
     if field.labels is None:
         zeros = torch.zeros(field.channels, *field.shape, dtype=dtype, device=field.device)

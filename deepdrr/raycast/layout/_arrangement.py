@@ -1,4 +1,4 @@
-"""What `arranged` makes of values beside them: a copy that lies another way, and maps of where channels hold nothing.
+"""What `with_kernel_layout` makes beside values: a copy that lies another way, and maps of the occupied blocks.
 
 Rays of neighbouring pixels that lie in one plane with the fastest axis read whole rows of voxels that they share; other
 rays gather theirs one by one. A C-arm that orbits a patient keeps one edge of its detector along the patient; one that
@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
-from deepdrr.raycast._rays import PixelRays
+from deepdrr.raycast._rays import CameraRays
 from deepdrr.raycast.layout._memory_order import memory_order, placed
 
 __all__ = ["Arrangement", "Layout", "edge_pitch"]
@@ -93,7 +93,7 @@ class Arrangement:
         """Whether this is still what is known of these values: nothing was written to them or their copy since."""
         return values is self.layout.values and self.versions == _versions(self.layout, self.turned)
 
-    def suiting(self, rays: PixelRays, ijk_from_world: Tensor) -> Layout:
+    def suiting(self, rays: CameraRays, ijk_from_world: Tensor) -> Layout:
         """The layout in which more of the rays of a camera share their voxels."""
         if self.turned is None:
             return self.layout
@@ -105,7 +105,7 @@ def _versions(*layouts: Layout | None) -> tuple[int, ...]:
     return tuple(layout.values._version for layout in layouts if layout is not None)
 
 
-def edge_pitch(rays: PixelRays, ijk_from_world: Tensor) -> list[float]:
+def edge_pitch(rays: CameraRays, ijk_from_world: Tensor) -> list[float]:
     """How far apart pixels are along I, J and K, in voxels on the detector, if an edge of it runs along that axis.
 
     Infinite along an axis that no edge runs along in most of the views.

@@ -1,15 +1,14 @@
-"""`arranged`: a field laid out for the compiled backend."""
+"""`with_kernel_layout`: a field as the compiled kernels read it fastest."""
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal, TypeVar, get_args
 
 import torch
 from torch import Tensor
 
 from deepdrr.geometry import finest_dtype
-from deepdrr.raycast._field import Field
-from deepdrr.raycast._unchecked import unchecked
+from deepdrr.raycast._field import Field, Voxels
 from deepdrr.raycast.layout._arrangement import Arrangement
 from deepdrr.raycast.layout._memory_order import (
     empty_placed,
@@ -21,31 +20,32 @@ from deepdrr.raycast.layout._memory_order import (
     rows_are_dense,
 )
 
-__all__ = ["Storage", "arranged", "readable_with_labels", "without_values"]
+__all__ = ["Storage", "laid_out", "readable_with_labels", "with_kernel_layout", "without_values"]
 
 Storage = Literal["float32", "int16"]
 Spacing = Sequence[float]
+Grid = TypeVar("Grid", bound=Voxels)
 
 _MOST = 32767
 
 
-def arranged(field: Field, storage: Storage = "float32") -> Field:
-    """The same field in the arrangement that the compiled backend reads fastest.
+def with_kernel_layout(field: Field, storage: Storage = "float32") -> Field:
+    """The same field in the layout that the compiled kernels read fastest.
 
     Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
     the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
-    call: make the copy once for many views. Where many blocks of the channels are zero, it also maps those: steps
-    through them are not read. Nothing is cached behind it; change the values and call again.
+    call: make the copy once for many views. Where many blocks of the channels are zero, the layout also maps the
+    occupied ones, and the kernels do not read the others. Nothing is cached; change the values and call again.
 
-    As int16 values are half as large and, as reading is what takes the time, take less of it. They are kept twice, in
-    as much memory as float32: the second time with another axis fastest, for views along whose detector's edge that one
-    lies. A channel of whole numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of
+    Values of int16 are half as large, and reading them takes less time. The layout keeps them twice, in as much memory
+    as float32 takes: the second time with another axis fastest, for views whose detector has an edge along that axis.
+    A channel of whole numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of
     max |v| / 32767, its `scale`: a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves
-    nearest and linear interpolation and the gradients by the rays; the rest of `project` makes a float32 copy of it on
-    every call.
+    nearest and linear interpolation and the gradients with respect to the rays; the rest of `project` makes a float32
+    copy of it on every call.
 
-    What is kept beside the values is left aside once torch has written to them; what is written through `Tensor.numpy`
-    it does not see: call again.
+    Once torch has written to the values, `project` no longer uses what the layout keeps beside them. It does not see
+    what is written through `Tensor.numpy`: call again.
 
     Args:
         field: any field whose values require no gradient. int16 needs values, and no spline coefficients.
@@ -60,17 +60,22 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
 
     Example:
         >>> hu = torch.tensor([-1000.0, 0.0, 350.0, 3071.0]).reshape(1, 1, 1, 4)
-        >>> field = arranged(Field(hu, torch.eye(4, dtype=torch.float64)), "int16")
+        >>> field = with_kernel_layout(Field(hu, torch.eye(4, dtype=torch.float64)), "int16")
         >>> field.values.flatten().tolist(), field.scale.tolist()
         ([-1000, 0, 350, 3071], [1.0])
     """
     if storage not in get_args(Storage):
         raise ValueError(f"storage must be 'float32' or 'int16', got {storage!r}")
     if torch.is_grad_enabled() and field.values is not None and field.values.requires_grad:
-        raise ValueError("field.values must not require a gradient to be arranged: the copy would cut it off")
+        raise ValueError("field.values must not require a gradient to be laid out: the copy would cut it off")
     if storage == "int16" and (field.values is None or field.prefiltered):
         what = "spline coefficients" if field.prefiltered else "no values"
         raise ValueError(f"storage must be 'float32' for a field with {what}, got 'int16'")
+    return laid_out(field, storage)
+
+
+def laid_out(field: Grid, storage: Storage = "float32") -> Grid:
+    """`with_kernel_layout` of a field that was checked, or of voxels, without the gradients."""
     spacing = field.spacing_mm
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
     labels = _bytes(field.labels, values, spacing)
@@ -80,7 +85,7 @@ def arranged(field: Field, storage: Storage = "float32") -> Field:
     return replace(field, values=values, labels=labels, scale=scale, arrangement=arrangement)
 
 
-def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
+def _arrangement(field: Voxels, values: Tensor | None) -> Arrangement | None:
     """What there is to know beside the values: of spline coefficients and of one number everywhere, nothing."""
     kept = field.arrangement
     if values is None or values.device.type != "cpu" or field.prefiltered:
@@ -92,23 +97,22 @@ def _arrangement(field: Field, values: Tensor | None) -> Arrangement | None:
     return Arrangement.made(values)
 
 
-def readable_with_labels(field: Field) -> Field:
+def readable_with_labels(field: Voxels) -> Voxels:
     """A field with labels that the kernels can read, copied only where they cannot read it where it is."""
     labels, values = field.labels, field.values
     assert labels is not None  # it has come with them
     in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
     if in_place and values is not None:
         in_place = readable_in_place(values) and lie_alike(labels, values)
-    return field if in_place else arranged(field)
+    return field if in_place else laid_out(field)
 
 
-def without_values(field: Field) -> Field:
+def without_values(field: Voxels) -> Voxels:
     """A field's labels alone, as the kernels can read them."""
-    kept = {"ijk_from_world": field.ijk_from_world, "labels": field.labels, "label_count": field.label_count}
-    return readable_with_labels(unchecked(Field, values=None, **kept))
+    return readable_with_labels(Voxels(None, field.ijk_from_world, field.labels, field.label_count))
 
 
-def _floats(field: Field, spacing: Spacing) -> Tensor | None:
+def _floats(field: Voxels, spacing: Spacing) -> Tensor | None:
     values = field.values
     if values is None:
         return None
@@ -132,7 +136,7 @@ def _bytes(labels: Tensor | None, values: Tensor | None, spacing: Spacing) -> Te
     return torch.zeros(numbers, dtype=torch.uint8, device=labels.device).as_strided(shape, strides).copy_(labels)
 
 
-def _integers(field: Field, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
+def _integers(field: Voxels, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
     values = field.values
     assert values is not None  # it was checked
     if values.dtype == torch.int16:

@@ -74,7 +74,7 @@ def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:
 
 
 def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tensor:
-    """A copy of values [C, I, J, K] in the arrangement that the kernels read fastest, without a gradient.
+    """A copy of values [C, I, J, K] in the layout that the kernels read fastest, without a gradient.
 
     Args:
         values: any real dtype and strides.
@@ -103,7 +103,7 @@ def copy_by_planes(values: Tensor, into: Tensor) -> None:
 def empty_placed(
     shape: Sequence[int], spacing: Sequence[float], dtype: torch.dtype, device: torch.device = _HOST
 ) -> Tensor:
-    """Zeros [C, I, J, K] in the arrangement that the kernels read fastest."""
+    """Zeros [C, I, J, K] in the layout that the kernels read fastest."""
     strides = placed_strides(shape, spacing, dtype.itemsize)
     numbers = shape[0] * strides[0]
     flat = zeros(numbers, dtype) if device.type == "cpu" else torch.zeros(numbers, dtype=dtype, device=device)

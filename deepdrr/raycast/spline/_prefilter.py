@@ -10,7 +10,7 @@ from torch.autograd import Function
 
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._field import Field
-from deepdrr.raycast.spline._operator import compiled_prefilter, has_compiled_prefilter
+from deepdrr.raycast.spline._operator import compiled_prefilter
 
 __all__ = ["prefilter", "prefilter_in_torch", "spline_coefficients"]
 
@@ -22,9 +22,9 @@ _CHUNK = 2**23
 def spline_coefficients(field: Field) -> Field:
     """The same field by its cubic B-spline coefficients, for ``project(..., interpolation="cubic")``.
 
-    `project` makes them on every call otherwise: make them once for all cameras. They come in the arrangement that the
-    compiled backend reads fastest (`arranged` adds nothing), and making them takes no memory beside themselves. Nothing
-    is cached behind it; change the values and call again.
+    `project` makes them on every call otherwise: make them once for all cameras. They come in the layout that the
+    compiled kernels read fastest (`with_kernel_layout` adds nothing), and making them takes no memory beside
+    themselves. Nothing is cached; change the values and call again.
 
     Args:
         field: any field with values.
@@ -53,9 +53,8 @@ def spline_coefficients(field: Field) -> Field:
         raise ValueError("a field without values has no spline coefficients: give it values")
     if field.prefiltered:
         return field
-    if has_compiled_prefilter(field.values):
-        values = compiled_prefilter(field.values, field.spacing_mm)
-    else:
+    values = compiled_prefilter(field.values, field.spacing_mm)
+    if values is None:
         values = prefilter(field.values.to(field.dtype))
     if field.scale is not None:
         values = values.mul_(field.scale.to(values)[:, None, None, None])
@@ -88,8 +87,9 @@ def prefilter(values: Tensor) -> Tensor:
         >>> [round(value, 5) for value in ((c[1:4] * 4 + c[:3] + c[2:]) / 6).tolist()]
         [1.0, 2.0, 3.0]
     """
-    if has_compiled_prefilter(values):
-        return compiled_prefilter(values)
+    compiled = compiled_prefilter(values)
+    if compiled is not None:
+        return compiled
     if finest_dtype(values.device) != torch.float64:  # in which the recursion runs
         return prefilter(values.cpu()).to(values.device)
     return prefilter_in_torch(values)

@@ -22,13 +22,13 @@ def sums_by_cpu(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 
 
 def adjoint_by_cpu(
-    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, by_areas: bool, by_mu: bool, by_weights: bool
+    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Derivatives by areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
     tables = mu.detach().double().contiguous(), weights.detach().double().contiguous()
     found = [
         t.new_zeros(t.shape if wanted else 0)
-        for t, wanted in zip((areas, *tables), (by_areas, by_mu, by_weights), strict=True)
+        for t, wanted in zip((areas, *tables), (wants_areas, wants_mu, wants_weights), strict=True)
     ]
     pictures = (t.detach().contiguous() for t in (upstream, areas))
     arrays = [t.numpy() for t in (*pictures, *tables, *found)]

@@ -39,21 +39,21 @@ def sums_by_cuda(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 
 
 def adjoint_by_cuda(
-    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, by_areas: bool, by_mu: bool, by_weights: bool
+    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Derivatives by areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
-    grad_areas = areas.new_empty(areas.shape if by_areas else 0)
-    if by_areas:
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    grad_areas = areas.new_empty(areas.shape if wants_areas else 0)
+    if wants_areas:
         _launch("spectral_by_areas", areas, upstream, mu, weights, grad_areas)
-    if not by_mu and not by_weights:
+    if not wants_mu and not wants_weights:
         return grad_areas, mu.new_empty(0), weights.new_empty(0)
     to_mu, to_weights = _by_tables(upstream, areas, mu, weights)
     none = mu.new_empty(0), weights.new_empty(0)
-    return grad_areas, to_mu.to(mu) if by_mu else none[0], to_weights.to(weights) if by_weights else none[1]
+    return grad_areas, to_mu.to(mu) if wants_mu else none[0], to_weights.to(weights) if wants_weights else none[1]
 
 
 def _by_tables(upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    """Derivatives by mu and weights, float64: sums over chunks of pixels, added up in order."""
+    """Gradients with respect to mu and weights, float64: sums over chunks of pixels, added up in order."""
     materials, nodes, sums = *mu.shape, len(weights)
     pixels, groups, most = areas.shape[0] * areas.shape[2], -(-sums // _AT_ONCE), _most(materials)
     chunk = _PIXELS_AT_ONCE * max(1, -(-pixels // (_MOST_CHUNKS * _PIXELS_AT_ONCE)))

@@ -8,8 +8,7 @@ float32 is summed by compiled kernels (`kernels/cpu/spectral_sums.h`, `kernels/c
 the reference. No direction ever holds a [pixels, E] array of the whole picture; only a second derivative does, which is
 torch's.
 
-As in `deepdrr.raycast`, autograd meets the formulas twice: `torch.library` holds them for `torch.compile`, an
-`autograd.Function` for eager mode and `torch.func`.
+Which of them serves is asked in one place, `_first_able`: no caller names a backend for a sum, as one does for rays.
 """
 
 from collections.abc import Callable
@@ -17,9 +16,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
-from deepdrr._operators import apply, one_by_one, operator
+from deepdrr._operators import differentiable, followed, operator
 from deepdrr.spectrum.sums._cpu import adjoint_by_cpu, cpu_serves, sums_by_cpu
 from deepdrr.spectrum.sums._cuda import adjoint_by_cuda, cuda_serves, sums_by_cuda
 from deepdrr.spectrum.sums._torch import adjoint_by_torch, second_adjoint, sums_by_torch
@@ -52,8 +50,8 @@ def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor
     _check(area_densities, mu, weights)
     batch, (m, height, width) = area_densities.shape[:-3], area_densities.shape[-3:]
     flat = area_densities.reshape(batch.numel(), m, height * width)
-    compiling = torch.compiler.is_compiling()
-    sums: Tensor = _sums(flat, mu, weights) if compiling else apply(_SpectralSums, flat, mu, weights)
+    compute = _sums if followed(flat, mu, weights) else _sums_for(flat)
+    sums: Tensor = compute(flat, mu, weights)
     return sums.reshape(*batch, weights.shape[0], height, width)
 
 
@@ -70,17 +68,21 @@ def _check(areas: Tensor, mu: Tensor, weights: Tensor) -> None:
 Sums = Callable[..., Any]
 
 _INPUTS = "Tensor areas, Tensor mu, Tensor weights"
-_WANTED = "bool by_areas, bool by_mu, bool by_weights"
+_WANTED = "bool wants_areas, bool wants_mu, bool wants_weights"
 
 
 @operator("spectral_sums", f"({_INPUTS}) -> Tensor")
-def _sums(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-    sums: Tensor = _first_able(areas, sums_by_cuda, sums_by_cpu, sums_by_torch)(areas, mu, weights)
+def _sums_op(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
+    sums: Tensor = _sums_for(areas)(areas, mu, weights)
     return sums
 
 
+def _sums_for(areas: Tensor) -> Sums:
+    return _first_able(areas, sums_by_cuda, sums_by_cpu, sums_by_torch)
+
+
 @operator("spectral_sums_adjoint", f"(Tensor upstream, {_INPUTS}, {_WANTED}) -> (Tensor, Tensor, Tensor)")
-def _adjoint(upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, *wanted: bool) -> tuple[Tensor, ...]:
+def _adjoint_op(upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, *wanted: bool) -> tuple[Tensor, ...]:
     adjoint = _first_able(areas, adjoint_by_cuda, adjoint_by_cpu, adjoint_by_torch)
     gradients: tuple[Tensor, ...] = adjoint(upstream, areas, mu, weights, *wanted)
     return gradients
@@ -90,11 +92,11 @@ def _first_able(areas: Tensor, by_cuda: Sums, by_cpu: Sums, by_torch: Sums) -> S
     return by_cuda if cuda_serves(areas) else by_cpu if cpu_serves(areas) else by_torch
 
 
-def _empty_sums(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
+def _fake_sums(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
     return areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
 
 
-def _empty_adjoint(upstream: Tensor, *inputs_and_wanted: Any) -> tuple[Tensor, ...]:
+def _fake_adjoint(upstream: Tensor, *inputs_and_wanted: Any) -> tuple[Tensor, ...]:
     inputs, wanted = inputs_and_wanted[:3], inputs_and_wanted[3:]
     return tuple(t.new_empty(t.shape if w else (0,)) for t, w in zip(inputs, wanted, strict=True))
 
@@ -107,33 +109,14 @@ def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    found = apply(_SpectralSumsAdjoint, upstream, *ctx.saved_tensors, *ctx.needs_input_grad)
+    found = _adjoint(upstream, *ctx.saved_tensors, *ctx.needs_input_grad)
     return tuple(g if w else None for g, w in zip(found, ctx.needs_input_grad, strict=True))
 
 
 def _pull_back_adjoint(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
-    by_areas, by_mu, by_weights = (None if u is None or not u.numel() else u for u in upstream)
-    return *second_adjoint(by_areas, by_mu, by_weights, *ctx.saved_tensors), None, None, None
+    to_areas, to_mu, to_weights = (None if u is None or not u.numel() else u for u in upstream)
+    return *second_adjoint(to_areas, to_mu, to_weights, *ctx.saved_tensors), None, None, None
 
 
-class _SpectralSums(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_sums)
-    setup_context = staticmethod(_save_inputs)
-    backward = staticmethod(_pull_back)
-
-
-class _SpectralSumsAdjoint(Function):
-    generate_vmap_rule = True
-    forward = staticmethod(_adjoint)
-    setup_context = staticmethod(_save_inputs)
-    backward = staticmethod(_pull_back_adjoint)
-
-
-_sums.register_fake(_empty_sums)
-_adjoint.register_fake(_empty_adjoint)
-_sums.register_autograd(_pull_back, setup_context=_save_inputs)
-_adjoint.register_autograd(_pull_back_adjoint, setup_context=_save_inputs)
-
-for _op in (_sums, _adjoint):
-    _op.register_vmap(one_by_one(_op))
+_sums = differentiable(_sums_op, _fake_sums, _save_inputs, _pull_back)
+_adjoint = differentiable(_adjoint_op, _fake_adjoint, _save_inputs, _pull_back_adjoint)

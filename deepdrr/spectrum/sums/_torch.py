@@ -21,30 +21,30 @@ def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 
 
 def adjoint_by_torch(
-    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, by_areas: bool, by_mu: bool, by_weights: bool
+    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Derivatives by areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
     mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
-    grad_areas = torch.empty_like(areas) if by_areas else areas.new_empty(0)
-    grad_mu = torch.zeros_like(mu) if by_mu else mu.new_empty(0)
-    grad_weights = torch.zeros_like(weights) if by_weights else weights.new_empty(0)
+    grad_areas = torch.empty_like(areas) if wants_areas else areas.new_empty(0)
+    grad_mu = torch.zeros_like(mu) if wants_mu else mu.new_empty(0)
+    grad_weights = torch.zeros_like(weights) if wants_weights else weights.new_empty(0)
     for b, piece in _pieces(areas):
         transmission = _transmission(areas[b, :, piece], mu_here)  # [E, n]
         pull = upstream[b, :, piece]
-        if by_weights:
+        if wants_weights:
             grad_weights += pull @ transmission.T
         exponent = transmission.mul_(weights_here.T @ pull).neg_()  # dL/d(Σ a µ), [E, n]
-        if by_mu:
+        if wants_mu:
             grad_mu += areas[b, :, piece] @ exponent.T
-        if by_areas:
+        if wants_areas:
             grad_areas[b, :, piece] = mu_here @ exponent
     return grad_areas, grad_mu, grad_weights
 
 
 def second_adjoint(
-    by_areas: Tensor | None,
-    by_mu: Tensor | None,
-    by_weights: Tensor | None,
+    pull_areas: Tensor | None,
+    pull_mu: Tensor | None,
+    pull_weights: Tensor | None,
     upstream: Tensor,
     areas: Tensor,
     mu: Tensor,
@@ -56,11 +56,11 @@ def second_adjoint(
 
         L = Σ Tₑ (vₑ − uₑ dₑ),  uₑ = Σₖ wₖₑ gₖ,  vₑ = Σₖ Wₖₑ gₖ,  dₑ = Σₘ (Aₘ µₘₑ + aₘ Mₘₑ)
 
-    by g, a, µ and w.
+    with respect to g, a, µ and w.
     """
     to_areas, to_mu, to_weights = (
         (torch.zeros_like(of) if pull is None else pull).to(areas.dtype)
-        for pull, of in ((by_areas, areas), (by_mu, mu), (by_weights, weights))
+        for pull, of in ((pull_areas, areas), (pull_mu, mu), (pull_weights, weights))
     )
     mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
     transmission = (-(mu_here.T @ areas)).exp()  # [B, E, N], as all below with E

@@ -1,0 +1,25 @@
+"""Which compiled kernel serves a request; the names are the same on every processor."""
+
+from typing import Literal
+
+from deepdrr.raycast._integration import Exact
+from deepdrr.raycast._request import Request
+
+__all__ = ["Task", "kernel_name"]
+
+# What a kernel computes beside or in place of the integrals, as its name says it.
+Task = Literal["", "_with_slopes", "_by_values", "_by_rays"]
+
+
+def kernel_name(request: Request, task: Task = "") -> str:
+    """Name of the kernel that integrates a request, or that computes a gradient of its integrals.
+
+    Path lengths that are routed hard are those of nearest interpolation.
+    """
+    rule = "exact" if isinstance(request.integration, Exact) else "step"
+    field = request.field
+    if field.labels is None:
+        return f"{rule}_{request.interpolation}{task}"
+    constant = request.interpolation == "nearest" or (field.values is None and request.routing == "hard")
+    routed = "nearest_hard" if constant and not task else f"linear_{request.routing}"
+    return f"{rule}_{routed}{task}"

@@ -1,0 +1,60 @@
+"""Gradients with respect to the values, by the compiled kernels: the integrals' adjoints.
+
+They have the same bits for any number of threads: the grid is cut into slabs, and one thread adds to each in the order
+of the rays.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from deepdrr.raycast._integration import number_of
+from deepdrr.raycast._kernel_names import kernel_name
+from deepdrr.raycast._request import Request
+from deepdrr.raycast.cpu._kernel_arguments import images, kernel_rays, labelled
+from deepdrr.raycast.layout._kernel_layout import without_values
+from deepdrr.raycast.layout._memory_order import memory_order, zeros
+
+__all__ = ["grad_values", "grad_values_with_labels"]
+
+
+def grad_values(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
+    """The gradient with respect to the values [C, I, J, K], of any values, float32.
+
+    Args:
+        kernels: the compiled module.
+        upstream: [..., C, H, W].
+        request: the integrals; its field counts by its shape only.
+    """
+    field = request.field
+    gradient = torch.zeros(field.channels, *field.shape)
+    pictures = images(upstream)
+    if pictures.numel() > 0:
+        kernel, rays = getattr(kernels, kernel_name(request, "_by_values")), kernel_rays(kernels, request.rays)
+        matrix = field.ijk_from_world.detach().double().contiguous().numpy()
+        rule, threads = number_of(request.integration), torch.get_num_threads()
+        kernel(gradient.numpy(), matrix, rays, rule, pictures.numpy(), threads)
+    return gradient
+
+
+def grad_values_with_labels(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
+    """The gradient with respect to the values [1, I, J, K] of a request with labels, of any values, float32.
+
+    Args:
+        kernels: the compiled module.
+        upstream: [..., L, H, W].
+        request: the integrals; the values of its field do not count.
+    """
+    field = without_values(request.field)
+    assert field.labels is not None  # it has come with them
+    strides = field.labels.stride()
+    numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
+    gradient = zeros(numbers, torch.float32).as_strided((1, *field.shape), (numbers, *strides))
+    labels, _, _, matrix = labelled(field)
+    if upstream.numel() > 0:
+        kernel, rays = getattr(kernels, kernel_name(request, "_by_values")), kernel_rays(kernels, request.rays)
+        placed = gradient.permute(0, *(1 + axis for axis in memory_order(field.labels))).numpy()
+        rule, threads = number_of(request.integration), torch.get_num_threads()
+        kernel(labels, placed, matrix, rays, rule, images(upstream).numpy(), threads)
+    return gradient
