@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 KERNELS := $(shell find kernels -type f -not -path '*/__pycache__/*')
 SOFTWARE_DRIVER := out/software_cuda_driver
+# More options for pytest: `make test PYTEST=--durations=25`.
+PYTEST ?=
+# What every machine can run: what needs a GPU, or one that software stands in for, has targets of its own.
+NO_DEVICE := not on_cuda and not on_stand_in
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
@@ -13,23 +17,24 @@ demo: setup
 	$(BIN)/python examples/demo.py --out out/demo
 
 test: setup
-	$(BIN)/python -m pytest -m "not slow" -n 2
+	$(BIN)/python -m pytest -m "not slow and $(NO_DEVICE)" -n 2 $(PYTEST)
+	@echo "Left out: minutes-long tests (make test-slow), the CUDA backend (make test-cuda or test-gpu), devices (make test-device)."
 
 test-slow: setup
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -m "$(NO_DEVICE)" -n 2 $(PYTEST)
 
 # The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
 test-cuda: setup
 	$(BIN)/python tests/machines/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
-	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(ON_CUDA) tests/machines/software_cuda_driver
+	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(PYTEST) $(ON_CUDA) tests/machines/software_cuda_driver
 
 # A device for which there is no compiled backend, without a GPU: memory of the host that torch takes for a device's.
 test-device: setup
-	DEEPDRR_STAND_IN_DEVICE=1 $(BIN)/python -m pytest tests/machines/stand_in_device
+	DEEPDRR_STAND_IN_DEVICE=1 $(BIN)/python -m pytest $(PYTEST) tests/machines/stand_in_device
 
 # The tests of the CUDA backend on an NVIDIA GPU, with `pip install -e '.[cuda]'` and a torch that has CUDA.
 test-gpu: setup
-	$(BIN)/python -m pytest $(ON_CUDA)
+	$(BIN)/python -m pytest $(PYTEST) $(ON_CUDA)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, arranged, project
+from deepdrr.raycast import Exact, Field, project, with_kernel_layout
 
 __all__ = ["POSES", "Scene", "carm", "chords_mm", "load_scene", "sample_count"]
 
@@ -86,7 +86,7 @@ class Scene:
             raise ValueError(f"{self.name}: mu must be whole numbers of {unit:.3g} 1/mm to be stored as int16")
         scale = torch.full((channels,), unit, dtype=torch.float64, device=self.device)
         values = self._split(numbers.to(torch.int16), channels)
-        return arranged(Field(values, self.ijk_from_world, scale=scale), "int16")
+        return with_kernel_layout(Field(values, self.ijk_from_world, scale=scale), "int16")
 
     def _split(self, values: Tensor, channels: int) -> Tensor:
         if channels == 1:
@@ -103,12 +103,12 @@ class Scene:
     def labelled_field(self) -> Field:
         """The attenuation, stored as that of `int16_field`, routed to one channel per label."""
         one = self.int16_field()
-        return arranged(replace(one, labels=self.labels, label_count=self.label_count), "int16")
+        return with_kernel_layout(replace(one, labels=self.labels, label_count=self.label_count), "int16")
 
 
 def laid_out(field: Field) -> Field:
     """The field in the layout the package offers for many views."""
-    return arranged(field)
+    return with_kernel_layout(field)
 
 
 def load_scene(name: str) -> Scene:

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
-from deepdrr.raycast import Exact, Field, Step, arranged, available_memory, project
+from deepdrr.raycast import Exact, Field, Step, available_memory, project, with_kernel_layout
 
 ALLOWED_MB = 200
 COLUMNS = ("case", "volume_mb", "output_mb", "peak_mb", "excess_mb", "verdict", "note")
@@ -97,7 +97,7 @@ def one(case: Row) -> Row:
         how["interpolation"] = "cubic"  # from the values: its coefficients are the copy
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of making the volume
     field = Field(values, matrix)
-    image = project(arranged(field) if case["rule"] == "arranged" else field, camera, **how)
+    image = project(with_kernel_layout(field) if case["rule"] == "arranged" else field, camera, **how)
     if case["gradient"]:
         image.sum().backward()
     peak = _status_mb("VmHWM") - base

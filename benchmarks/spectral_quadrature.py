@@ -20,7 +20,7 @@ from torch import Tensor
 
 from deepdrr import MobileCArm, Volume
 from deepdrr.materials import attenuation_matrix, decompose
-from deepdrr.raycast import Field, arranged, project
+from deepdrr.raycast import Field, project, with_kernel_layout
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import fit_quadrature, photon_moments, spectral_sums, tungsten_spectrum
 from deepdrr.spectrum.sums._torch import sums_by_torch
@@ -53,7 +53,7 @@ def projected_field(size: int) -> tuple[Tensor, Callable[[], object]]:
     """[3, size, size] g/cm² of the bundled CT, and its projection, to be timed."""
     ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
     ct.orient_patient(head_first=True, supine=True)
-    field = arranged(Field(decompose(ct.hu).values, ct.world_from_ijk.inverse()))
+    field = with_kernel_layout(Field(decompose(ct.hu).values, ct.world_from_ijk.inverse()))
     camera = MobileCArm().camera.resized(size, size)
     return project(field, camera) * 0.1, lambda: project(field, camera)
 

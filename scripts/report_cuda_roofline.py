@@ -13,24 +13,28 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("machines", "raycast", "machines/software_cuda_driver")]
 
-from cuda_machine import HostMemory, send_host_tensors_to_the_kernels, software_driver  # noqa: E402
+from cuda_machine import HostMemory, software_driver  # noqa: E402
 from ptx.tally import KINDS  # noqa: E402
 from raycast_scenes import carm  # noqa: E402
 
-from deepdrr._cuda import Launcher  # noqa: E402
+from deepdrr._cuda import Launcher, serving  # noqa: E402
 from deepdrr.data import Volume, fetch_sample  # noqa: E402
-from deepdrr.raycast import Exact, Field, Rays, Request, Step, _adjoint, _cuda, arranged  # noqa: E402
+from deepdrr.raycast import Exact, Field, Rays, Request, Step, with_kernel_layout  # noqa: E402
+from deepdrr.raycast.cpu._engine import CpuEngine  # noqa: E402
+from deepdrr.raycast.cuda import _launches  # noqa: E402
+from deepdrr.raycast.cuda._chunks import MOST_PARTS  # noqa: E402
+from deepdrr.raycast.cuda._engine import CudaEngine  # noqa: E402
 from deepdrr.raycast.cuda._jobs import BLOCK_HEIGHT, BLOCK_WIDTH, WALKED_CHORD_BYTES  # noqa: E402
 
 SIDE, EVERY = 200, 5  # pixels of the image, of which every fifth in both directions is counted
 STEP_MM = 1.5
-PARTS = max(1, min(_cuda.MOST_PARTS, _cuda._WANTED_THREADS // SIDE**2))
+PARTS = max(1, min(MOST_PARTS, _launches.WANTED_THREADS // SIDE**2))
+ENGINE = CudaEngine()
 # Labels by HU: air, fat, soft tissue, bone.
 BORDERS_HU = (-800.0, -30.0, 200.0)
 
@@ -84,11 +88,11 @@ class Scene:
         ct.orient_patient(head_first=True, supine=True)
         labels = torch.bucketize(ct.hu, torch.tensor(BORDERS_HU)).to(torch.uint8)
         density = (1 + ct.hu[None] / 1000).clamp(min=0)
-        field = arranged(Field(density, ct.ijk_from_world, labels, len(BORDERS_HU) + 1))
+        field = with_kernel_layout(Field(density, ct.ijk_from_world, labels, len(BORDERS_HU) + 1))
         whole = Rays.from_camera(carm(SIDE, SIDE, 300, (15, 10, 0)))
         plain = Field(density, ct.ijk_from_world)
         request = Request(plain, whole, "linear", Step(STEP_MM))
-        voxels = _adjoint.gradient_by_values(torch.ones(request.output_shape), request)
+        voxels = CpuEngine().grad_values(torch.ones(request.output_shape), request)
         source = whole.source.expand(SIDE, SIDE, 3)
         rays = Rays(*(end[::EVERY, ::EVERY].contiguous() for end in (source, whole.target)))
         return cls(field, rays, float((voxels != 0).double().mean()))
@@ -99,7 +103,7 @@ class Scene:
         if options.get("channels"):
             field = Field(field.values.expand(int(str(options["channels"])), -1, -1, -1), field.ijk_from_world)
         if storage == "int16":
-            field = arranged(field, "int16")
+            field = with_kernel_layout(field, "int16")
         if interpolation == "cubic":
             field = Field(field.values, field.ijk_from_world, prefiltered=True)
         rule = Exact() if exact else Step(STEP_MM)
@@ -110,35 +114,37 @@ class Scene:
 
 
 def run_all(scene: Scene) -> None:
-    patch = pytest.MonkeyPatch()
     software = software_driver()
     if software is None:
         raise SystemExit("this libcuda is not the software driver")
     launcher = Launcher(0, HostMemory(software))
-    send_host_tensors_to_the_kernels(launcher, patch)
-    patch.setattr(_cuda, "_WANTED_THREADS", _cuda._WANTED_THREADS // EVERY**2)  # as many parts as the image has
-    for interpolation, exact in (("nearest", False), ("nearest", True), ("linear", False), ("linear", True)):
-        run(scene.request(interpolation, exact), rays=interpolation == "linear")
-        _cuda.integrate(scene.request(interpolation, exact, channels=4))
-        _cuda.integrate(scene.request(interpolation, exact, storage="int16"))
-    run(scene.request("cubic", False), rays=True)
-    for exact in (False, True):
-        _cuda.integrate_routed(scene.request("nearest", exact, routing="hard"))
-        for routing in ("hard", "soft"):
-            run(scene.request("linear", exact, routing=routing), rays=True)
+    _launches.WANTED_THREADS //= EVERY**2  # as many parts as the image has
+    with serving(torch.device("cpu"), launcher):
+        run_kernels(scene)
     launcher.close()
 
 
+def run_kernels(scene: Scene) -> None:
+    for interpolation, exact in (("nearest", False), ("nearest", True), ("linear", False), ("linear", True)):
+        run(scene.request(interpolation, exact), rays=interpolation == "linear")
+        ENGINE.integrate(scene.request(interpolation, exact, channels=4))
+        ENGINE.integrate(scene.request(interpolation, exact, storage="int16"))
+    run(scene.request("cubic", False), rays=True)
+    for exact in (False, True):
+        ENGINE.integrate(scene.request("nearest", exact, routing="hard"))
+        for routing in ("hard", "soft"):
+            run(scene.request("linear", exact, routing=routing), rays=True)
+
+
 def run(request: Request, *, rays: bool) -> None:
-    routed = request.field.labels is not None
-    (_cuda.integrate_routed if routed else _cuda.integrate)(request)
+    ENGINE.integrate(request)
     upstream = torch.ones(request.output_shape)
     for fixed in (False, True):
         torch.use_deterministic_algorithms(fixed)
-        _cuda.gradient_by_values(upstream, request)
+        ENGINE.grad_values(upstream, request)
     torch.use_deterministic_algorithms(False)
     if rays:
-        _cuda.gradient_by_rays(upstream, request)
+        ENGINE.grad_rays(upstream, request)
 
 
 # -- the parent: counts, bytes, bounds ---------------------------------------------------------------------------------

@@ -4,11 +4,10 @@ from collections.abc import Generator, Iterator
 
 import pytest
 import torch
-from cuda_machine import Gpu, HostMemory, reason_against_tests, send_host_tensors_to_the_kernels, software_driver
-from on_device import Asked, answer_with_cuda
+from cuda_machine import Gpu, reason_against_tests, software_driver
+from on_device import Asked, answering_with_cuda
 
-from deepdrr._cuda import Launcher
-from deepdrr._cuda import launcher as launcher_of
+from deepdrr._cuda import serving
 
 # Their tests are run with the CUDA backend behind `project` by `--device cuda`.
 SUITES = {"raycast", "projector", "drr"}
@@ -28,6 +27,16 @@ def pytest_configure(config: pytest.Config) -> None:
         torch.set_num_threads(1)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a device, so that `make test` can leave it out; `make test-cuda` and `make test-device` run it."""
+    for item in items:
+        if "cuda_session" in getattr(item, "fixturenames", ()):
+            item.add_marker("on_cuda")
+        if item.path.parent.name == "stand_in_device":
+            item.add_marker("on_stand_in")
+
+
 @pytest.fixture
 def generator() -> torch.Generator:
     """A seeded source of randomness, so that a failure can be repeated."""
@@ -38,41 +47,38 @@ def generator() -> torch.Generator:
 def cuda_session() -> Iterator[Gpu]:
     if (missing := reason_against_tests()) is not None:
         pytest.skip(f"make test-cuda runs this on the software CUDA driver; here {missing}")
-    software = software_driver()
-    if software is None:
-        device = torch.device("cuda", torch.cuda.current_device())
-        yield Gpu(device, launcher_of(device))
-        return
-    launcher = Launcher(0, HostMemory(software))
-    yield Gpu(torch.device("cpu"), launcher)
-    launcher.close()
+    here = Gpu.here()
+    yield here
+    here.launcher.close()
 
 
 @pytest.fixture
-def gpu(cuda_session: Gpu, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gpu]:
-    """On the software driver, sends the operator's calls on CPU tensors to the CUDA kernels."""
+def gpu(cuda_session: Gpu) -> Iterator[Gpu]:
+    """A GPU, or the software driver: there the host's tensors are the device's, and the CUDA kernels take them."""
+    cuda_session.launcher.forget()
     software = software_driver()
-    if software is None:
+    before = 0 if software is None else software.swcuda_contexts_pushed()
+    with serving(cuda_session.device, cuda_session.launcher):
         yield cuda_session
-        return
-    send_host_tensors_to_the_kernels(cuda_session.launcher, monkeypatch)
-    before = software.swcuda_contexts_pushed()
-    yield cuda_session
-    software.swcuda_recover()
-    assert software.swcuda_contexts_pushed() == before
+    if software is not None:
+        software.swcuda_recover()
+        assert software.swcuda_contexts_pushed() == before
 
 
 @pytest.fixture(autouse=True)
-def _suite_on_the_device(request: pytest.FixtureRequest) -> None:
+def _suite_on_the_device(request: pytest.FixtureRequest) -> Iterator[None]:
     """With `--device cuda`: the CUDA backend answers for the compiled one."""
     if request.config.getoption("--device") == "cpu" or request.path.parent.name not in SUITES:
+        yield
         return
     if (marker := request.node.get_closest_marker("cpu_only")) is not None:
         pytest.skip(marker.args[0])
     gpu: Gpu = request.getfixturevalue("gpu")
     if gpu.device.type == "cpu" and (marker := request.node.get_closest_marker("large")) is not None:
         pytest.skip(f"too large for the software driver: {marker.args[0]}")
-    request.node.stash[ASKED] = answer_with_cuda(gpu, request.getfixturevalue("monkeypatch"))
+    with answering_with_cuda(gpu) as asked:
+        request.node.stash[ASKED] = asked
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cuda_machine import Gpu, recorded, software_driver
+from cuda_machine import Gpu, software_driver
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "raycast"))
 
@@ -25,9 +25,9 @@ def driver(cuda_session: Gpu) -> Iterator[ctypes.CDLL]:
 
 
 @pytest.fixture
-def launched(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def launched(gpu: Gpu) -> list[str]:
     """The names of the kernels that a test launches."""
-    return recorded(gpu.launcher, monkeypatch)
+    return gpu.launcher.names
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import pytest
 import torch
 from cuda_machine import Gpu, marches
-from on_device import answer_with_cuda
+from on_device import answering_with_cuda
 from raycast_scenes import carm, grid, noise
 from torch.testing import assert_close
 
 from deepdrr import MobileCArm, Volume
+from deepdrr._cuda import serving
 from deepdrr.camera import make_k_inv, make_rt_inv
 from deepdrr.data import Subject
 from deepdrr.drr import DRR, render
@@ -50,18 +51,24 @@ def test_a_subject_on_a_gpu_is_rendered_there(gpu: Gpu, launched: list[str], gen
     assert len(marches(launched)) == 2
 
 
-def test_a_suite_that_launches_nothing_does_not_pass(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+class Deaf:
+    """A launcher that launches nothing."""
+
+    def launch(self, *arguments: object) -> None:
+        """Does nothing."""
+
+
+def test_a_suite_that_launches_nothing_does_not_pass(gpu: Gpu) -> None:
     """What `--device cuda` puts behind the CPU's tests would notice a backend that leaves the GPU out."""
     field, camera = (
         Field(noise((1, 5, 6, 7), torch.Generator().manual_seed(0)), grid((5, 6, 7), (1, 1, 1))),
         carm(4, 4, 9),
     )
-    asked = answer_with_cuda(gpu, monkeypatch)
-    assert asked.nothing == "nothing is integrated but by the reference"
-    project(field, camera, backend="reference")
-    assert asked.nothing is not None
-    project(field, camera)
-    assert (asked.nothing, marches(asked.launched)) == (None, ["exact_linear_f32"])
-    monkeypatch.setattr(gpu.launcher, "launch", lambda *_arguments: None)
-    with pytest.raises(AssertionError, match="has launched no kernel"):
+    with answering_with_cuda(gpu) as asked:
+        assert asked.nothing == "nothing is integrated but by the reference"
+        project(field, camera, backend="reference")
+        assert asked.nothing is not None
         project(field, camera)
+        assert (asked.nothing, marches(asked.launched)) == (None, ["exact_linear_f32"])
+        with serving(gpu.device, Deaf()), pytest.raises(AssertionError, match="has launched no kernel"):
+            project(field, camera)

@@ -20,11 +20,11 @@ from deepdrr.raycast import (
     Request,
     Samples,
     Step,
-    _cuda,
-    arranged,
     project,
     spline_coefficients,
+    with_kernel_layout,
 )
+from deepdrr.raycast.cuda._engine import CudaEngine
 from deepdrr.raycast.cuda._jobs import (
     RAY_ADJOINT_JOB,
     RAY_JOB,
@@ -130,7 +130,7 @@ def test_batches_orthographic_views_and_broadcast_sources(gpu: Gpu) -> None:
 def test_int16_storage_is_lossless_for_hu(gpu: Gpu) -> None:
     hu = torch.randint(-1024, 3000, (1, 20, 21, 22), generator=torch.Generator().manual_seed(2))
     field = Field(hu.float(), grid((20, 21, 22), (1, 1, 1), 10.0))
-    stored = arranged(field, storage="int16")
+    stored = with_kernel_layout(field, storage="int16")
     view = carm(16, 16, 30)
     close(gpu.project(stored, view), project(field, view, backend="reference"), VALUE)
 
@@ -176,12 +176,13 @@ def test_what_a_call_makes_it_makes_on_the_device(gpu: Gpu) -> None:
     plain = Field(noise((1, 6, 7, 8), generator), grid((6, 7, 8), (1, 1, 1), 10.0))
     labels = torch.randint(0, 3, (6, 7, 8), generator=generator).to(torch.uint8)
     sorted_ = replace(plain, labels=labels, label_count=3)
-    for field, integrate in ((plain, _cuda.integrate), (sorted_, _cuda.integrate_routed)):
+    engine = CudaEngine()
+    for field in (plain, sorted_):
         request = Request(gpu.field(field), gpu.rays(carm(5, 6, 12)), "linear", Exact())
         upstream = torch.ones(request.output_shape, device=gpu.device)
         with torch.device("meta"):  # where no device is named
-            found = [integrate(request), _cuda.gradient_by_values(upstream, request)]
-            found += _cuda.gradient_by_rays(upstream, request)
+            found = [engine.integrate(request), engine.grad_values(upstream, request)]
+            found += engine.grad_rays(upstream, request)
         assert {tensor.device.type for tensor in found} == {gpu.device.type}
 
 

@@ -10,7 +10,7 @@ from routed_rules import ROUTED, SMOOTH, small_ct
 from torch.testing import assert_close
 
 from deepdrr.camera import Camera
-from deepdrr.raycast import Exact, Field, Rays, Request, _cuda, arranged, project, select_backend
+from deepdrr.raycast import Exact, Field, Rays, Request, project, select_backend, with_kernel_layout
 
 # float32 sums of a few hundred terms against float64: some units of 6e-8 of the brightest pixel's whole integral.
 VALUE = 2e-6
@@ -62,12 +62,12 @@ def test_rays_along_axes_missing_and_inside(gpu: Gpu, generator, kernel: str) ->
 
 
 @pytest.mark.parametrize("kernel", SMOOTH)
-def test_arranged_and_int16_fields(gpu: Gpu, generator, launched, kernel: str) -> None:
+def test_laid_out_and_int16_fields(gpu: Gpu, generator, launched, kernel: str) -> None:
     """Rows are padded, the finest axis comes last, and whole numbers are stored without loss."""
     field = labelled((21, 17, 13), (0.8, 1.5, 2.5), 33, 5, generator)
     hu = replace(field, values=torch.round(4000 * field.values) - 1000)
     for storage in ("float32", "int16"):
-        small = arranged(hu, storage)
+        small = with_kernel_layout(hu, storage)
         expected = project(hu, carm(11, 14, 35), backend="reference", **ROUTED[kernel])
         found = gpu.project(small, carm(11, 14, 35), **ROUTED[kernel])
         assert_close(found, expected.float(), rtol=0, atol=VALUE * float(expected.abs().sum(-3).max()))
@@ -80,25 +80,13 @@ def test_a_batch_of_views_is_one_launch(gpu: Gpu, generator, launched) -> None:
     assert marches(launched) == ["exact_linear_soft_f32"]
 
 
-def test_rays_are_cut_into_parts_where_that_pays(gpu: Gpu, generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rays_are_cut_into_parts_where_that_pays(gpu: Gpu, generator) -> None:
     """A small image of few labels through a volume is cut, one of many labels is not; both mean the same."""
-    found: list[int] = []
-    pays = _cuda._parts_that_pay
-
-    def record(*arguments: object) -> int:
-        found.append(pays(*arguments))
-        return found[-1]
-
-    monkeypatch.setattr(_cuda, "_parts_that_pay", record)
-    for count in (2, 128):
-        assert_parity(
-            gpu,
-            labelled((40, 40, 40), (1, 1, 1), 33, count, generator),
-            carm(12, 12, 50),
-            **ROUTED["exact_linear_hard"],
-        )
-    assert found[0] > 1
-    assert found[1] == 1
+    for count, is_cut in ((2, True), (128, False)):
+        field = labelled((40, 40, 40), (1, 1, 1), 33, count, generator)
+        assert_parity(gpu, field, carm(12, 12, 50), **ROUTED["exact_linear_hard"])
+        _across, _down, parts = gpu.launcher.grids[-1]  # of the one view
+        assert (parts > 1) == is_cut
 
 
 @pytest.mark.parametrize("kernel", ["exact_nearest_hard", "exact_linear_soft"])
@@ -138,7 +126,7 @@ def test_cuda_serves_what_the_cpu_serves(gpu: Gpu, generator) -> None:
     assert select_backend(Request(plain, view, "nearest", Exact())).backend.name == "cuda"
     assert select_backend(Request(changing, view, "linear", Exact(), "soft")).backend.name == "cuda"
     reason = select_backend(Request(moving, view, "nearest", Exact())).reason
-    assert "not cuda: it has no gradients of nearest interpolation by the rays" in reason
+    assert "not cuda: it has no gradients of nearest interpolation with respect to the rays" in reason
     lengths = replace(moving, values=None)
     assert "path lengths that are routed hard" in select_backend(Request(lengths, view, "linear", Exact())).reason
     doubles = replace(field, values=field.values.double())

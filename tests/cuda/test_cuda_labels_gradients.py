@@ -9,7 +9,7 @@ from raycast_scenes import GRIDS, assert_gradients, carm, difficult_rays, gradie
 from routed_rules import DIFFERENTIABLE, ROUTED, small_ct
 from torch.testing import assert_close
 
-from deepdrr.raycast import Field, Rays, arranged, project
+from deepdrr.raycast import Field, Rays, project, with_kernel_layout
 
 # float32 sums of a few hundred terms of either sign; the product promises 1e-4 of the largest derivative.
 GRADIENT = 2e-5
@@ -49,7 +49,7 @@ def test_gradients_of_hard_steps_by_the_rays(gpu: Gpu, generator, launched, stor
     field, bundle, how = hard_steps(generator), gpu.rays(carm(16, 17, 18)), ROUTED["step_linear_hard"]
     expected = gradients(field, Rays.from_camera(carm(16, 17, 18)), "reference", **how)["target"]
     target = bundle.target.clone().requires_grad_()
-    stored = gpu.field(arranged(field, "int16" if storage == "i16" else "float32"))
+    stored = gpu.field(with_kernel_layout(field, "int16" if storage == "i16" else "float32"))
     integrals = project(stored, Rays(bundle.source, target), backend="cuda", **how)
     weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1)).to(integrals)
     (found,) = torch.autograd.grad((weights * integrals).sum(), target)
@@ -87,7 +87,7 @@ def test_gradients_by_the_rays_of_values_stored_as_int16(gpu: Gpu, generator, la
     field, bundle = organs((20, 18, 12), generator), Rays.from_camera(carm(6, 7, 20))
     field = replace(field, values=torch.round(3000 * field.values))
     expected = gradients(field, bundle, "reference", **ROUTED[kernel])["target"]
-    stored, target = gpu.field(arranged(field, "int16")), gpu.rays(bundle).target.clone().requires_grad_()
+    stored, target = gpu.field(with_kernel_layout(field, "int16")), gpu.rays(bundle).target.clone().requires_grad_()
     integrals = project(stored, Rays(gpu.rays(bundle).source, target), backend="cuda", **ROUTED[kernel])
     weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1)).to(integrals)
     (found,) = torch.autograd.grad((weights * integrals).sum(), target)

@@ -1,17 +1,19 @@
 """Where memory runs out the batch is halved, then the image, for the same result; at last an error names the bytes."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
-from cuda_machine import Gpu
+from cuda_machine import Gpu, RecordingLauncher
+from numpy.typing import NDArray
 from raycast_scenes import carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
+from deepdrr._cuda import serving
 from deepdrr.camera import Camera
-from deepdrr.raycast import Field, Rays, Step, _cuda, project
+from deepdrr.raycast import Field, Rays, Step, project
 
 SHAPE, HEIGHT, WIDTH = (10, 11, 12), 16, 17
 AFFINE = grid(SHAPE, (1, 1, 1), 20.0)
@@ -20,24 +22,22 @@ VIEWS = Camera.stack([VIEW, carm(HEIGHT, WIDTH, 20, (5, 60, 0)), VIEW])
 STEP = Step(mm=1)
 
 
-@contextmanager
-def room_for(pixels: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Work on more pixels at once runs out of memory; gives the pixels of each piece that went through."""
-    in_pieces, done = _cuda.in_pieces, []
+class HungryLauncher:
+    """A launcher that runs out of memory where a launch has more pixels than there is room for.
 
-    def limited(request: object, images: int, work: Callable[[object, slice, slice], None]) -> None:
-        def hungry(rays: object, views: slice, rows: slice) -> None:
-            wanted = (views.stop - views.start) * (rows.stop - rows.start) * WIDTH
-            if wanted > pixels:
-                raise torch.OutOfMemoryError("out of memory (a test)")
-            work(rays, views, rows)
-            done.append(wanted)
+    It keeps the pixels of each march that went through.
+    """
 
-        in_pieces(request, images, hungry)
+    def __init__(self, launcher: RecordingLauncher, room: int) -> None:
+        self.launcher, self.room, self.done = launcher, room, []
 
-    with monkeypatch.context() as patch:
-        patch.setattr(_cuda, "in_pieces", limited)
-        yield done
+    def launch(self, kernel: str, grid: object, threads: int, job: NDArray[np.void], tensors: object) -> None:
+        rays = job["rays"] if "rays" in (job.dtype.names or ()) else job
+        wanted = int(rays["views"]) * int(rays["height"]) * int(rays["width"])
+        if wanted > self.room:
+            raise torch.OutOfMemoryError("out of memory (a test)")
+        self.launcher.launch(kernel, grid, threads, job, tensors)
+        self.done += [wanted] * (kernel != "find_chords")
 
 
 def values() -> Tensor:
@@ -72,20 +72,20 @@ def gradients_by_label(gpu: Gpu) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("pixels", [600, 300, 100, 20])
 @pytest.mark.parametrize("results", [image, image_by_label, gradients, gradients_by_label])
-def test_pieces_give_what_the_whole_gives(
-    gpu: Gpu, monkeypatch: pytest.MonkeyPatch, results: Callable[[Gpu], tuple[Tensor, ...]], pixels: int
-) -> None:
+def test_chunks_give_what_the_whole_gives(gpu: Gpu, results: Callable[[Gpu], tuple[Tensor, ...]], pixels: int) -> None:
     whole = results(gpu)
-    with room_for(pixels, monkeypatch) as pieces:
+    hungry = HungryLauncher(gpu.launcher, pixels)
+    with serving(gpu.device, hungry):
         found = results(gpu)
-    assert max(pieces) <= pixels
-    assert sum(pieces) % (3 * HEIGHT * WIDTH) == 0  # each ray once per operation
+    assert max(hungry.done) <= pixels
+    assert sum(hungry.done) % (3 * HEIGHT * WIDTH) == 0  # each ray once per operation
     for part, expected in zip(found, whole, strict=True):
-        # Sums of float32 in another order: rays are cut into other parts, gradients added piece by piece.
+        # Sums of float32 in another order: rays are cut into other parts, gradients added chunk by chunk.
         assert_close(part, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
 
 
-def test_a_row_that_does_not_fit_names_the_bytes(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_that_does_not_fit_names_the_bytes(gpu: Gpu) -> None:
     message = r"one row of 17 rays .* field of \(10, 11, 12\) voxels \(5280 bytes\).*out of memory \(a test\)"
-    with room_for(5, monkeypatch), pytest.raises(torch.OutOfMemoryError, match=message):
+    hungry = HungryLauncher(gpu.launcher, 5)
+    with serving(gpu.device, hungry), pytest.raises(torch.OutOfMemoryError, match=message):
         image(gpu)

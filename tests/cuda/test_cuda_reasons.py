@@ -11,7 +11,7 @@ from raycast_scenes import carm, grid
 from deepdrr._cuda import Launcher, TorchMemory, _availability, _launcher, reason_against_cuda, reason_against_device
 from deepdrr.cli._info import device_facts
 from deepdrr.raycast import Exact, Field, Rays, Request, backends, select_backend
-from deepdrr.raycast.cuda._engine import CudaBackend
+from deepdrr.raycast.cuda._engine import CudaEngine
 
 GPU = torch.device("cuda", 0)
 NO_DRIVER = "libcuda.so.1: cannot open shared object file: No such file or directory"
@@ -74,7 +74,7 @@ def test_the_host_is_not_a_gpu() -> None:
     assert reason_against_device(torch.device("cpu")) == "the field is on cpu"
     field = Field(torch.ones(1, 3, 3, 3), grid((3, 3, 3), (1, 1, 1)))
     request = Request(field, Rays.from_camera(carm(2, 2, 3)), "linear", Exact())
-    assert CudaBackend().reason_against(request) == "the field is on cpu"
+    assert CudaEngine().reason_against(request) == "the field is on cpu"
     assert select_backend(request).reason == "not cuda: the field is on cpu"
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from cuda_machine import Gpu, HostMemory, send_host_tensors_to_the_kernels, software_driver
+from cuda_machine import Gpu, HostMemory, software_driver
 
-from deepdrr._cuda import Launcher
+from deepdrr._cuda import Launcher, serving
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
@@ -33,13 +33,12 @@ class FirstUse:
 def test_any_order_of_first_use(gpu: Gpu, first: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = example.train(device=torch.device("cpu"), first=first, steps=2, size=16, batch=4)
     events: list[str] = []
-    if software_driver() is not None:
-        launcher = FirstUse(events)
-        send_host_tensors_to_the_kernels(launcher, monkeypatch)
+    launcher = FirstUse(events) if software_driver() is not None else gpu.launcher
     forward = example.SmallResNet.forward
     tell = lambda self, images: (events.append("network"), forward(self, images))[1]  # noqa: E731
     monkeypatch.setattr(example.SmallResNet, "forward", tell)
-    found = example.train(device=gpu.device, first=first, steps=2, size=16, batch=4)
+    with serving(gpu.device, launcher):
+        found = example.train(device=gpu.device, first=first, steps=2, size=16, batch=4)
     # Pictures agree to 2e-4 (see test_cuda_choice), their noise but for photons at a limit.
     assert found == pytest.approx(expected, rel=1e-2)
     if software_driver() is not None:

@@ -1,7 +1,8 @@
 """Where the tests of the CUDA backend run: on a GPU, or on the host's memory under the software driver.
 
 torch's CUDA tensors do not exist on the software driver. There the tests give the launcher a memory of their own:
-tensors of the host, of which the driver is told for the time of a launch, and of no others.
+tensors of the host, of which the driver is told for the time of a launch, and of no others. While that launcher is
+`serving` the host's device, the CUDA engine takes the host's tensors as it takes a GPU's.
 """
 
 import ctypes
@@ -11,20 +12,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pytest
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr._cuda import Launcher, reason_against_cuda
+from deepdrr._cuda import Launcher, Memory, TorchMemory, reason_against_cuda
 from deepdrr.camera import Camera
-from deepdrr.detector.draws import _cuda as cuda_draws
-from deepdrr.raycast import Field, Rays, Request, _engines, _operator, project
-from deepdrr.raycast._rays import PixelRays
-from deepdrr.raycast._unchecked import unchecked
-from deepdrr.raycast.cuda import _engine as cuda_backend
-from deepdrr.raycast.cuda import _line_integrals as cuda_integrals
-from deepdrr.raycast.cuda import _prefilter as cuda_prefilter
-from deepdrr.spectrum.sums import _cuda as cuda_sums
+from deepdrr.raycast import Field, Rays, Request, project
+from deepdrr.raycast._field import Voxels
+from deepdrr.raycast._rays import RayEnds
 
 
 class HostMemory:
@@ -47,29 +44,65 @@ class HostMemory:
                     self.driver.swcuda_register(ctypes.c_uint64(address), ctypes.c_uint64(0))
 
 
+class RecordingLauncher(Launcher):
+    """A launcher that keeps the name and the blocks of every kernel that it launches."""
+
+    def __init__(self, index: int, memory: Memory) -> None:
+        super().__init__(index, memory)
+        self.names: list[str] = []
+        self.grids: list[tuple[int, int, int]] = []
+
+    def launch(
+        self, kernel: str, grid: tuple[int, int, int], threads: int, job: NDArray[np.void], tensors: Sequence[Tensor]
+    ) -> None:
+        self.names.append(kernel)
+        self.grids.append(grid)
+        super().launch(kernel, grid, threads, job, tensors)
+
+    def forget(self) -> None:
+        """Begins new lists: whoever holds the old ones keeps them."""
+        self.names, self.grids = [], []
+
+
 @dataclass(frozen=True)
 class Gpu:
     """Where the backend runs: a GPU, or the host's memory under the software driver."""
 
     device: torch.device
-    launcher: Launcher
+    launcher: RecordingLauncher
+
+    @classmethod
+    def here(cls) -> "Gpu":
+        """The software driver, if that is the libcuda of this process, or else torch's current GPU."""
+        software = software_driver()
+        if software is not None:
+            return cls(torch.device("cpu"), RecordingLauncher(0, HostMemory(software)))
+        device = torch.device("cuda", torch.cuda.current_device())
+        torch.cuda.init()  # torch makes the primary context, so that both sides share it
+        return cls(device, RecordingLauncher(device.index, TorchMemory(device)))
 
     def field(self, field: Field) -> Field:
-        """The same field there, unchecked: a test may have spoilt what was checked when it was made."""
-        values = None if field.values is None else field.values.to(self.device)
-        labels = None if field.labels is None else field.labels.to(self.device)
-        scale = None if field.scale is None else field.scale.to(self.device)
-        matrix = field.ijk_from_world.to(self.device)
-        placed = {"values": values, "ijk_from_world": matrix, "labels": labels, "scale": scale}
-        return unchecked(Field, **{**field.__dict__, **placed, "arrangement": None})
+        """The same field there."""
+        names = ("values", "ijk_from_world", "labels", "scale")
+        return replace(field, **{name: self.moved(getattr(field, name)) for name in names}, arrangement=None)
 
-    def rays(self, view: Camera | Rays | PixelRays) -> Rays:
+    def rays(self, view: Camera | Rays) -> Rays:
+        """The rays of a view there."""
         rays = Rays.from_camera(view) if isinstance(view, Camera) else view
-        limits = (None if t is None else t.to(self.device) for t in (rays.start, rays.stop))
-        return Rays(rays.source.to(self.device), rays.target.to(self.device), *limits)
+        return Rays(*(self.moved(t) for t in (rays.source, rays.target, rays.start, rays.stop)))
 
     def request(self, request: Request) -> Request:
-        return replace(request, field=self.field(request.field), rays=self.rays(request.rays))
+        """The same request there, of parts that were checked."""
+        field, rays = request.field, request.rays
+        voxels = (self.moved(t) for t in (field.values, field.ijk_from_world, field.labels, field.scale))
+        values, matrix, labels, scale = voxels
+        ends = RayEnds(*(self.moved(t) for t in (rays.source, rays.target, rays.start, rays.stop)))
+        there = Voxels(values, matrix, labels, field.label_count, field.prefiltered, scale)
+        return replace(request, field=there, rays=ends)
+
+    def moved(self, tensor: Tensor | None) -> Any:
+        """A tensor of the host there."""
+        return None if tensor is None else tensor.to(self.device)
 
     def project(self, field: Field, view: Camera | Rays, **options: Any) -> Tensor:
         """`project` by the CUDA backend, of tensors of the host."""
@@ -94,29 +127,6 @@ def reason_against_tests() -> str | None:
     return missing
 
 
-def send_host_tensors_to_the_kernels(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On the software driver, where the tensors of the host are the device's: the operator calls the CUDA kernels."""
-    for calls in (cuda_integrals, cuda_prefilter, cuda_draws, cuda_sums):
-        monkeypatch.setattr(calls, "launcher", lambda _device: launcher)
-    for calls in (cuda_backend, cuda_prefilter, cuda_draws, cuda_sums):
-        monkeypatch.setattr(calls, "reason_against_device", lambda _device: None)
-    monkeypatch.setattr(_engines, "_on_cuda", lambda _device: True)
-    monkeypatch.setattr(_operator, "_wants_slopes", lambda _request: False)  # as for tensors on a GPU
-
-
 def marches(names: list[str]) -> list[str]:
     """The kernels among those launched that do not just find chords for others."""
     return [name for name in names if name != "find_chords"]
-
-
-def recorded(launcher: Launcher, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A list that gets the name of every kernel that is launched."""
-    names: list[str] = []
-    launch = launcher.launch
-
-    def record(kernel: str, *arguments: Any) -> None:
-        names.append(kernel)
-        launch(kernel, *arguments)
-
-    monkeypatch.setattr(launcher, "launch", record)
-    return names

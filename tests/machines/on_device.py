@@ -1,24 +1,28 @@
 """`--device cuda`: suites that were written for the CPU, with the CUDA kernels behind `project`.
 
-Their tests hold tensors of the host, as ever. What they ask of the compiled backend, by its name or by `"auto"`, goes
-to the CUDA backend: on a GPU with copies there and back, on the software driver in the host's own memory. So `"cpu"`
-means the device's kernels there, and a test that launches none of them is not counted as passed.
+Their tests hold tensors of the host, as ever. What they ask of a compiled engine, by its name or by `"auto"`, goes to
+the CUDA engine: on a GPU with copies there and back, on the software driver in the host's own memory. So `"cpu"` means
+the device's kernels there, and a test that launches none of them is not counted as passed.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from cuda_machine import Gpu, recorded
+import torch
+from cuda_machine import Gpu
 from torch import Tensor
 
 from deepdrr.projector import Projector
-from deepdrr.raycast import Request, _backends
-from deepdrr.raycast._reference import ReferenceBackend
-from deepdrr.raycast.cpu._engine import CpuBackend
-from deepdrr.raycast.cuda._engine import CudaBackend
+from deepdrr.raycast import Request
+from deepdrr.raycast._backends import engines_replaced
+from deepdrr.raycast._rays import RayEnds
+from deepdrr.raycast.cpu._engine import CpuEngine
+from deepdrr.raycast.cuda._engine import CudaEngine
 
-__all__ = ["Asked", "answer_with_cuda"]
+__all__ = ["Asked", "answering_with_cuda"]
 
 
 @dataclass(frozen=True)
@@ -40,34 +44,68 @@ class Asked:
 
 
 class CudaForTheHost:
-    """The CUDA backend for requests of the host's tensors; integrating without a launch is a failure."""
+    """The CUDA engine for requests of the host's tensors; integrating without a launch is a failure."""
+
+    own_autograd = False
 
     def __init__(self, name: str, gpu: Gpu, asked: Asked) -> None:
-        self.name, self.gpu, self.asked, self.backend = name, gpu, asked, CudaBackend()
+        self.name, self.gpu, self.asked, self.engine = name, gpu, asked, CudaEngine()
 
     def reason_against(self, request: Request | None = None) -> str | None:
-        """The backend's own; where the CPU's kernels serve and it does not yet, the test is skipped for that reason."""
+        """The engine's own; where the CPU's kernels serve and it does not yet, the test is skipped for that reason."""
         if request is None:
-            return self.backend.reason_against()
-        against = self.backend.reason_against(self.gpu.request(request))
+            return self.engine.reason_against()
+        against = self.engine.reason_against(self.gpu.request(request))
         if against is not None:
             self.asked.refused.append(against)
-            if CpuBackend().reason_against(request) is None:
+            if CpuEngine().reason_against(request) is None:
                 pytest.skip(f"the CUDA backend: {against}")
         return against
 
-    def project(self, request: Request) -> Tensor:
+    def integrate(self, request: Request) -> Tensor:
+        return self._launched(lambda: self.engine.integrate(self.gpu.request(request)))
+
+    def sums_slopes(self, request: Request) -> bool:
+        return self.engine.sums_slopes(request)
+
+    def integrate_with_slopes(self, request: Request) -> tuple[Tensor, Tensor]:
+        return self.engine.integrate_with_slopes(request)
+
+    def grad_values(self, upstream: Tensor, request: Request) -> Tensor:
+        there = self.gpu.moved(upstream)
+        return self._launched(lambda: self.engine.grad_values(there, self.gpu.request(request)))
+
+    def grad_rays(self, upstream: Tensor, request: Request) -> tuple[Tensor, ...]:
+        there = self.gpu.moved(upstream)
+        return tuple(gradient.cpu() for gradient in self.engine.grad_rays(there, self.gpu.request(request)))
+
+    def grad_rays_from_slopes(
+        self, upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: RayEnds
+    ) -> tuple[Tensor, ...]:
+        return self.engine.grad_rays_from_slopes(upstream, slopes, shape, ijk_from_world, rays)
+
+    def reason_against_prefilter(self, values: Tensor) -> str | None:
+        return self.engine.reason_against_prefilter(torch.empty(0, dtype=values.dtype, device=self.gpu.device))
+
+    def prefilter(self, grids: Tensor, transposed: bool) -> None:
+        there = self.gpu.moved(grids)
+        self.engine.prefilter(there, transposed)
+        if there is not grids:
+            grids.copy_(there)
+
+    def _launched(self, work: Callable[[], Tensor]) -> Tensor:
         before = len(self.asked.launched)
-        result = self.backend.project(self.gpu.request(request)).to(request.field.device)
+        result = work()
         assert len(self.asked.launched) > before or result.numel() == 0, "the CUDA backend has launched no kernel"
-        return result
+        return result.cpu()
 
 
-def answer_with_cuda(gpu: Gpu, monkeypatch: pytest.MonkeyPatch) -> Asked:
-    """Puts the CUDA backend behind `project`, and a projector's volume on the GPU."""
-    asked = Asked(recorded(gpu.launcher, monkeypatch))
+@contextmanager
+def answering_with_cuda(gpu: Gpu) -> Iterator[Asked]:
+    """Within the block, the CUDA engine is behind `project`, and a projector's volume is on the GPU."""
+    asked = Asked(gpu.launcher.names)
     kernels = [CudaForTheHost(name, gpu, asked) for name in ("cuda", "cpu")]
-    monkeypatch.setattr(_backends, "BACKENDS", (*kernels, ReferenceBackend()))
     defaults: dict[str, Any] = Projector.__init__.__kwdefaults__
-    monkeypatch.setitem(defaults, "device", str(gpu.device))
-    return asked
+    with engines_replaced(*kernels), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(defaults, "device", str(gpu.device))
+        yield asked

@@ -1,11 +1,15 @@
 """Scenes that several raycast tests share."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
+import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import rigid, rotation
 from deepdrr.raycast import Field, Rays, project
@@ -19,7 +23,10 @@ GRIDS = [
     ((1, 1, 1), (3.0, 3.0, 3.0)),
     ((9, 30, 4), (0.3, 0.4, 5.0)),
 ]
-# What a scene has derivatives by.
+# The builds of the CPU's kernels, by the names of their engines.
+EVERY_BUILD = pytest.mark.parametrize("build", [f"cpu-{build}" for build in usable_builds()])
+Found = TypeVar("Found")
+# What a scene has derivatives with respect to.
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 # A limit or the placement moves points of the rays by up to the distance between source and detector.
 LEVER_MM = {"ijk_from_world": 1000.0, "start": 1000.0, "stop": 1000.0}
@@ -111,11 +118,26 @@ def difficult_rays() -> Rays:
         ((-1.3, 0.3, 0.2), (50, 4, 3)),  # starts inside
         ((-1.3, 0.3, 0.2), (2.2, -1.1, 0.6)),  # starts and ends inside
         ((1, 1, 1), (1, 1, 1)),  # has no length
+        ((-40, 4, 3), (1.2, -0.4, 0.7)),  # ends inside
+        ((-2.2, -2.1, -1.3), (2.3, 2.2, 1.4)),  # through the middle, from voxel to voxel
     )
 
 
+def on_any_number_of_threads(call: Callable[[], Found]) -> list[Found]:
+    """What a call gives on one thread, on two and on seven."""
+    before = torch.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 7):
+            torch.set_num_threads(threads)
+            found.append(call())
+    finally:
+        torch.set_num_threads(before)
+    return found
+
+
 def gradients(field: Field, bundle: Rays, backend: str, **how: object) -> dict[str, Tensor]:
-    """Derivatives of Σ w I, with w that differs from ray to ray and channel to channel, by every input there is."""
+    """Derivatives of Σ w I, with w that differs from ray to ray and channel to channel, with respect to every input."""
     inputs = {name: getattr(field if name in ("values", "ijk_from_world") else bundle, name) for name in INPUTS}
     leaves = {name: t.detach().clone().requires_grad_() for name, t in inputs.items() if t is not None}
     given = replace(field, values=leaves.get("values"), ijk_from_world=leaves["ijk_from_world"])
@@ -134,4 +156,4 @@ def assert_gradients(found: dict[str, Tensor], field: Field, bundle: Rays, share
     floor = 1e-6 * voxels_per_mm * float(project(field, bundle, backend="reference", **how).sum(-3).max())
     for name, reference in expected.items():
         atol = share * float(reference.abs().max()) + floor * LEVER_MM.get(name, 1.0)
-        assert_close(found[name], reference, rtol=0, atol=atol, msg=lambda m, n=name: f"by {n}: {m}")
+        assert_close(found[name], reference, rtol=0, atol=atol, msg=lambda m, n=name: f"grad_{n}: {m}")

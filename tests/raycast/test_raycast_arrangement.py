@@ -7,9 +7,9 @@ import torch
 from raycast_scenes import carm, grid, noise
 from torch.testing import assert_close
 
-from deepdrr.raycast import Exact, Field, Rays, Samples, Step, arranged, project
-from deepdrr.raycast._rays import PixelRays
-from deepdrr.raycast.cpu import _line_integrals as cpu
+from deepdrr.raycast import Exact, Field, Rays, Request, Samples, Step, project, with_kernel_layout
+from deepdrr.raycast._rays import CameraRays
+from deepdrr.raycast.cpu._line_integrals import layout_read
 from deepdrr.raycast.layout._arrangement import edge_pitch
 from deepdrr.raycast.layout._memory_order import memory_order
 
@@ -25,55 +25,50 @@ def hu(generator: torch.Generator) -> Field:
     return Field((noise((1, *SHAPE), generator) * 3000 - 1000).round(), AFFINE)
 
 
-def fastest_axis_read(field: Field, angles_deg: tuple[float, float, float], monkeypatch: pytest.MonkeyPatch) -> int:
+def fastest_axis_read(field: Field, angles_deg: tuple[float, float, float]) -> int:
     """The fastest axis in memory of the values that a view's kernel is given."""
-    seen = []
-    monkeypatch.setattr(cpu, "packed", lambda given: seen.append(given) or packed(given))
-    project(field, carm(40, 30, 30, angles_deg), integration=Step(mm=0.5))
-    monkeypatch.undo()
-    return memory_order(seen[0].values)[2]
-
-
-packed = cpu.packed
+    rays = CameraRays(carm(40, 30, 30, angles_deg))
+    layout = layout_read(field, Request(field, rays, "linear", Step(mm=0.5)))
+    return memory_order(field.values)[2] if layout is None else layout.fastest_axis
 
 
 @pytest.mark.parametrize(("angles_deg", "axis"), [(FRONT, 2), (ORBIT, 2), (TILT, 0), (OBLIQUE, 0)])
 @pytest.mark.cpu_only("of the layout that the CPU's kernels read")
-def test_a_view_reads_the_copy_whose_rows_lie_along_its_detector(angles_deg, axis, generator, monkeypatch):
+def test_a_view_reads_the_copy_whose_rows_lie_along_its_detector(angles_deg, axis, generator):
     """From the front both would do: rays are fewer voxels apart along k, so that fewer rows serve more of them."""
-    assert fastest_axis_read(arranged(hu(generator), "int16"), angles_deg, monkeypatch) == axis
+    assert fastest_axis_read(with_kernel_layout(hu(generator), "int16"), angles_deg) == axis
 
 
 @pytest.mark.parametrize("angles_deg", [FRONT, ORBIT, TILT, OBLIQUE])
 @pytest.mark.parametrize("integration", [Step(mm=0.5), Samples(count=60), Exact()], ids=["step", "samples", "exact"])
 def test_both_copies_have_the_same_integrals(angles_deg, integration, generator):
-    field, camera = arranged(hu(generator), "int16"), carm(40, 30, 30, angles_deg)
+    field, camera = with_kernel_layout(hu(generator), "int16"), carm(40, 30, 30, angles_deg)
     one_way = replace(field, arrangement=None)
     expected = project(one_way, camera, integration=integration)
     assert_close(project(field, camera, integration=integration), expected, **SAME)
 
 
 @pytest.mark.cpu_only("of the layout that the CPU's kernels read")
-def test_a_copy_that_is_no_longer_one_is_left_aside(generator, monkeypatch):
-    field = arranged(hu(generator), "int16")
+def test_a_copy_that_is_no_longer_one_is_left_aside(generator):
+    field = with_kernel_layout(hu(generator), "int16")
     other = replace(field, values=field.values.clone())
-    assert fastest_axis_read(other, ORBIT, monkeypatch) == 0
+    assert fastest_axis_read(other, ORBIT) == 0
     field.values[0, 20, 18, 12] += 1000
-    assert fastest_axis_read(field, ORBIT, monkeypatch) == 0
-    again = arranged(field, "int16")
-    assert fastest_axis_read(again, ORBIT, monkeypatch) == 2
+    assert fastest_axis_read(field, ORBIT) == 0
+    again = with_kernel_layout(field, "int16")
+    assert fastest_axis_read(again, ORBIT) == 2
     assert torch.equal(again.arrangement.turned.values, field.values)
 
 
 def test_a_copy_is_made_once(generator):
-    field = arranged(hu(generator), "int16")
-    assert arranged(field, "int16") is field
-    assert arranged(hu(generator)).arrangement is None
+    field = with_kernel_layout(hu(generator), "int16")
+    assert with_kernel_layout(field, "int16") is field
+    assert with_kernel_layout(hu(generator)).arrangement is None
 
 
 def test_a_thin_grid_lies_one_way(generator):
     thin = Field(torch.zeros(1, 40, 36, 15), grid((40, 36, 15), SPACING))
-    assert arranged(thin, "int16").arrangement.turned is None
+    assert with_kernel_layout(thin, "int16").arrangement.turned is None
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
@@ -83,7 +78,7 @@ def test_rows_and_columns_of_pixels_are_the_same_rays(orthographic, dtype):
     camera = replace(carm(7, 5, 25), orthographic=orthographic)
     parts = ("intrinsics", "camera_from_world", "sdd_mm")
     camera = replace(camera, **{name: getattr(camera, name).to(dtype) for name in parts})
-    lines, rays = PixelRays(camera), Rays.from_camera(camera)
+    lines, rays = CameraRays(camera), Rays.from_camera(camera)
     tolerance = {"rtol": 0, "atol": 1e-12 if dtype == torch.float64 else 5e-4}
     assert lines.shape == rays.shape
     assert_close(lines.source, rays.source, **tolerance)
@@ -92,7 +87,7 @@ def test_rows_and_columns_of_pixels_are_the_same_rays(orthographic, dtype):
 
 @pytest.mark.parametrize("orthographic", [False, True])
 def test_a_camera_is_projected_as_its_rays_are(orthographic, generator):
-    field = arranged(hu(generator))
+    field = with_kernel_layout(hu(generator))
     cameras = [replace(carm(9, 8, 30, angles), orthographic=orthographic) for angles in (FRONT, OBLIQUE)]
     for camera in cameras:
         # The same float64 ends, added up here or there: the last bit of a place moves an integral by less than this.
@@ -102,7 +97,7 @@ def test_a_camera_is_projected_as_its_rays_are(orthographic, generator):
 @pytest.mark.parametrize("orthographic", [False, True])
 def test_two_axes_of_views_share_what_has_but_one_of_them(orthographic, generator):
     """Poses [2, 1] and distances [3] are six views, one intrinsic matrix for all."""
-    field, cameras = arranged(hu(generator)), [carm(9, 8, 30, angles) for angles in (FRONT, OBLIQUE)]
+    field, cameras = with_kernel_layout(hu(generator)), [carm(9, 8, 30, angles) for angles in (FRONT, OBLIQUE)]
     poses = torch.stack([camera.camera_from_world for camera in cameras])[:, None]
     distances = cameras[0].sdd_mm * torch.tensor([0.9, 1.0, 1.1], dtype=torch.float64)
     views = replace(cameras[0], camera_from_world=poses, sdd_mm=distances, orthographic=orthographic)
@@ -116,8 +111,8 @@ def test_two_axes_of_views_share_what_has_but_one_of_them(orthographic, generato
 
 def test_an_edge_aslant_of_the_grid_is_along_no_axis():
     aslant = carm(9, 9, 30, (0, 0, 0.01))
-    assert edge_pitch(PixelRays(aslant), AFFINE) == [torch.inf] * 3
-    front = edge_pitch(PixelRays(carm(9, 9, 30, FRONT)), AFFINE)
+    assert edge_pitch(CameraRays(aslant), AFFINE) == [torch.inf] * 3
+    front = edge_pitch(CameraRays(carm(9, 9, 30, FRONT)), AFFINE)
     assert front[1] == torch.inf
     # Square pixels: as many mm along i as along k.
     assert_close(front[0] * SPACING[0], front[2] * SPACING[2], rtol=1e-9, atol=0)

@@ -1,18 +1,17 @@
 """Channels that are zero in places: the compiled backend does not read them there, and the image is the same."""
 
-import importlib
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, grid, noise
+from raycast_scenes import EVERY_BUILD, carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr._kernels import load_kernels, usable_builds
-from deepdrr.raycast import Field, Rays, Step, _arrangement, _cpu, arranged, project
+from deepdrr._kernels import load_kernels
+from deepdrr.raycast import Field, Rays, Step, project, with_kernel_layout
 
 SHAPE, SPACING = (40, 60, 90), (2.0, 1.5, 0.7)
 STEP = Step(mm=1.1)
@@ -20,7 +19,7 @@ VIEWS = ((0, 0, 0), (90, 0, 0), (0, 60, 0), (30, 20, 10))
 
 
 def materials(generator: torch.Generator, channels: int = 3) -> Tensor:
-    """Channels [C, I, J, K] of which each holds two small boxes; in double precision: `arranged` makes a copy."""
+    """Channels [C, I, J, K], each with two small boxes, in double precision: `with_kernel_layout` copies them."""
     values = torch.zeros(channels, *SHAPE, dtype=torch.float64)
     for channel in values:
         for _ in range(2):
@@ -30,25 +29,22 @@ def materials(generator: torch.Generator, channels: int = 3) -> Tensor:
     return values
 
 
-def image(field: Field, angles: tuple[float, float, float] = (0, 0, 0)) -> Tensor:
-    return project(field, carm(11, 33, 90, angles), integration=STEP, backend="cpu")
+def image(field: Field, angles: tuple[float, float, float] = (0, 0, 0), backend: str = "cpu") -> Tensor:
+    return project(field, carm(11, 33, 90, angles), integration=STEP, backend=backend)
 
 
-@pytest.mark.parametrize("build", usable_builds())
+@EVERY_BUILD
 @pytest.mark.parametrize("storage", ["float32", "int16"])
 @pytest.mark.parametrize("channels", [1, 2, 3, 6])
 @pytest.mark.cpu_only("of the CPU's builds")
-def test_what_is_skipped_is_zero(build, storage, channels, generator, monkeypatch):
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
-    monkeypatch.setattr(_arrangement, "load_kernels", lambda: module)
-    field = arranged(Field(materials(generator, channels), grid(SHAPE, SPACING)), storage)
-    mapped = [image(field, angles) for angles in VIEWS]
+def test_what_is_skipped_is_zero(build, storage, channels, generator):
+    field = with_kernel_layout(Field(materials(generator, channels), grid(SHAPE, SPACING)), storage)
+    mapped = [image(field, angles, build) for angles in VIEWS]
     assert field.arrangement.layout.blocks is not None
     seen = Rays.from_camera(carm(11, 33, 90, VIEWS[0]))  # read in the same layout, with the map and without
-    read_in_full = project(replace(field, arrangement=None), seen, integration=STEP, backend="cpu")
+    read_in_full = project(replace(field, arrangement=None), seen, integration=STEP, backend=build)
     # Zeros add nothing: the same bits.
-    assert torch.equal(project(field, seen, integration=STEP, backend="cpu"), read_in_full)
+    assert torch.equal(project(field, seen, integration=STEP, backend=build), read_in_full)
     for result, angles in zip(mapped, VIEWS, strict=True):
         expected = project(field, carm(11, 33, 90, angles), integration=STEP, backend="reference")
         assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))  # float32, as without a map
@@ -89,9 +85,9 @@ def test_a_block_is_empty_where_no_corner_of_its_cells_holds_anything(shape, sto
 @pytest.mark.cpu_only("of the CPU's maps")
 @pytest.mark.parametrize("channels", [1, 2])
 def test_there_is_no_map_where_little_is_empty(channels, generator):
-    field = arranged(Field(1.0 + noise((channels, *SHAPE), generator), grid(SHAPE, SPACING)))
+    field = with_kernel_layout(Field(1.0 + noise((channels, *SHAPE), generator), grid(SHAPE, SPACING)))
     assert field.arrangement is None
-    to_be_filled = arranged(Field(torch.zeros(()).expand(channels, *SHAPE), grid(SHAPE, SPACING)))
+    to_be_filled = with_kernel_layout(Field(torch.zeros(()).expand(channels, *SHAPE), grid(SHAPE, SPACING)))
     assert to_be_filled.arrangement is None
 
 
@@ -99,9 +95,9 @@ def test_there_is_no_map_where_little_is_empty(channels, generator):
 @pytest.mark.parametrize("storage", ["float32", "int16"])
 def test_what_torch_does_not_count_the_writes_to_is_read_in_full(storage, generator):
     values = materials(generator)
-    expected = image(arranged(Field(values, grid(SHAPE, SPACING)), storage))
+    expected = image(with_kernel_layout(Field(values, grid(SHAPE, SPACING)), storage))
     with torch.inference_mode():
-        field = arranged(Field(values, grid(SHAPE, SPACING)), storage)
+        field = with_kernel_layout(Field(values, grid(SHAPE, SPACING)), storage)
         assert field.arrangement is None
         # The layout may be another: float32 sums in another order.
         assert_close(image(field), expected, rtol=1e-5, atol=1e-5 * float(expected.max()))
@@ -110,13 +106,13 @@ def test_what_torch_does_not_count_the_writes_to_is_read_in_full(storage, genera
 @pytest.mark.cpu_only("of the CPU's maps")
 def test_a_field_that_is_written_to_is_never_read_by_an_old_map(generator):
     values = materials(generator)
-    field = arranged(Field(values, grid(SHAPE, SPACING)))
+    field = with_kernel_layout(Field(values, grid(SHAPE, SPACING)))
     assert field.values is not None
     for n in range(3):
         before = image(field)
         field.values[n, 3:30, 20 * n + 2, 5:80] = 1000.0
         values[n, 3:30, 20 * n + 2, 5:80] = 1000.0
-        fresh = image(arranged(Field(values, grid(SHAPE, SPACING))))
+        fresh = image(with_kernel_layout(Field(values, grid(SHAPE, SPACING))))
         assert not torch.equal(fresh, before)
         # Read in full, and in the layout that it has: float32 sums in another order.
         assert_close(image(field), fresh, rtol=1e-5, atol=1e-5 * float(fresh.max()))

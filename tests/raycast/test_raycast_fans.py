@@ -1,18 +1,16 @@
 """Views with rows or columns of pixels along an axis of the grid: the compiled backend reads whole rows of voxels."""
 
-import importlib
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, grid, noise
+from raycast_scenes import EVERY_BUILD, carm, grid, noise, on_any_number_of_threads
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
-from deepdrr.raycast import Field, Rays, Samples, Step, _cpu, arranged, project
+from deepdrr.raycast import Field, Rays, Samples, Step, project, with_kernel_layout
 
 STEP = Step(mm=0.7)
 
@@ -45,17 +43,17 @@ def test_views_along_the_grid_agree_with_the_reference(
     assert_parity(field, replace(carm(7, 33, extent, angles), orthographic=orthographic), how)
 
 
-@pytest.mark.parametrize("build", usable_builds())
+@EVERY_BUILD
 @pytest.mark.parametrize("storage", ["float32", "int16"])
 @pytest.mark.parametrize("wide_mm", [4.0, 30.0, 60.0, 100.0])  # a packet spans one to more than four rows of 16 voxels
 @pytest.mark.cpu_only("of the CPU's builds")
-def test_every_build_and_storage_agrees(build, storage, wide_mm, generator, monkeypatch):
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
+def test_every_build_and_storage_agrees(build, storage, wide_mm, generator):
     field = Field((1000 * noise((2, 150, 40, 30), generator)).round(), grid((150, 40, 30), (0.5, 0.8, 1.2)))
     for angles in ((0, 0, 0), (0, 40, 0)):
         expected = project(field, carm(6, 33, wide_mm, angles), integration=STEP, backend="reference")
-        result = project(arranged(field, storage), carm(6, 33, wide_mm, angles), integration=STEP, backend="cpu")
+        result = project(
+            with_kernel_layout(field, storage), carm(6, 33, wide_mm, angles), integration=STEP, backend=build
+        )
         assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))  # float32, as above
 
 
@@ -83,12 +81,5 @@ def test_a_source_or_a_detector_inside_and_rays_that_cross(generator):
 def test_any_number_of_threads_gives_the_same_bits(generator):
     field = Field(noise((3, 90, 40, 30), generator), grid((90, 40, 30), (0.5, 0.8, 2.5)))
     camera = Camera.stack([carm(37, 61, 45, angles) for angles in ((0, 0, 0), (0, 50, 0), (90, 0, 0))])
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 7):
-            torch.set_num_threads(threads)
-            results.append(project(field, camera, integration=STEP, backend="cpu"))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
+    first, *others = on_any_number_of_threads(lambda: project(field, camera, integration=STEP, backend="cpu"))
+    assert all(torch.equal(first, other) for other in others)

@@ -8,8 +8,9 @@ from raycast_scenes import carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr.raycast import Exact, Field, Rays, Request, _operator, project, select_backend
+from deepdrr.raycast import Exact, Field, Rays, Request, project, select_backend
 
+OPERATORS = torch.ops.deepdrr
 SHAPE = (6, 5, 4)
 AFFINE = grid(SHAPE, (1.5, 0.8, 1.2), 40)
 VIEW = Rays.from_camera(carm(3, 4, 9, (23, -31, 11)))
@@ -19,15 +20,37 @@ def shifted(offset: Tensor) -> Rays:
     return Rays(VIEW.source, VIEW.target + offset)
 
 
-@pytest.mark.parametrize("step_mm", [0.0, 0.7])
-def test_the_operators_are_registered_as_torch_wants_them(step_mm, generator):
-    values, limit = noise((3, *SHAPE), generator), torch.full((3, 4), 0.52, dtype=torch.float64)
-    upstream = noise((3, 3, 4), generator)
-    how = (AFFINE, VIEW.source, VIEW.target, None, limit, None, "linear", step_mm)
-    inputs = tuple(t.clone().requires_grad_() for t in (values, AFFINE, VIEW.source, VIEW.target))
-    torch.library.opcheck(_operator._line_integrals, (*inputs, *how[3:]))
-    torch.library.opcheck(_operator._by_values, (upstream, list(SHAPE), *how))
-    torch.library.opcheck(_operator._by_rays, (upstream, values, *how))
+def arguments(step: float, labels: Tensor | None = None, routing: str = "hard") -> tuple[object, ...]:
+    """What the operators take after the values: rays that end early, a placement, a rule, the engine."""
+    limit = torch.full((3, 4), 0.52, dtype=torch.float64)
+    by_label = (None, None) if labels is None else (labels, 3)
+    return (VIEW.source, VIEW.target, None, limit, AFFINE, None, *by_label, "linear", step, routing, "cpu")
+
+
+def with_gradient(*inputs: object) -> tuple[object, ...]:
+    """The same, where floating tensors want a gradient."""
+    wants = [isinstance(t, Tensor) and t.is_floating_point() for t in inputs]
+    return tuple(t.clone().requires_grad_() if want else t for t, want in zip(inputs, wants, strict=True))
+
+
+@pytest.mark.parametrize("routing", [None, "hard", "soft"])
+@pytest.mark.parametrize("step", [0.0, 0.7])
+def test_the_operators_are_registered_as_torch_wants_them(step, routing, generator):
+    labels = None if routing is None else torch.randint(0, 3, SHAPE, generator=generator, dtype=torch.uint8)
+    values, upstream = noise((3 if labels is None else 1, *SHAPE), generator), noise((3, 3, 4), generator)
+    args = arguments(step, labels, routing or "hard")
+    torch.library.opcheck(OPERATORS.line_integrals.default, with_gradient(values, *args))
+    torch.library.opcheck(OPERATORS.line_integrals_grad_values.default, (upstream, list(values.shape), *args))
+    torch.library.opcheck(OPERATORS.line_integrals_grad_rays.default, (upstream, values, *args))
+
+
+@pytest.mark.parametrize("step", [0.0, 0.7, -20.0])
+def test_the_operators_of_slopes_are_registered_as_torch_wants_them(step, generator):
+    values, upstream, args = noise((1, *SHAPE), generator), noise((1, 3, 4), generator), arguments(step)
+    torch.library.opcheck(OPERATORS.line_integrals_with_slopes.default, (values, *args))
+    _, slopes = OPERATORS.line_integrals_with_slopes(values, *args)
+    from_slopes = (upstream, slopes, list(values.shape), *args)
+    torch.library.opcheck(OPERATORS.line_integrals_grad_rays_from_slopes.default, from_slopes)
 
 
 def test_functional_transforms(generator):

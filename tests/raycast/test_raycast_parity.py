@@ -1,6 +1,5 @@
-"""The compiled backend against the reference, over random geometry, every build, any number of threads."""
+"""The compiled backend against the reference, over random geometry."""
 
-import importlib
 import multiprocessing
 import sys
 from dataclasses import replace
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 from raycast_scenes import carm, grid, noise
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import invert_rigid, rigid, rotation
-from deepdrr.raycast import Exact, Field, Integration, Rays, Samples, Step, _cpu, arranged, project
+from deepdrr.raycast import Exact, Field, Integration, Rays, Samples, Step, project, with_kernel_layout
 from deepdrr.raycast.layout._memory_order import readable_in_place
 
 ANGLE = st.floats(-180, 180)
@@ -82,38 +80,6 @@ def test_step_nearest_agrees_with_the_reference_but_for_samples_on_voxel_faces(g
     assert float((difference > 1e-4).float().mean()) < 2e-3
 
 
-@pytest.mark.parametrize("build", usable_builds())
-@pytest.mark.parametrize("interpolation", ["nearest", "linear"])
-@pytest.mark.parametrize("integration", [Exact(), Step(mm=0.7), Samples(50)], ids=["exact", "step", "samples"])
-@pytest.mark.cpu_only("of the CPU's builds")
-def test_every_build_agrees(build, interpolation, integration, generator, monkeypatch):
-    # Odd sides: across an even number of voxels the middle one of an odd number of samples lies on a face.
-    field = Field(noise((3, 21, 17, 13), generator), grid((21, 17, 13), (1.5, 0.8, 2.5), 40))
-    how = {"interpolation": interpolation, "integration": integration}
-    expected = project(field, carm(11, 14, 35), backend="reference", **how)
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
-    result = project(field, carm(11, 14, 35), backend="cpu", **how)
-    # Float32, as above.
-    assert_close(result, expected, rtol=1e-5, atol=1e-5 * float(expected.max()))
-
-
-@pytest.mark.cpu_only("of the CPU's threads")
-def test_any_number_of_threads_gives_the_same_bits(generator):
-    field = Field(noise((3, 20, 16, 12), generator), grid((20, 16, 12), (1.5, 0.8, 2.5), 40))
-    camera = Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))])
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 7):
-            torch.set_num_threads(threads)
-            results.append(project(field, camera, backend="cpu"))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork on Windows")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 @pytest.mark.cpu_only("a GPU's context does not outlive a fork")
@@ -162,12 +128,12 @@ def test_batches_and_broadcast_rays_equal_one_view_at_a_time(backend, generator)
     assert project(field, empty, backend=backend).shape == (0, 2, 6, 7)
 
 
-def test_an_arranged_field_means_the_same(generator):
+def test_a_field_in_the_kernels_layout_means_the_same(generator):
     for channels in (1, 2, 3, 5):
         for spacing in ((1.5, 0.8, 2.5), (0.5, 0.8, 2.5), (3.0, 2.0, 1.0)):
             field = Field(noise((channels, 40, 30, 20), generator), grid((40, 30, 20), spacing, 40))
-            ready = arranged(field)
-            assert arranged(ready) is ready
+            ready = with_kernel_layout(field)
+            assert with_kernel_layout(ready) is ready
             assert torch.equal(ready.values, field.values)
             # The eight corners of a cell are added in the order in which they lie in memory.
             result, expected = project(ready, carm(6, 7, 20)), project(field, carm(6, 7, 20))

@@ -1,30 +1,36 @@
 """Cubic B-splines: the coefficients, what the spline reproduces, its border, and the compiled kernel."""
 
-import importlib
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import box_chord, carm, grid, noise, rays, turned_grid_pose, unit_field
+from raycast_scenes import (
+    EVERY_BUILD,
+    box_chord,
+    carm,
+    grid,
+    noise,
+    on_any_number_of_threads,
+    rays,
+    turned_grid_pose,
+    unit_field,
+)
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
 from deepdrr.raycast import (
     Exact,
     Field,
     Rays,
     Step,
-    _prefilter,
-    _prefilter_operator,
-    arranged,
     prefilter,
     project,
     spline_coefficients,
+    with_kernel_layout,
 )
-from deepdrr.raycast.spline._operator import _prefilter as prefilter_operator
+from deepdrr.raycast.spline import _prefilter
+from deepdrr.raycast.spline._operator import compiled_prefilter
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.5)}
@@ -60,16 +66,15 @@ def test_single_precision_and_integers_become_single_precision(generator):
 SHAPES = [(1, 30, 7, 2), (2, 1, 5, 3), (1, 1, 1), (2, 1, 40), (3, 17, 33, 70), (1, 2, 64, 1), (2, 3, 4, 40, 5)]
 
 
-@pytest.mark.parametrize("build", usable_builds())
+@EVERY_BUILD
 @pytest.mark.parametrize("shape", SHAPES)
-def test_the_compiled_filter_agrees_with_the_reference(shape, build, generator, monkeypatch):
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_prefilter_operator, "load_kernels", lambda: module)
+def test_the_compiled_filter_agrees_with_the_reference(shape, build, generator):
     values = noise(shape, generator)
     for laid_out in (values, values.movedim(-1, -3).contiguous().movedim(-3, -1)):  # either order in memory
         expected = _prefilter.prefilter_in_torch(laid_out.double())
         # Rounded to float32 after each axis.
-        assert_close(prefilter(laid_out).double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+        found = compiled_prefilter(laid_out, engine=build)
+        assert_close(found.double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
 
 
 @pytest.mark.parametrize("shape", [(2, 9, 33, 40), (1, 1, 2, 5)])
@@ -92,7 +97,8 @@ def test_the_gradient_by_the_values_is_the_transposed_filter(shape, generator):
 def test_the_filter_is_an_operator_of_torch(generator):
     values = noise((2, 5, 4, 3), generator)
     for spacing in (None, [2.0, 0.5, 1.0]):
-        torch.library.opcheck(prefilter_operator, (values.clone().requires_grad_(), False, spacing))
+        arguments = (values.clone().requires_grad_(), False, spacing, "cpu")
+        torch.library.opcheck(torch.ops.deepdrr.prefilter.default, arguments)
     batch = values.detach().movedim(0, -1)
     assert torch.equal(torch.func.vmap(prefilter, in_dims=-1)(batch), prefilter(values.detach()))
     jacobian = torch.func.jacrev(prefilter)(values.detach()[0, :, :1, :1])[:, 0, 0, :, 0, 0]
@@ -101,16 +107,9 @@ def test_the_filter_is_an_operator_of_torch(generator):
 
 @pytest.mark.cpu_only("of the CPU's threads")
 def test_any_number_of_threads_gives_the_same_coefficients(generator):
-    values, before = noise((1, 40, 30, 50), generator), torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 7):
-            torch.set_num_threads(threads)
-            results.append(prefilter(values))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
+    values = noise((1, 40, 30, 50), generator)
+    first, *others = on_any_number_of_threads(lambda: prefilter(values))
+    assert all(torch.equal(first, other) for other in others)
 
 
 def test_derivatives_of_the_coefficients(generator):
@@ -183,7 +182,7 @@ def test_the_compiled_kernel_agrees_with_the_reference(shape, spacing, turn, ang
     assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.abs().max()))
 
 
-@pytest.mark.parametrize("before", [lambda field: field, arranged])
+@pytest.mark.parametrize("before", [lambda field: field, with_kernel_layout])
 def test_coefficients_made_once_serve_many_views(before, generator):
     field = before(Field(noise((3, 9, 8, 17), generator), grid((9, 8, 17), (1.5, 0.8, 2.5), 40)))
     values = field.values.clone()
@@ -191,7 +190,7 @@ def test_coefficients_made_once_serve_many_views(before, generator):
     assert ready.prefiltered
     assert torch.equal(field.values, values)
     assert spline_coefficients(ready) is ready
-    assert arranged(ready) is ready
+    assert with_kernel_layout(ready) is ready
     assert_close(ready.values, prefilter(values), rtol=0, atol=1e-6)  # the axes in another order, float32 between them
     assert torch.equal(project(ready, carm(6, 7, 20), **CUBIC), project(field, carm(6, 7, 20), **CUBIC))
 

@@ -1,27 +1,27 @@
 """Cubic interpolation in views whose rows or columns of pixels run along an axis of the grid: rows are read whole."""
 
-import importlib
 from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, grid, noise
+from raycast_scenes import EVERY_BUILD, carm, grid, noise, on_any_number_of_threads
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
-from deepdrr.raycast import Field, Rays, Samples, Step, _cpu, project
+from deepdrr.raycast import Field, Rays, Samples, Step, project
 
 CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.7)}
 ALONG = [(0, 0, 0), (90, 0, 0), (37, 0, 0), (0, 60, 0), (0, 0, 90), (20, 30, 10)]
 
 
-def assert_parity(field: Field, view: Camera | Rays, how: Step | Samples = CUBIC["integration"]) -> None:
+def assert_parity(
+    field: Field, view: Camera | Rays, how: Step | Samples = CUBIC["integration"], backend: str = "cpu"
+) -> None:
     """Float32 weights and sums: 1e-5 of the brightest pixel, the accuracy that the product promises."""
     reference = project(field, view, interpolation="cubic", integration=how, backend="reference")
-    compiled = project(field, view, interpolation="cubic", integration=how, backend="cpu")
+    compiled = project(field, view, interpolation="cubic", integration=how, backend=backend)
     assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.abs().max()))
 
 
@@ -46,15 +46,13 @@ def test_views_along_the_grid_agree_with_the_reference(
     assert_parity(field, replace(carm(5, 33, extent, angles), orthographic=orthographic), how)
 
 
-@pytest.mark.parametrize("build", usable_builds())
+@EVERY_BUILD
 @pytest.mark.parametrize("wide_mm", [4.0, 30.0, 60.0, 100.0])  # a packet spans one to more than four rows of 16 voxels
 @pytest.mark.cpu_only("of the CPU's builds")
-def test_every_build_agrees_along_the_grid(build, wide_mm, generator, monkeypatch):
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
+def test_every_build_agrees_along_the_grid(build, wide_mm, generator):
     field = Field(noise((2, 150, 24, 20), generator), grid((150, 24, 20), (0.5, 0.8, 1.2)))
     for angles in ((0, 0, 0), (0, 40, 0)):
-        assert_parity(field, carm(5, 33, wide_mm, angles))
+        assert_parity(field, carm(5, 33, wide_mm, angles), backend=build)
 
 
 @pytest.mark.parametrize("turn_deg", [1e-7, 1e-5, 1e-3])
@@ -68,12 +66,5 @@ def test_a_view_that_is_nearly_along_the_grid(turn_deg, generator):
 def test_any_number_of_threads_gives_the_same_bits_along_the_grid(generator):
     field = Field(noise((3, 90, 40, 30), generator), grid((90, 40, 30), (0.5, 0.8, 2.5)))
     camera = Camera.stack([carm(21, 41, 45, angles) for angles in ((0, 0, 0), (0, 50, 0), (90, 0, 0))])
-    before, results = torch.get_num_threads(), []
-    try:
-        for threads in (1, 2, 7):
-            torch.set_num_threads(threads)
-            results.append(project(field, camera, backend="cpu", **CUBIC))
-    finally:
-        torch.set_num_threads(before)
-    assert torch.equal(results[0], results[1])
-    assert torch.equal(results[0], results[2])
+    first, *others = on_any_number_of_threads(lambda: project(field, camera, backend="cpu", **CUBIC))
+    assert all(torch.equal(first, other) for other in others)

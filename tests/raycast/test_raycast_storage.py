@@ -1,16 +1,14 @@
 """int16 storage: what it holds without loss, how little it loses otherwise, and what it refuses."""
 
-import importlib
 from dataclasses import replace
 
 import pytest
 import torch
-from raycast_scenes import carm, grid, noise
+from raycast_scenes import EVERY_BUILD, carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
-from deepdrr.raycast import Exact, Field, Rays, Step, _adjoint, _cpu, arranged, project, spline_coefficients
+from deepdrr.raycast import Exact, Field, Rays, Step, project, spline_coefficients, with_kernel_layout
 
 SHAPE, SPACING = (21, 17, 13), (0.7, 0.8, 2.5)
 AFFINE = grid(SHAPE, SPACING, 40)
@@ -23,33 +21,31 @@ def hu(generator: torch.Generator, channels: int = 1) -> Field:
     return Field(values.float(), AFFINE)
 
 
-def gradient_by_the_source(field: Field, **how: object) -> Tensor:
+def grad_source(field: Field, backend: str, **how: object) -> Tensor:
     bundle = Rays.from_camera(CAMERA)
     source = bundle.source.clone().requires_grad_()
-    integrals = project(field, Rays(source, bundle.target), backend="cpu", **how)
+    integrals = project(field, Rays(source, bundle.target), backend=backend, **how)
     (gradient,) = torch.autograd.grad(integrals.square().sum(), source)
     return gradient
 
 
-@pytest.mark.parametrize("build", usable_builds())
+@EVERY_BUILD
+@pytest.mark.cpu_only("of the CPU's builds")
 @EVERY_INTEGRATION
-def test_hounsfield_units_are_held_without_loss(build, integration, generator, monkeypatch):
-    module = importlib.import_module(f"deepdrr._kernels_{build}")
-    monkeypatch.setattr(_cpu, "load_kernels", lambda: module)
-    monkeypatch.setattr(_adjoint, "load_kernels", lambda: module)
+def test_hounsfield_units_are_held_without_loss(build, integration, generator):
     field = hu(generator, channels=3)
-    small = arranged(field, "int16")
+    small = with_kernel_layout(field, "int16")
     assert small.values.dtype == torch.int16
     assert torch.equal(small.values.float(), field.values)
     assert small.scale.tolist() == [1.0, 1.0, 1.0]
     for interpolation in ("nearest", "linear"):
-        how = {"interpolation": interpolation, "integration": integration}
+        how = {"interpolation": interpolation, "integration": integration, "backend": build}
         # The same products in the same order: HU are whole numbers in float32 too.
-        assert torch.equal(project(small, CAMERA, **how), project(arranged(field), CAMERA, **how))
+        assert torch.equal(project(small, CAMERA, **how), project(with_kernel_layout(field), CAMERA, **how))
     how = {"integration": integration}
-    expected = gradient_by_the_source(arranged(field), **how)
+    expected = grad_source(with_kernel_layout(field), build, **how)
     # Float32 derivatives, the compiler free to contract their terms in either.
-    assert_close(gradient_by_the_source(small, **how), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+    assert_close(grad_source(small, build, **how), expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
 
 
 @EVERY_INTEGRATION
@@ -57,7 +53,7 @@ def test_densities_are_off_by_half_a_step_at_most(integration, generator):
     """Half of max / 32767 is 1.53e-5 of the largest value, and so of the integral of that along the chord."""
     values = noise((2, *SHAPE), generator) * torch.tensor([2.0, 0.003])[:, None, None, None]
     field = Field(values, AFFINE)
-    small = arranged(field, "int16")
+    small = with_kernel_layout(field, "int16")
     largest = values.amax((1, 2, 3))
     assert_close(small.scale, largest.double() / 32767)
     loss = (small.values * small.scale[:, None, None, None] - values).abs().amax((1, 2, 3)) / largest
@@ -71,7 +67,7 @@ def test_densities_are_off_by_half_a_step_at_most(integration, generator):
 @pytest.mark.parametrize("backend", ["cpu", "reference"])
 def test_every_rule_knows_the_scale(backend, generator):
     field = Field(0.01 * noise((1, *SHAPE), generator), AFFINE)
-    small = arranged(field, "int16")
+    small = with_kernel_layout(field, "int16")
     for how in (
         {"interpolation": "nearest"},
         {"interpolation": "linear"},
@@ -89,12 +85,12 @@ def test_every_rule_knows_the_scale(backend, generator):
 
 
 def test_there_and_back(generator):
-    small = arranged(Field(noise((2, *SHAPE), generator), AFFINE), "int16")
-    assert arranged(small, "int16") is small
-    floats = arranged(small)
+    small = with_kernel_layout(Field(noise((2, *SHAPE), generator), AFFINE), "int16")
+    assert with_kernel_layout(small, "int16") is small
+    floats = with_kernel_layout(small)
     assert floats.scale is None
     assert_close(floats.values, (small.values * small.scale[:, None, None, None]).float(), rtol=1e-6, atol=0)
-    assert torch.equal(arranged(floats, "int16").values, small.values)
+    assert torch.equal(with_kernel_layout(floats, "int16").values, small.values)
 
 
 def test_a_scale_of_the_users_own(generator):
@@ -102,7 +98,10 @@ def test_a_scale_of_the_users_own(generator):
     numbers = torch.randint(0, 4095, (1, *SHAPE), generator=generator, dtype=torch.int16)
     scale = torch.tensor([0.0193e-3])
     expected = project(Field(numbers * scale, AFFINE), CAMERA)
-    for field in (Field(numbers, AFFINE, scale=scale), arranged(Field(numbers, AFFINE, scale=scale), "int16")):
+    for field in (
+        Field(numbers, AFFINE, scale=scale),
+        with_kernel_layout(Field(numbers, AFFINE, scale=scale), "int16"),
+    ):
         assert_close(project(field, CAMERA), expected, rtol=1e-5, atol=1e-6)  # float32 sums
 
 
@@ -126,14 +125,14 @@ def test_a_wrong_scale_is_refused(values, scale, error, message):
 def test_what_int16_cannot_hold_is_refused(generator):
     field = hu(generator)
     with pytest.raises(ValueError, match="storage must be 'float32' or 'int16', got 'int8'"):
-        arranged(field, "int8")
+        with_kernel_layout(field, "int8")
     with pytest.raises(ValueError, match="finite to be stored as int16, got nan"):
-        arranged(replace(field, values=torch.full_like(field.values, torch.nan)), "int16")
+        with_kernel_layout(replace(field, values=torch.full_like(field.values, torch.nan)), "int16")
     with pytest.raises(ValueError, match="finite to be stored as int16, got inf to inf"):
-        arranged(replace(field, values=torch.full_like(field.values, torch.inf)), "int16")
+        with_kernel_layout(replace(field, values=torch.full_like(field.values, torch.inf)), "int16")
     with pytest.raises(ValueError, match="'float32' for a field with no values"):
-        arranged(Field(None, AFFINE, torch.zeros(SHAPE, dtype=torch.uint8), 1), "int16")
+        with_kernel_layout(Field(None, AFFINE, torch.zeros(SHAPE, dtype=torch.uint8), 1), "int16")
     with pytest.raises(ValueError, match="'float32' for a field with spline coefficients"):
-        arranged(spline_coefficients(field), "int16")
+        with_kernel_layout(spline_coefficients(field), "int16")
     with pytest.raises(ValueError, match="must not require a gradient"):
-        arranged(replace(field, values=field.values.clone().requires_grad_()), "int16")
+        with_kernel_layout(replace(field, values=field.values.clone().requires_grad_()), "int16")

@@ -20,9 +20,18 @@ from deepdrr.raycast.cuda._jobs import (
 )
 from deepdrr.raycast.cuda._volume import Volume
 
-__all__ = ["block_grid", "doubles", "found_chords", "images_of", "parts_of", "ray_job", "room_for_integrals"]
+__all__ = [
+    "WANTED_THREADS",
+    "block_grid",
+    "doubles",
+    "found_chords",
+    "images_of",
+    "parts_of",
+    "ray_job",
+    "room_for_integrals",
+]
 
-_WANTED_THREADS = 2**18  # some thousand for each of a large GPU's multiprocessors
+WANTED_THREADS = 2**18  # some thousand for each of a large GPU's multiprocessors
 
 
 def ray_job(volume: Volume, rays: FlatRays, request: Request) -> NDArray[np.void]:
@@ -57,7 +66,7 @@ def block_grid(rays: FlatRays, images: int) -> tuple[int, int, int]:
 def parts_of(rays: FlatRays, images: int) -> int:
     """Parts into which each ray is cut, so that a small image still fills the GPU."""
     threads = rays[0].shape[:3].numel() * images
-    return max(1, min(MOST_PARTS, _WANTED_THREADS // max(threads, 1)))
+    return max(1, min(MOST_PARTS, WANTED_THREADS // max(threads, 1)))
 
 
 def room_for_integrals(request: Request) -> Tensor:

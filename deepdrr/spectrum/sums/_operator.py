@@ -14,7 +14,6 @@ Which of them serves is asked in one place, `_first_able`: no caller names a bac
 from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from deepdrr._operators import differentiable, followed, operator

@@ -11,7 +11,7 @@ from torch import Tensor
 from deepdrr.data import Subject
 from deepdrr.detector import Exposure, FlatPanel, PhotonCounter
 from deepdrr.drr import DRR, render
-from deepdrr.raycast import Field, arranged, spline_coefficients
+from deepdrr.raycast import Field, spline_coefficients, with_kernel_layout
 from deepdrr.spectrum import tungsten_spectrum
 
 
@@ -150,10 +150,10 @@ def test_refused_as_on_the_cpu(wrong: dict[str, Tensor], sentence: str, device: 
 
 
 @pytest.mark.parametrize("storage", ["float32", "int16"])
-def test_arranged_fields(storage: Any, device: str) -> None:
+def test_laid_out_fields(storage: Any, device: str) -> None:
     def values(place: str) -> Tensor:
         field = Field(torch.rand(1, 5, 6, 7, generator=seeded()).to(place), torch.eye(4, device=place))
-        made = arranged(field, storage)
+        made = with_kernel_layout(field, storage)
         assert made.values is not None
         scale = 1.0 if made.scale is None else made.scale.float()
         return made.values.float() * scale
