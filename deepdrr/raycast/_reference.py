@@ -29,10 +29,17 @@ _CHUNK_SAMPLES = 2**20
 
 
 class ReferenceBackend:
-    """Torch in float64, on any device, differentiable. Slow."""
+    """Torch in float64, on any device, differentiable. Slow.
+
+    Args:
+        chunk_samples: held at a time.
+    """
 
     name = "reference"
     own_autograd = True
+
+    def __init__(self, chunk_samples: int = _CHUNK_SAMPLES) -> None:
+        self.chunk_samples = chunk_samples
 
     def reason_against(self, request: Request | None = None) -> str | None:
         """Nothing speaks against it, ever."""
@@ -43,7 +50,7 @@ class ReferenceBackend:
         field, shape = request.field, request.rays.shape
         rule = _Rule.of(request)
         rays = [t.reshape(-1, t.shape[-1]) for t in _ijk_rays(request)]
-        size = max(1, _CHUNK_SAMPLES // max(rule.samples_per_ray, field.channels))
+        size = max(1, self.chunk_samples // max(rule.samples_per_ray, field.channels))
         chunks = [
             _run(rule.integrals, request.needs_grad, *(r[first : first + size] for r in rays))
             for first in range(0, shape.numel(), size)
@@ -148,7 +155,7 @@ class _Rule:
             yield voxel, weight[None] if values is None else weight * _at(values, voxel)
 
     def _exact_nodes(self, origin: Tensor, direction: Tensor, start: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
-        """Gauss–Legendre nodes and weights in t, [N, S], on the pieces between the planes that a ray crosses."""
+        """Gauss–Legendre nodes and weights in t, [N, S], on the parts between the planes that a ray crosses."""
         moving = direction != 0
         safe = torch.where(moving, direction, 1.0)
         cuts = [start, stop]

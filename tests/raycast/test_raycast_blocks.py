@@ -40,7 +40,7 @@ def image(field: Field, angles: tuple[float, float, float] = (0, 0, 0), backend:
 def test_what_is_skipped_is_zero(build, storage, channels, generator):
     field = with_kernel_layout(Field(materials(generator, channels), grid(SHAPE, SPACING)), storage)
     mapped = [image(field, angles, build) for angles in VIEWS]
-    assert field.arrangement.layout.blocks is not None
+    assert field.arrangement.layout.occupied is not None
     seen = Rays.from_camera(carm(11, 33, 90, VIEWS[0]))  # read in the same layout, with the map and without
     read_in_full = project(replace(field, arrangement=None), seen, integration=STEP, backend=build)
     # Zeros add nothing: the same bits.

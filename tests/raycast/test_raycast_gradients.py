@@ -7,7 +7,8 @@ import torch
 from raycast_scenes import carm, grid
 from torch.autograd import gradcheck, gradgradcheck
 
-from deepdrr.raycast import Exact, Field, Rays, Samples, Step, _reference, project
+from deepdrr.raycast import Exact, Field, Rays, Request, Samples, Step, project
+from deepdrr.raycast._reference import ReferenceBackend
 
 SHAPE = (4, 3, 5)
 VIEW = carm(2, 2, 4, (23, -31, 11))
@@ -63,12 +64,16 @@ def test_gradient_by_pose_intrinsics_and_placement(generator):
     assert gradcheck(integrals, (zero, one, other))
 
 
-def test_second_derivative_through_several_chunks(generator, monkeypatch):
-    monkeypatch.setattr(_reference, "_CHUNK_SAMPLES", 20)  # a ray at a time: recomputation is part of the test
+def test_second_derivative_through_several_chunks(generator):
+    reference = ReferenceBackend(chunk_samples=20)  # a ray at a time: recomputation is part of the test
     affine, bundle = grid((2, 3, 2), (1.5, 0.8, 1.2), 40), Rays.from_camera(carm(1, 2, 2, (23, -31, 11)))
     target = bundle.target.detach().requires_grad_()
     field_values = torch.rand(1, 2, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert gradgradcheck(lambda v, t: project(Field(v, affine), Rays(bundle.source, t)), (field_values, target))
+
+    def integrals(values, ends):
+        return reference.integrate(Request(Field(values, affine), Rays(bundle.source, ends), "linear", Exact()))
+
+    assert gradgradcheck(integrals, (field_values, target))
 
 
 def test_routed_path_lengths_have_a_gradient_by_the_rays(generator):

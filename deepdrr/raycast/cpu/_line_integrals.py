@@ -27,7 +27,7 @@ def line_integrals(kernels: Any, request: Request) -> Tensor:
     if layout is not None:
         field = Voxels(layout.values, field.ijk_from_world, scale=field.scale)
     rays, threads = kernel_rays(kernels, request.rays), torch.get_num_threads()
-    more = () if layout is None or layout.blocks is None else (layout.blocks,)
+    more = () if layout is None or layout.occupied is None else (layout.occupied,)
     getattr(kernels, name)(*packed(field), rays, number_of(request.integration), out.numpy(), threads, *more)
     return out.reshape(request.output_shape)
 

@@ -35,11 +35,11 @@ class Layout:
 
     Attributes:
         values: [C, I, J, K] that the kernels can read in place.
-        blocks: the kernels' map of where each channel holds anything; None for none.
+        occupied: the kernels' map of the blocks where each channel holds anything; None for none.
     """
 
     values: Tensor
-    blocks: Any | None = None
+    occupied: Any | None = None
 
     @classmethod
     def mapped(cls, values: Tensor) -> Self:
@@ -85,7 +85,7 @@ class Arrangement:
             wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if these were the spacings: the finest is the fastest
             turned = Layout.mapped(placed(values, [wanted[axis] for axis in range(3)], values.dtype))
         layout = Layout.mapped(values)
-        if layout.blocks is None and turned is None:
+        if layout.occupied is None and turned is None:
             return None
         return cls(layout, turned, _versions(layout, turned))
 

@@ -95,14 +95,14 @@ def prefilter(values: Tensor) -> Tensor:
     return prefilter_in_torch(values)
 
 
-def prefilter_in_torch(values: Tensor) -> Tensor:
-    """`prefilter` by its definition, on any device: the reference of the compiled kernel."""
+def prefilter_in_torch(values: Tensor, chunk: int = _CHUNK) -> Tensor:
+    """`prefilter` by its definition, on any device, `chunk` numbers at a time: the reference of the compiled kernel."""
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
     result: Tensor = values
     for axis in (-3, -2, -1):
         if values.shape[axis] > 1:
-            result = _Prefilter.apply(result, axis)  # type: ignore[no-untyped-call]
+            result = _Prefilter.apply(result, axis, chunk)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -115,27 +115,27 @@ class _Prefilter(Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(values: Tensor, axis: int) -> Tensor:
+    def forward(values: Tensor, axis: int, chunk: int) -> Tensor:
         rows = values.movedim(axis, 0)
         flat = rows.reshape(len(rows), -1)
         out = torch.empty_like(flat)
-        width = max(1, _CHUNK // len(flat))
+        width = max(1, chunk // len(flat))
         for first in range(0, flat.shape[1], width):
             part = slice(first, first + width)
             out[:, part] = _filtered(flat[:, part].to(torch.float64, copy=True, memory_format=torch.contiguous_format))
         return out.reshape(rows.shape).movedim(0, axis).contiguous()
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, int], output: Tensor) -> None:
-        ctx.axis = inputs[1]
+    def setup_context(ctx: Any, inputs: tuple[Tensor, int, int], output: Tensor) -> None:
+        _values, ctx.axis, ctx.chunk = inputs
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         weight = torch.ones(gradient.shape[ctx.axis], dtype=gradient.dtype, device=gradient.device)
         weight[0] = weight[-1] = 0.5
         weight = weight.reshape(-1, *(1,) * (-1 - ctx.axis))
-        result: Tensor = weight * _Prefilter.apply(gradient / weight, ctx.axis)  # type: ignore[no-untyped-call]
-        return result, None
+        result: Tensor = weight * _Prefilter.apply(gradient / weight, ctx.axis, ctx.chunk)  # type: ignore[no-untyped-call]
+        return result, None, None
 
 
 def _filtered(s: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The spectral sums in torch: any dtype and device, and the reference of the compiled ones.
 
-The pixels are taken in pieces and the transmissions are computed again on the way back.
+The pixels are taken in chunks and the transmissions are computed again on the way back.
 """
 
 import torch
@@ -8,15 +8,15 @@ from torch import Tensor
 
 __all__ = ["adjoint_by_torch", "second_adjoint", "sums_by_torch"]
 
-_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer pieces, fewer waits where threads compete
+_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer chunks, fewer waits where threads compete
 
 
 def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
     """[B, M, N], [M, E], [K, E] → [B, K, N]."""
     mu, weights = mu.to(areas.dtype), weights.to(areas.dtype)
     sums = areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
-    for b, piece in _pieces(areas):
-        sums[b, :, piece] = weights @ _transmission(areas[b, :, piece], mu)
+    for b, chunk in _chunks(areas):
+        sums[b, :, chunk] = weights @ _transmission(areas[b, :, chunk], mu)
     return sums
 
 
@@ -28,16 +28,16 @@ def adjoint_by_torch(
     grad_areas = torch.empty_like(areas) if wants_areas else areas.new_empty(0)
     grad_mu = torch.zeros_like(mu) if wants_mu else mu.new_empty(0)
     grad_weights = torch.zeros_like(weights) if wants_weights else weights.new_empty(0)
-    for b, piece in _pieces(areas):
-        transmission = _transmission(areas[b, :, piece], mu_here)  # [E, n]
-        pull = upstream[b, :, piece]
+    for b, chunk in _chunks(areas):
+        transmission = _transmission(areas[b, :, chunk], mu_here)  # [E, n]
+        pull = upstream[b, :, chunk]
         if wants_weights:
             grad_weights += pull @ transmission.T
         exponent = transmission.mul_(weights_here.T @ pull).neg_()  # dL/d(Σ a µ), [E, n]
         if wants_mu:
-            grad_mu += areas[b, :, piece] @ exponent.T
+            grad_mu += areas[b, :, chunk] @ exponent.T
         if wants_areas:
-            grad_areas[b, :, piece] = mu_here @ exponent
+            grad_areas[b, :, chunk] = mu_here @ exponent
     return grad_areas, grad_mu, grad_weights
 
 
@@ -85,7 +85,7 @@ def _transmission(areas: Tensor, mu: Tensor) -> Tensor:
     return torch.mm(mu.T, areas).neg_().exp_()
 
 
-def _pieces(areas: Tensor) -> list[tuple[int, slice]]:
-    """Every picture of the batch in pieces of at most `_CHUNK` pixels."""
+def _chunks(areas: Tensor) -> list[tuple[int, slice]]:
+    """Every picture of the batch in chunks of at most `_CHUNK` pixels."""
     starts = range(0, areas.shape[2], _CHUNK)
     return [(b, slice(start, start + _CHUNK)) for b in range(areas.shape[0]) for start in starts]
