@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a device, so that `make test` can leave it out; `make test-cuda` and `make test-device` run it."""
+    """Mark what needs a device: `make test` leaves it out, `make test-cuda` and `make test-device` run it."""
     for item in items:
         if "cuda_session" in getattr(item, "fixturenames", ()):
             item.add_marker("on_cuda")

@@ -1,5 +1,7 @@
 """`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
 
+from typing import TYPE_CHECKING
+
 from deepdrr._renamed import moved
 from deepdrr.raycast._backends import Selection, backends, select_backend
 from deepdrr.raycast._engine import Backend, Engine
@@ -36,5 +38,8 @@ __all__ = [
     "spline_coefficients",
     "with_kernel_layout",
 ]
+
+if TYPE_CHECKING:  # the old name, for one release
+    arranged = with_kernel_layout
 
 __getattr__ = moved(__name__, {"arranged": "deepdrr.raycast.with_kernel_layout"})
