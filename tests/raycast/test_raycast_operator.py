@@ -45,6 +45,7 @@ def test_the_operators_are_registered_as_torch_wants_them(step, routing, generat
 
 
 @pytest.mark.parametrize("step", [0.0, 0.7, -20.0])
+@pytest.mark.cpu_only("the CUDA kernels sum up no slopes")
 def test_the_operators_of_slopes_are_registered_as_torch_wants_them(step, generator):
     values, upstream, args = noise((1, *SHAPE), generator), noise((1, 3, 4), generator), arguments(step)
     torch.library.opcheck(OPERATORS.line_integrals_with_slopes.default, (values, *args))
