@@ -41,6 +41,7 @@ def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor
         ValueError: if the shapes do not match.
 
     Example:
+        >>> import torch
         >>> mu, weights = torch.tensor([[0.2, 0.5]]), torch.tensor([[3.0, 1.0]])
         >>> spectral_sums(torch.zeros(1, 2, 2), mu, weights)
         tensor([[[4., 4.],
