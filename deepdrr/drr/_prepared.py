@@ -10,7 +10,7 @@ from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.data import Subject
 from deepdrr.data.preprocess import hu_basis, mu_weights
 from deepdrr.geometry import finest_dtype
-from deepdrr.raycast import MAX_LABELS, Field, arranged
+from deepdrr.raycast import MAX_LABELS, Field, with_kernel_layout
 
 __all__ = ["attenuation_field", "basis_fields", "kept", "matrix_of"]
 
@@ -75,13 +75,13 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
     if hu.device.type != "cpu" or hu.dtype == torch.float64:
         voxels = hu if hu.dtype == torch.float64 else hu.float()
         whole = _field(channels(voxels[0, 0]).permute(0, 3, 2, 1), matrix, subject)
-        return arranged(whole) if hu.device.type == "cuda" and hu.dtype != torch.float64 else whole
-    field = arranged(_field(torch.zeros(()).expand(count, *hu.shape[:1:-1]), matrix, subject))
+        return with_kernel_layout(whole) if hu.device.type == "cuda" and hu.dtype != torch.float64 else whole
+    field = with_kernel_layout(_field(torch.zeros(()).expand(count, *hu.shape[:1:-1]), matrix, subject))
     assert field.values is not None  # it was given
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache
         field.values[..., k].copy_(channels(plane.float()).transpose(-1, -2))
     # Bone is in few blocks, and stays; one attenuation is made anew with every parameter.
-    return arranged(field) if count > 1 else field
+    return with_kernel_layout(field) if count > 1 else field
 
 
 def _check_finite(hu: Tensor) -> None:

@@ -104,6 +104,11 @@ class _SeveralScenes:
         return self._scenes[0].materials
 
     @property
+    def device(self) -> torch.device:
+        """Where rays are cast."""
+        return self._scenes[0].device
+
+    @property
     def center_world(self) -> Tensor:
         """Centres [N, *1, 3], which broadcast to the batch of views, mm."""
         centers = torch.stack([scene.center_world for scene in self._scenes])

@@ -3,9 +3,9 @@
 import torch
 
 from deepdrr.camera import Camera
-from deepdrr.projector._outputs import OutputName, check_outputs
+from deepdrr.projector._outputs import Output, OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
-from deepdrr.projector._stages import Stages
+from deepdrr.projector._stages import Stages, cast_rays
 from deepdrr.projector._technique import Technique
 from deepdrr.raycast import Rays, check_fits
 from deepdrr.scatter import InBeam
@@ -61,11 +61,15 @@ def expose(
         _check_rays(technique)
     if any(output.name == "image" for output in table):
         _check_generator(technique, generator)
-    stages = Stages(scene, camera, technique, generator, rays)
+    cast = cast_rays(scene, camera if rays is None else rays, technique) if _needs_rays(table, technique) else None
+    stages = Stages(scene, camera, technique, generator, cast)
     seed = None if generator is None else generator.initial_seed()
     labelled = any("L" in output.axes for output in table)
+    results = {}
+    for output in table:
+        results[output.name] = output.compute(stages)
     return Radiograph(
-        results={output.name: output.compute(stages) for output in table},
+        results=results,
         camera=camera,
         technique=technique,
         material_names=tuple(material.name for material in stages.materials),
@@ -73,6 +77,13 @@ def expose(
         seed=seed,
         anatomical_from_world=getattr(scene, "anatomical_from_world", None),
     )
+
+
+def _needs_rays(table: tuple[Output, ...], technique: Technique) -> bool:
+    """Whether the rays of the camera itself are needed: a sampled focal spot casts those of its own points."""
+    spot = technique.source.focal_spot
+    sampled = spot is not None and spot.samples is not None and technique.scatter is None
+    return any(output.along == "axis" or (output.along == "beam" and not sampled) for output in table)
 
 
 def _check_memory(camera: Camera) -> None:

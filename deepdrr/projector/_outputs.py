@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
@@ -14,6 +15,7 @@ from deepdrr.projector._technique import Technique
 __all__ = ["OUTPUTS", "Output", "OutputName", "check_outputs", "outputs_table"]
 
 OutputName: TypeAlias = str
+Along: TypeAlias = Literal["axis", "beam", "nothing"]
 Kind: TypeAlias = Literal["signal", "photons", "dose", "attenuation", "mask"]
 
 
@@ -31,6 +33,8 @@ class Output:
         kind: how a picture shows it: a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
         compute: makes it of the stages of an exposure.
         absolute: whether it has a meaning only for a stated exposure.
+        along: which rays it is made of: those of the `"axis"` of the source, through the camera's pixels; those of the
+            `"beam"`, from all points of a focal spot that is sampled; or none of a field of densities (`"nothing"`).
     """
 
     name: OutputName
@@ -40,6 +44,7 @@ class Output:
     kind: Kind
     compute: Callable[[Stages], Tensor]
     absolute: bool = True
+    along: Along = "beam"
 
     @property
     def shape(self) -> str:
@@ -69,7 +74,7 @@ _TABLE = (
         meaning="raw signal with quantum and electronic noise",
         unit="{signal} per pixel",
         kind="signal",
-        compute=lambda stages: stages.image,
+        compute=attrgetter("image"),
         absolute=False,
     ),
     Output(
@@ -77,7 +82,7 @@ _TABLE = (
         meaning="mean of the raw signal, without noise",
         unit="{signal} per pixel",
         kind="signal",
-        compute=lambda stages: stages.expected_image,
+        compute=attrgetter("expected_image"),
         absolute=False,
     ),
     Output(
@@ -85,16 +90,18 @@ _TABLE = (
         meaning="mean signal with nothing in the beam",
         unit="{signal} per pixel",
         kind="signal",
-        compute=lambda stages: stages.open_field,
+        compute=attrgetter("open_field"),
         absolute=False,
+        along="nothing",
     ),
     Output(
         name="line_integrals",
         meaning="∫ µ dℓ at the beam's mean energy",
         unit="dimensionless",
         kind="attenuation",
-        compute=lambda stages: stages.line_integrals,
+        compute=attrgetter("line_integrals"),
         absolute=False,
+        along="axis",
     ),
     Output(
         name="area_densities",
@@ -102,43 +109,44 @@ _TABLE = (
         unit="g/cm²",
         axes=("M", "H", "W"),
         kind="attenuation",
-        compute=lambda stages: stages.area_densities,
+        compute=attrgetter("area_densities"),
         absolute=False,
+        along="axis",
     ),
     Output(
         name="primary",
         meaning="mean signal of the unscattered photons behind the grid, before blur and readout",
         unit="{absorbed} per pixel",
         kind="signal",
-        compute=lambda stages: stages.primary_signal,
+        compute=attrgetter("primary_signal"),
     ),
     Output(
         name="scatter",
         meaning="mean signal of the scattered photons behind the grid, before blur and readout",
         unit="{absorbed} per pixel",
         kind="signal",
-        compute=lambda stages: stages.scatter_signal,
+        compute=attrgetter("scatter_signal"),
     ),
     Output(
         name="primary_photons",
         meaning="mean number of unscattered photons that arrive",
         unit="photons per pixel",
         kind="photons",
-        compute=lambda stages: stages.primary.photons,
+        compute=attrgetter("primary.photons"),
     ),
     Output(
         name="primary_energy",
         meaning="mean energy of the unscattered photons that arrive",
         unit="keV per pixel",
         kind="photons",
-        compute=lambda stages: stages.primary.energy_kev,
+        compute=attrgetter("primary.energy_kev"),
     ),
     Output(
         name="air_kerma",
         meaning="air kerma of the unscattered photons at the detector, before the grid",
         unit="nGy",
         kind="dose",
-        compute=lambda stages: stages.air_kerma,
+        compute=attrgetter("air_kerma"),
     ),
     Output(
         name="label_path_lengths",
@@ -146,8 +154,9 @@ _TABLE = (
         unit="mm",
         axes=("L", "H", "W"),
         kind="attenuation",
-        compute=lambda stages: stages.label_path_lengths,
+        compute=attrgetter("label_path_lengths"),
         absolute=False,
+        along="nothing",
     ),
     Output(
         name="label_masks",
@@ -157,6 +166,7 @@ _TABLE = (
         kind="mask",
         compute=_masks,
         absolute=False,
+        along="nothing",
     ),
 )
 

@@ -111,7 +111,12 @@ class Radiograph(Mapping[OutputName, Tensor]):
         if "open_field" in self.results:
             return self.results["open_field"]
         with torch.no_grad():
-            return Stages(_Nothing(), self.camera, self.technique, None).open_field
+            return Stages(_Nothing(self._device), self.camera, self.technique, None).open_field
+
+    @property
+    def _device(self) -> torch.device:
+        first = next(iter(self.results.values()), None)
+        return torch.device("cpu") if first is None else first.device
 
     # -- pictures and files ------------------------------------------------------------------------------------------
 
@@ -179,6 +184,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
 @dataclass(frozen=True)
 class _Nothing:
     """An empty beam, with a material of which there is none."""
+
+    device: torch.device
 
     @property
     def materials(self) -> tuple[Material, ...]:

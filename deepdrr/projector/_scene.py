@@ -15,7 +15,7 @@ from deepdrr.geometry import finest_dtype
 from deepdrr.materials import DensityModel, Material, as_density_model, scaled
 from deepdrr.projector._labels import label_fields, label_ids
 from deepdrr.projector._overlap import displaced
-from deepdrr.raycast import Exact, Field, Integration, Rays, arranged, project
+from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
 
 __all__ = ["Body", "Overlap", "Scene"]
 
@@ -163,8 +163,9 @@ class Scene:
             view = view.to(finest_dtype(self.device)).to(self.device)
         found = []
         for prepared, model in zip(self._prepared(), self.models, strict=True):
-            areas = _areas(prepared.field, view, integration, backend)
-            found.append((scaled(areas, prepared.materials, _factors(model)), prepared.materials))
+            integrals = project(prepared.field, view, integration=integration, backend=backend)
+            areas = scaled(_areas(integrals, backend), prepared.materials, _factors(model))
+            found.append((areas, prepared.materials))
         return found[0][0] if len(found) == 1 else _summed(found)
 
     def label_fields(self) -> Iterator[Field]:
@@ -263,12 +264,11 @@ def _laid_out(field: Field) -> Field:
     """A field as compiled backends read it fastest; the same one where they do not read it or it carries a gradient."""
     assert field.values is not None  # densities are values
     read = field.device.type in ("cpu", "cuda") and field.dtype == torch.float32 and not field.values.requires_grad
-    return arranged(field) if read else field
+    return with_kernel_layout(field) if read else field
 
 
-def _areas(field: Field, view: Camera | Rays, integration: Integration, backend: str) -> Tensor:
+def _areas(integrals: Tensor, backend: str) -> Tensor:
     """Integrals of densities in g/cm³ along rays in mm, as g/cm²; the reference stays in double precision."""
-    integrals = project(field, view, integration=integration, backend=backend)
     if backend == "reference":
         integrals = integrals.to(finest_dtype(integrals.device))
     return integrals * _G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(_G_CM2_PER_MM)

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,9 +35,20 @@ from deepdrr.raycast import Rays, project
 from deepdrr.scatter import InBeam, ScatterInput, scatter_signal
 from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
 
-__all__ = ["Stages"]
+__all__ = ["Stages", "cast_rays"]
 
 Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
+
+
+def cast_rays(scene: InBeam, view: Camera | Rays, technique: Technique) -> Tensor:
+    """Area densities [*batch, M, H, W] along the rays of a view, g/cm², where the physics of the beam is computed."""
+    areas = scene.area_densities(view, integration=technique.integration, backend=technique.backend)
+    return areas.to(_with_double(areas.device))
+
+
+def _with_double(device: torch.device) -> torch.device:
+    """The physics of the beam is in double precision: on the host where a device has none."""
+    return device if finest_dtype(device) == torch.float64 else torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,14 +60,19 @@ class Stages:
         camera: where source and detector are [*batch].
         technique: how the image is taken.
         generator: source of the noise, or None.
-        rays: other rays than those of the camera's pixels, or None.
+        cast: the area densities, where rays were cast already; None to cast those of the camera when they are needed.
     """
 
     scene: InBeam
     camera: Camera
     technique: Technique
     generator: torch.Generator | None
-    rays: Rays | None = None
+    cast: Tensor | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where the physics of the beam is computed."""
+        return _with_double(self.scene.device)
 
     # -- the beam ----------------------------------------------------------------------------------------------------
 
@@ -68,13 +84,7 @@ class Stages:
     @cached_property
     def area_densities(self) -> Tensor:
         """[*batch, M, H, W], g/cm²."""
-        return self._area_densities(self.camera if self.rays is None else self.rays)
-
-    def _area_densities(self, view: Camera | Rays) -> Tensor:
-        technique = self.technique
-        areas = self.scene.area_densities(view, integration=technique.integration, backend=technique.backend)
-        # The physics of the beam is in double precision: on the host where a device has none.
-        return areas if finest_dtype(areas.device) == torch.float64 else areas.cpu()
+        return cast_rays(self.scene, self.camera, self.technique) if self.cast is None else self.cast
 
     @cached_property
     def line_integrals(self) -> Tensor:
@@ -97,66 +107,57 @@ class Stages:
     def _fluence(self, like: Tensor) -> Tensor | float:
         return 1.0 if self.fluence is None else self.fluence.to(like)
 
+    @property
+    def _beam(self) -> dict[str, Any]:
+        """The beam as stages behind the area densities take it: spectrum, and materials with the heel's tungsten."""
+        source = self.technique.source
+        return {"spectrum": source.spectrum, "materials": layer_materials(self.materials, source)}
+
     @cached_property
     def primary(self) -> PrimaryBeam:
         """Moments of the beam that reaches each pixel unscattered, per pixel."""
         source = self.technique.source
-
-        def stage(areas: Tensor) -> PrimaryBeam:
-            return attenuate(
-                areas,
-                source.spectrum,
-                layer_materials(self.materials, source),
-                fluence=self._fluence(areas),
-                negative="raise" if source.heel is None else "allow",
-                tolerance=source.tolerance,
-            )
-
-        return self._seen(stage)
+        negative: Literal["raise", "allow"] = "raise" if source.heel is None else "allow"
+        return self._seen(partial(attenuate, **self._beam, negative=negative, tolerance=source.tolerance))
 
     @cached_property
     def air_kerma(self) -> Tensor:
         """Of the primary beam at the detector, before the grid [*batch, H, W], nGy."""
-        source = self.technique.source
-        materials = layer_materials(self.materials, source)
-
-        def stage(areas: Tensor) -> Tensor:
-            fluence = self._fluence(areas)
-            return air_kerma_map(areas, source.spectrum, materials, fluence=fluence, pixel_mm=self.pixel_mm)
-
-        return self._seen(stage)
+        return self._seen(partial(air_kerma_map, **self._beam, pixel_mm=self.pixel_mm))
 
     @cached_property
     def absorbed(self) -> QuantumSignal:
         """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
         return self._seen(self._absorb)
 
-    def _absorb(self, areas: Tensor) -> QuantumSignal:
-        technique, source = self.technique, self.technique.source
-        return absorb(
-            areas,
-            source.spectrum,
-            layer_materials(self.materials, source),
-            technique.detector,
-            fluence=self._fluence(areas),
-            tolerance=source.tolerance,
-        )
+    @property
+    def _absorb(self) -> Callable[..., QuantumSignal]:
+        technique = self.technique
+        return partial(absorb, **self._beam, detector=technique.detector, tolerance=technique.source.tolerance)
 
-    def _seen(self, stage: Callable[[Tensor], Signal]) -> Signal:
-        """A stage after the area densities, as heel, focal spot and shutters of the source shape it."""
+    def _seen(self, stage: Callable[..., Signal]) -> Signal:
+        """A stage after the area densities, as heel, focal spot and shutters of the source shape it.
+
+        Args:
+            stage: takes area densities [*batch, M, H, W] and a factor `fluence` on the photons.
+        """
         source = self.technique.source
         spot = source.focal_spot
         if spot is not None and spot.samples is not None:
-            found = mean_over_spot(
-                self.camera, spot, lambda camera: stage(layers(self._area_densities(camera), camera, source))
-            )
+            found = mean_over_spot(self.camera, spot, partial(self._from_point, stage))
         else:
-            found = stage(layers(self.area_densities, self.camera, source))
+            areas = layers(self.area_densities, self.camera, source)
+            found = stage(areas, fluence=self._fluence(areas))
         if spot is not None and spot.samples is None:
             magnifications, pixel_mm = plane_magnification(self.scene.center_world, self.camera), self.pixel_mm
             views = len(magnifications)
             found = each(found, lambda image: blurred(image, spot, magnifications, pixel_mm, views))
         return self._collimated(found)
+
+    def _from_point(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
+        """A stage as one point of the focal spot makes it."""
+        areas = layers(cast_rays(self.scene, camera, self.technique), camera, self.technique.source)
+        return stage(areas, fluence=self._fluence(areas))
 
     def _collimated(self, signal: Signal) -> Signal:
         source = self.technique.source
@@ -209,12 +210,14 @@ class Stages:
     def open_field(self) -> Tensor:
         """Mean signal with nothing in the beam [*batch, H, W], in the detector's unit; 1 without an exposure."""
         if self.technique.exposure is None:
-            return torch.ones(*self.camera.batch_shape, self.camera.height, self.camera.width, dtype=torch.float64)
-        return self._open_signal(torch.zeros(len(self.materials), 1, 1, dtype=torch.float64))
+            shape = (*self.camera.batch_shape, self.camera.height, self.camera.width)
+            return torch.ones(shape, dtype=torch.float64, device=self.device)
+        return self._open_signal(torch.zeros(len(self.materials), 1, 1, dtype=torch.float64, device=self.device))
 
     def _open_signal(self, nothing: Tensor) -> Tensor:
         technique, camera = self.technique, self.camera
-        found = self._collimated(self._absorb(layers(nothing, camera, technique.source)))
+        areas = layers(nothing, camera, technique.source)
+        found = self._collimated(self._absorb(areas, fluence=self._fluence(areas)))
         found = each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
         return expected_signal(found, technique.detector, pixel_mm=self._blur_pixel_mm)
 

@@ -25,6 +25,10 @@ class InBeam(Protocol):
     def center_world(self) -> Tensor:
         """Centre of the patient [3], mm."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where rays are cast."""
+
     def area_densities(self, view: Camera | Rays, *, integration: Integration, backend: str) -> Tensor:
         """Area density of each material along every ray [*batch, M, H, W], g/cm²."""
 
