@@ -1,21 +1,16 @@
 """`Volume`: a CT scan in Hounsfield units that can be placed in the room."""
 
 import os
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self, TypedDict, Unpack
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data._checks import CheckHU, checked_scan, float32_array
-from deepdrr.data._describe import describe
-from deepdrr.data._labels import Labels, labels_on_grid, warn_if_in_air
-from deepdrr.data._placement import PlacedGrid
-from deepdrr.data._regrid import as_spacing, crop_box, cropped_affine, resample_linear, resample_nearest, resampled_grid
+from deepdrr.data._checks import CheckHU, float32_array
+from deepdrr.data._labeled_grid import LabeledGrid
+from deepdrr.data._labels import Labels
 from deepdrr.data._scan import Scan, Source
-from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load_landmarks, save_landmarks
-from deepdrr.data._write import check_name, save_labels, write_nifti
+from deepdrr.data._sidecars import LabelNames, Landmarks
 from deepdrr.data.readers._files import format_of
 from deepdrr.data.readers._itk import read_itk
 from deepdrr.data.readers._nifti import read_nifti
@@ -27,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["Options", "Volume"]
 
 FilePath = str | os.PathLike[str]
-Index = tuple[int, int, int]
 Series = str | int | None
 
 
@@ -40,7 +34,7 @@ class Options(TypedDict, total=False):
     check_hu: CheckHU
 
 
-class Volume(PlacedGrid):
+class Volume(LabeledGrid):
     """A CT scan on its grid, with labels and landmarks, placed in the room.
 
     Voxels, grid, labels and landmarks stay as they are; only the placement, `world_from_anatomical`, moves. A volume
@@ -66,54 +60,6 @@ class Volume(PlacedGrid):
         >>> ct.spacing_mm
         (1.5, 1.5, 3.0)
     """
-
-    def __init__(
-        self,
-        scan: Scan,
-        *,
-        labels: Labels | None = None,
-        label_names: LabelNames | None = None,
-        landmarks: Landmarks | None = None,
-        check_hu: CheckHU = "refuse",
-    ) -> None:
-        if scan.hu.ndim != 3 or 0 in scan.hu.shape:
-            raise ValueError(f"hu must be a 3-D array with at least one voxel, got shape {scan.hu.shape}")
-        super().__init__(scan.hu.shape, scan.anatomical_from_ijk, load_landmarks(landmarks or {}))
-        if label_names is not None and labels is None:
-            raise ValueError("label_names needs labels, but labels is None")
-        self._label_names = load_label_names(label_names or {})
-        checked = checked_scan(scan, check_hu)
-        self._hu = torch.from_numpy(checked.hu)
-        self._source = checked.source
-        self._labels: Tensor | None = None
-        if labels is not None:
-            self._labels = labels_on_grid(labels, self.shape, self.anatomical_from_ijk)
-            warn_if_in_air(self._labels, self._hu)
-
-    # -- what it holds -----------------------------------------------------------------------------------------------
-
-    @property
-    def hu(self) -> Tensor:
-        """Hounsfield units, float32 [I, J, K] on the CPU."""
-        return self._hu
-
-    @property
-    def labels(self) -> Tensor | None:
-        """Label of each voxel, uint8 or int16 [I, J, K], 0 for background; None if there are none."""
-        return self._labels
-
-    @property
-    def label_names(self) -> dict[int, str]:
-        """Names of labels."""
-        return dict(self._label_names)
-
-    @property
-    def source(self) -> Source:
-        """Where the scan came from."""
-        return self._source
-
-    def __repr__(self) -> str:
-        return f"Volume({describe(self, self._hu, self._labels, self._label_names)})"
 
     # -- constructors ------------------------------------------------------------------------------------------------
 
@@ -225,76 +171,3 @@ class Volume(PlacedGrid):
         affine = check_affine(anatomical_from_ijk, "anatomical_from_ijk")
         scan = Scan(float32_array(hu), affine, source or Source())
         return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
-
-    # -- other grids, files ------------------------------------------------------------------------------------------
-
-    def crop(
-        self,
-        *,
-        ijk: tuple[Index, Index] | None = None,
-        anatomical: tuple[ArrayLike | str, ArrayLike | str] | None = None,
-        margin_mm: float = 0.0,
-    ) -> Self:
-        """A new volume with a part of the voxels; they stay where they are, in the patient and in the room.
-
-        Args:
-            ijk: the first voxel and the one past the last, (i, j, k) each.
-            anatomical: two opposite corners of a box along the patient's axes: RAS mm [3], or names of landmarks.
-            margin_mm: added to the anatomical box on all sides.
-
-        Raises:
-            ValueError: if not exactly one of the boxes is given, or it lies off the grid.
-        """
-        ends = None if anatomical is None else (self._point(anatomical[0]), self._point(anatomical[1]))
-        box = crop_box(ijk, ends, margin_mm, self.anatomical_from_ijk).within(self.shape)
-        labels = None if self._labels is None else self._labels[box.slices]
-        return self._with(self._hu[box.slices].clone(), cropped_affine(self.anatomical_from_ijk, box), labels)
-
-    def resample(self, spacing_mm: float | Sequence[float]) -> Self:
-        """A new volume with other voxels about the same centre: HU linear, labels by the nearest voxel.
-
-        On a coarser grid HU are averaged over a triangle two new voxels wide, which keeps fine detail from aliasing.
-        The size is the nearest whole number of voxels; so the border may move by up to half a new voxel.
-
-        Args:
-            spacing_mm: new distance of voxel centres: one number, or one each for i, j, k.
-        """
-        i, j, k = as_spacing(spacing_mm)
-        size, affine = resampled_grid(self.shape, self.anatomical_from_ijk, (i, j, k))
-        a, b, c = self.spacing_mm
-        ratio = (i / a, j / b, k / c)
-        labels = None if self._labels is None else resample_nearest(self._labels, size, ratio)
-        return self._with(resample_linear(self._hu, size, ratio), affine, labels)
-
-    def save(self, path: FilePath, *, labels: FilePath | None = None, landmarks: FilePath | None = None) -> None:
-        """Write the HU as NIfTI, and what else is asked for; each file whole or not at all.
-
-        `Volume.from_nifti(path, labels=labels, label_names="….csv", landmarks=landmarks)` reads all of it again.
-        The placement in the room is not part of a CT file and is not written.
-
-        Args:
-            path: .nii or .nii.gz.
-            labels: .nii or .nii.gz for the label map; the names go beside it, into a .csv of the same name.
-            landmarks: .json.
-
-        Raises:
-            ValueError: for another suffix, or for labels of a volume that has none.
-            OSError: if a file cannot be written.
-        """
-        check_name(path, "path", ".nii", ".nii.gz")
-        if labels is not None:
-            if self._labels is None:
-                raise ValueError(f"labels cannot be saved to '{labels}': the volume has none")
-            save_labels(labels, self._labels, self._label_names, self.anatomical_from_ijk)
-        if landmarks is not None:
-            save_landmarks(check_name(landmarks, "landmarks", ".json"), self.landmarks)
-        write_nifti(path, self._hu, self.anatomical_from_ijk)
-
-    def _with(self, hu: Tensor, anatomical_from_ijk: Tensor, labels: Tensor | None) -> Self:
-        """The same patient in the same place on another grid."""
-        scan = Scan(hu.numpy(), anatomical_from_ijk, self._source)
-        made = type(self)(scan, landmarks=self.landmarks, check_hu="off")
-        made._labels = None if labels is None else labels.contiguous().clone()
-        made._label_names = self.label_names
-        made.world_from_anatomical = self.world_from_anatomical
-        return made

@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor, nn
 
-from deepdrr.camera import make_k_inv
+from deepdrr.camera import Camera, make_k_inv
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_count, checked_k_inv, checked_sdd
 from deepdrr.drr._physics import Physics
@@ -74,6 +74,26 @@ class DRR(nn.Module):
         k_inv = make_k_inv(sdd, delx, dely, x0, y0, height, width, dtype=dtype, device=device)
         distance = torch.as_tensor(sdd, dtype=k_inv.dtype, device=k_inv.device).reshape(-1)
         return cls(k_inv, distance, height, width, orthographic)
+
+    @classmethod
+    def from_camera(cls, camera: Camera) -> Self:
+        """The intrinsic parameters of a camera; its pose is the argument of a call.
+
+        Args:
+            camera: a camera; k_inv and sdd of an unbatched one become [1, 3, 3] and [1].
+
+        Returns:
+            A module whose picture from `camera.rt_inv` is that of the camera. Gradients flow to the camera's tensors.
+
+        Example:
+            >>> camera = Camera.carm(sdd_mm=1000, sid_mm=600, height=4, width=6, pixel_mm=2.0).to(torch.float32)
+            >>> water = Subject(torch.zeros(1, 1, 50, 50, 50), torch.eye(4), isocenter=(0.0, 0.0, 0.0))
+            >>> DRR.from_camera(camera)(water, camera.rt_inv).shape
+            torch.Size([1, 1, 4, 6])
+        """
+        k_inv = camera.k_inv if camera.k_inv.dim() > 2 else camera.k_inv[None]
+        sdd = camera.sdd_mm if camera.sdd_mm.dim() > 0 else camera.sdd_mm[None]
+        return cls(k_inv, sdd, camera.height, camera.width, camera.orthographic)
 
     def forward(
         self,

@@ -167,3 +167,56 @@ def test_landmark_files_name_their_frame(tmp_path: Path) -> None:
     path.write_text("not json")
     with pytest.raises(ValueError, match="is not a JSON file"):
         volume(landmarks=path)
+
+
+class TestOtherLabels:
+    def test_the_same_voxels_in_the_same_place_with_another_map(self) -> None:
+        first = volume("oblique", labels=LABELS, label_names={1: "femur_left"}, landmarks={"tip": (1, 2, 3)})
+        first.rotate((1, 2, 3), 20)
+        place = first.world_from_anatomical
+        second = first.with_labels(LabelMap(LABELS // 4, GRIDS["oblique"]), names={1: "pelvis"})
+        assert torch.equal(second.labels, torch.from_numpy(LABELS // 4).to(torch.uint8))
+        assert second.label_names == {1: "pelvis"}
+        assert second.hu is first.hu
+        assert torch.equal(second.world_from_anatomical, place)
+        assert second.landmarks.keys() == {"tip"}
+        assert torch.equal(first.labels, torch.from_numpy(LABELS).to(torch.uint8))
+        assert first.label_names == {1: "femur_left"}
+        assert first.with_labels(LABELS).label_names == {}
+
+    def test_a_volume_that_moves_leaves_the_other_where_it_is(self) -> None:
+        first = volume("oblique")
+        second = first.with_labels(LABELS)
+        second.translate((10, 0, 0))
+        assert first.world_from_anatomical.tolist() == torch.eye(4).tolist()
+
+    def test_maps_are_checked_as_when_a_volume_is_read(self) -> None:
+        ct = volume()
+        with pytest.raises(ValueError, match=r"labels must have the CT's shape \(7, 6, 5\), got \(7, 6, 4\)"):
+            ct.with_labels(LABELS[..., :4])
+        with pytest.raises(ValueError, match=r"labels must be integers, got 0\.5"):
+            ct.with_labels(LABELS + 0.5)
+        with pytest.raises(ValueError, match="label_names must map integers"):
+            ct.with_labels(LABELS, names={-1: "nothing"})
+        with pytest.warns(UserWarning, match="labelled voxels are air in the CT"):
+            ct.with_labels((ramp() < -960).astype(np.uint8))
+
+
+class TestDevice:
+    """`meta` stands for a GPU: what is not on the CPU is told apart by it."""
+
+    def test_voxels_and_labels_move_and_the_geometry_stays(self) -> None:
+        ct = volume("oblique", labels=LABELS, label_names={1: "femur_left"}, landmarks={"tip": (1, 2, 3)})
+        ct.translate((1, 2, 3))
+        there = ct.to("meta")
+        assert (there.device.type, there.hu.device.type, there.labels.device.type) == ("meta", "meta", "meta")
+        assert there.anatomical_from_ijk.device.type == "cpu"
+        assert torch.equal(there.world_from_ijk, ct.world_from_ijk)
+        assert (there.label_names, there.source, there.shape) == (ct.label_names, ct.source, ct.shape)
+        assert ct.device.type == "cpu"
+        assert volume().to("meta").labels is None
+
+    def test_a_volume_that_is_there_is_itself(self) -> None:
+        ct = volume()
+        assert ct.to("cpu") is ct
+        assert ct.to(torch.device("cpu")) is ct

@@ -7,7 +7,7 @@ import torch
 from drr_scenes import HEIGHT, SDD, WIDTH, camera, poses, subject
 from torch.testing import assert_close
 
-from deepdrr.camera import make_k_inv
+from deepdrr.camera import Camera, make_k_inv
 from deepdrr.drr import DRR, render
 
 
@@ -21,6 +21,33 @@ def test_it_renders_with_what_it_holds(drr: DRR, generator: torch.Generator) -> 
     pose = poses(2, one.isocenter)
     expected = render(one, camera(), pose, torch.tensor([SDD]), HEIGHT, WIDTH, 50)
     assert_close(drr(one, pose, 50), expected, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_from_a_camera_and_its_pose(orthographic: bool, generator: torch.Generator) -> None:
+    """By way of a `Camera` and back: matrices of float32 go through float64 and come back to an ulp."""
+    one = subject(generator)
+    pose = poses(2, one.isocenter)
+    as_camera = Camera.from_inverse(camera(), pose, SDD, HEIGHT, WIDTH, orthographic=orthographic)
+    found = DRR.from_camera(as_camera)(one, as_camera.rt_inv, 50)
+    expected = render(one, camera(), pose, SDD, HEIGHT, WIDTH, 50, orthographic=orthographic)
+    assert_close(found.float(), expected, rtol=0, atol=1e-5 * float(expected.max()))
+
+
+def test_an_unbatched_camera_is_a_batch_of_one() -> None:
+    one = Camera.carm(sdd_mm=1000, sid_mm=600, height=4, width=6, pixel_mm=2.0)
+    made = DRR.from_camera(one)
+    assert (made.k_inv.shape, made.sdd.shape, made.height, made.width) == ((1, 3, 3), (1,), 4, 6)
+    assert torch.equal(made.k_inv[0], one.k_inv)
+
+
+def test_gradients_reach_the_camera(generator: torch.Generator) -> None:
+    one = subject(generator)
+    sdd = torch.tensor([SDD], requires_grad=True)
+    as_camera = Camera.from_inverse(camera(), poses(1, one.isocenter), sdd, HEIGHT, WIDTH)
+    DRR.from_camera(as_camera)(one, as_camera.rt_inv, 50).sum().backward()
+    assert sdd.grad is not None
+    assert sdd.grad.abs() > 0
 
 
 def test_everything_can_be_changed(drr: DRR, generator: torch.Generator) -> None:
