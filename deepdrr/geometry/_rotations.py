@@ -1,5 +1,6 @@
 """Rotations by three to ten numbers, for optimisers and networks; the maps are those of `roma` (Brégier 2021, 3DV)."""
 
+import warnings
 from enum import StrEnum
 
 import roma
@@ -55,7 +56,10 @@ _CONVENTIONS = "three axes like 'ZXY' (about the turned axes) or 'zxy' (about th
 
 @full_precision
 def rotation_to_matrix(
-    rotation: Tensor, parameterization: Parameterization | str, convention: str | None = None, degrees: bool = False
+    rotation: Tensor,
+    parameterization: Parameterization | str,
+    convention: str | None = None,
+    degrees: bool | None = None,
 ) -> Tensor:
     """The rotation matrix R of numbers that stand for it.
 
@@ -63,13 +67,17 @@ def rotation_to_matrix(
         rotation: [*B, D], with D = `Parameterization(parameterization).dim`. Half precision is computed in float32.
         parameterization: what the numbers are.
         convention: the axes of Euler angles, e.g. ``"ZXY"`` for R = Rz(a) Rx(b) Ry(c); for them only.
-        degrees: whether Euler angles are in degrees, not radians.
+        degrees: whether Euler angles are in degrees, not radians. The default is degrees, as everywhere; it was
+            radians, so for one release a call without it warns.
 
     Returns:
         [*B, 3, 3].
 
     Raises:
         ValueError: for an unknown parameterization or convention, or a wrong number of components.
+
+    Warns:
+        DeprecationWarning: for Euler angles without `degrees`.
 
     Example:
         >>> rotation_to_matrix(torch.tensor([90.0, 0, 0]), "euler", "ZXY", degrees=True).round()
@@ -81,7 +89,7 @@ def rotation_to_matrix(
     numbers = single_or_double(rotation, "rotation", kind.dim)
     if kind is Parameterization.EULER:
         # By angles: of a tensor roma takes exactly torch.Tensor, and no Parameter.
-        result = roma.euler_to_rotmat(_checked(convention), list(numbers.unbind(-1)), degrees=degrees)
+        result = roma.euler_to_rotmat(_checked(convention), list(numbers.unbind(-1)), degrees=_in_degrees(degrees))
     elif convention is not None:
         raise ValueError(f"convention is for Euler angles, got {convention!r} for {str(kind)!r}")
     elif kind is Parameterization.QUATERNION:
@@ -124,6 +132,14 @@ def _known(parameterization: Parameterization | str) -> Parameterization:
     except ValueError:
         names = ", ".join(repr(str(p)) for p in Parameterization)
         raise ValueError(f"parameterization must be one of {names}, got {parameterization!r}") from None
+
+
+def _in_degrees(degrees: bool | None) -> bool:
+    if degrees is None:
+        message = "rotation_to_matrix takes Euler angles in degrees now, not in radians: say degrees=True or degrees=False"
+        warnings.warn(message, DeprecationWarning, stacklevel=4)  # the caller of rotation_to_matrix, past its decorator
+        return True
+    return degrees
 
 
 def _checked(convention: str | None) -> str:

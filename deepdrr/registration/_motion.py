@@ -24,7 +24,7 @@ def checked_parameterization(name: Parameterization | str, convention: str | Non
     except ValueError:
         names = ", ".join(repr(str(known)) for known in Parameterization)
         raise ValueError(f"parameterization must be one of {names}, got {name!r}") from None
-    rotation_to_matrix(torch.ones(kind.dim), kind, convention)
+    rotation_to_matrix(torch.ones(kind.dim), kind, convention, degrees=True)
     return kind
 
 

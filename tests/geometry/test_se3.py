@@ -40,7 +40,7 @@ class TestRotations:
         self, kind: Parameterization, batch: tuple, generator: torch.Generator
     ) -> None:
         numbers = torch.randn(*batch, kind.dim, generator=generator, dtype=torch.float64)
-        matrix = rotation_to_matrix(numbers, kind, convention(kind))
+        matrix = rotation_to_matrix(numbers, kind, convention(kind), degrees=False)
         assert matrix.shape == (*batch, 3, 3)
         assert_close(matrix @ matrix.mT, torch.eye(3).double().expand_as(matrix), rtol=0, atol=1e-12)
         assert_close(torch.linalg.det(matrix), torch.ones(batch).double())
@@ -71,7 +71,15 @@ class TestRotations:
     @pytest.mark.parametrize("kind", ALL)
     def test_gradients(self, kind: Parameterization, generator: torch.Generator) -> None:
         numbers = torch.randn(2, kind.dim, generator=generator, dtype=torch.float64, requires_grad=True)
-        assert torch.autograd.gradcheck(lambda n: rotation_to_matrix(n, kind, convention(kind)), numbers)
+        assert torch.autograd.gradcheck(lambda n: rotation_to_matrix(n, kind, convention(kind), degrees=False), numbers)
+
+    def test_euler_angles_are_degrees_unless_told_otherwise(self) -> None:
+        quarter = torch.tensor([90.0, 0, 0])
+        with pytest.warns(DeprecationWarning, match="degrees now, not in radians") as caught:
+            found = rotation_to_matrix(quarter, "euler", "ZXY")
+        assert caught[0].filename == __file__
+        assert torch.equal(found, rotation_to_matrix(quarter, "euler", "ZXY", degrees=True))
+        assert_close(found, rotation_to_matrix(torch.deg2rad(quarter), "euler", "ZXY", degrees=False))
 
     def test_half_precision_is_computed_in_single(self) -> None:
         numbers = torch.tensor([30.0, 10, 5])
