@@ -17,6 +17,7 @@ ORDER = (
         "_kernels",
         "_cuda",
         "_names",
+        "_numbers",
         "_operators",
         "_renamed",
         "_snapshot",

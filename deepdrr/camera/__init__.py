@@ -5,6 +5,7 @@
 
 from deepdrr.camera._angles import CArmParameters, carm_parameters, positioner_angles
 from deepdrr.camera._camera import Camera
+from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_k_inv, checked_sdd
 from deepdrr.camera._pinhole import invert_rt_inv, make_k_inv, make_rt_inv
 from deepdrr.camera._points import project_points
 from deepdrr.camera._resample import resample
@@ -13,6 +14,10 @@ __all__ = [
     "CArmParameters",
     "Camera",
     "carm_parameters",
+    "check_inverse",
+    "check_together",
+    "checked_k_inv",
+    "checked_sdd",
     "invert_rt_inv",
     "make_k_inv",
     "make_rt_inv",

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import check_count
 from deepdrr.geometry import check_rigid
 
-__all__ = ["check_camera", "check_count", "check_length", "check_tensor"]
+__all__ = ["check_camera", "check_length", "check_tensor"]
 
 
 def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int) -> None:
@@ -45,14 +46,6 @@ def check_tensor(value: object, name: str, *ends: int) -> None:
     if tuple(value.shape[-len(ends) :]) != ends:
         shape = ", ".join(map(str, ends))
         raise ValueError(f"{name} must be [..., {shape}], got shape {tuple(value.shape)}")
-
-
-def check_count(value: int, name: str) -> None:
-    """Check a number of pixels: an integer of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an integer number of pixels, got {value!r}")
-    if value < 1:
-        raise ValueError(f"{name} must be at least 1 pixel, got {value}")
 
 
 def check_length(value: float, name: str) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepdrr.camera._checks import check_count, check_length, check_tensor
+from deepdrr._numbers import check_count
+from deepdrr.camera._checks import check_length, check_tensor
 from deepdrr.geometry import ArrayLike, as_point, finest_dtype, in_double, invert_rigid, rigid, world_from_carm
 
 __all__ = ["arm_rotation", "carm_pose", "intrinsics_from_detector", "split_projection_matrix"]

@@ -10,7 +10,7 @@ import roma
 import torch
 from torch import Tensor
 
-from deepdrr.camera._checks import check_count
+from deepdrr._numbers import check_count
 from deepdrr.geometry import convert, full_precision, single_or_double
 
 __all__ = ["invert_rt_inv", "make_k_inv", "make_rt_inv"]

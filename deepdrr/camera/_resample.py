@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from deepdrr.camera._checks import check_count, check_tensor
+from deepdrr._numbers import check_count
+from deepdrr.camera._checks import check_tensor
 from deepdrr.geometry import full_precision, in_double
 
 __all__ = ["resample"]

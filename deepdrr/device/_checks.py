@@ -1,27 +1,13 @@
-"""What the devices refuse: numbers that are no numbers, keys that nothing reads."""
+"""What the devices refuse: objects of another kind, keys that nothing reads."""
 
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deepdrr._names import unknown_name
+from deepdrr._numbers import as_number
 
-__all__ = ["as_angle_deg", "as_number", "check_keys", "check_kind"]
-
-
-def as_number(value: object, name: str) -> float:
-    """A finite number as float; text, booleans and containers are refused.
-
-    Raises:
-        TypeError: if it is not a number.
-        ValueError: if it is NaN or infinite.
-    """
-    if isinstance(value, bool | str | bytes) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{name} must be finite, got {number}")
-    return number
+__all__ = ["as_angle_deg", "check_keys", "check_kind"]
 
 
 def check_kind(value: object, kind: type, name: str) -> None:

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from deepdrr._names import unknown_name
+from deepdrr._numbers import as_number, check_count
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number, check_keys
+from deepdrr.device._checks import check_keys
 from deepdrr.device._pose import CArmPose
 
 __all__ = ["GEOMETRIES", "CArmGeometry", "geometry"]
@@ -57,10 +58,10 @@ class CArmGeometry:
             factor: a positive integer that divides height and width.
 
         Raises:
-            ValueError: if it does not.
+            TypeError: if it is not an integer.
+            ValueError: if it does not divide them.
         """
-        if isinstance(factor, bool) or not isinstance(factor, int) or factor < 1:
-            raise ValueError(f"factor must be a positive integer, got {factor!r}")
+        check_count(factor, "factor")
         if self.height % factor or self.width % factor:
             raise ValueError(f"factor must divide {self.height} rows and {self.width} columns, got {factor}")
         return replace(self, height=self.height // factor, width=self.width // factor, pixel_mm=self.pixel_mm * factor)

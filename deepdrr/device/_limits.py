@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
-from deepdrr.device._checks import as_number, check_keys
+from deepdrr._numbers import as_number
+from deepdrr.device._checks import check_keys
 from deepdrr.device._pose import CArmPose
 
 __all__ = ["JointLimits"]

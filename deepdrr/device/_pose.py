@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from deepdrr.device._checks import as_number
+from deepdrr._numbers import as_number
 from deepdrr.geometry import as_point
 
 __all__ = ["CArmPose", "equivalent_poses"]

@@ -5,8 +5,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_number
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number, check_kind
+from deepdrr.device._checks import check_kind
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.geometry import ArrayLike, as_point, invert_rigid, rigid
 

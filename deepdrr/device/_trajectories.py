@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_number, check_count
 from deepdrr.camera import Camera
-from deepdrr.device._checks import as_number, check_kind
+from deepdrr.device._checks import check_kind
 from deepdrr.device._geometry import CArmGeometry
 from deepdrr.device._pose import CArmPose
 from deepdrr.geometry import ArrayLike, as_point, rotation_about, translation
@@ -24,14 +25,14 @@ def sweep(start: CArmPose, stop: CArmPose, count: int) -> list[CArmPose]:
         count: number of poses, at least 2.
 
     Raises:
+        TypeError: if `count` is not an integer.
         ValueError: if `count` is less than 2.
 
     Example:
         >>> [pose.alpha_deg for pose in sweep(CArmPose(), CArmPose(alpha_deg=30), count=4)]
         [0.0, 10.0, 20.0, 30.0]
     """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 2:
-        raise ValueError(f"count must be an integer of at least 2, got {count!r}")
+    check_count(count, "count", least=2)
     first, last = ((*pose.angles_deg, *pose.isocenter) for pose in (start, stop))
     poses = []
     for index in range(count):

@@ -6,9 +6,9 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor, nn
 
-from deepdrr.camera import Camera, make_k_inv
+from deepdrr._numbers import check_count
+from deepdrr.camera import Camera, checked_k_inv, checked_sdd, make_k_inv
 from deepdrr.data import Subject
-from deepdrr.drr._checks import check_count, checked_k_inv, checked_sdd
 from deepdrr.drr._physics import Physics
 from deepdrr.drr._rays import camera_sources, pixel_targets
 from deepdrr.drr._render import render

@@ -6,9 +6,10 @@ from typing import ParamSpec, TypeVar, Unpack
 import torch
 from torch import Tensor
 
-from deepdrr.camera import Camera
+from deepdrr._numbers import check_count
+from deepdrr.camera import Camera, check_inverse, checked_sdd
 from deepdrr.data import Subject
-from deepdrr.drr._checks import check_batches, check_camera, check_count, check_device, checked_sdd, checked_subjects
+from deepdrr.drr._checks import check_batches, check_device, checked_subjects
 from deepdrr.drr._integrals import Rule, integrals
 from deepdrr.drr._physics import Physics, exposed, shot_of
 from deepdrr.drr._rays import camera_rays, given_rays, of_subject
@@ -113,7 +114,7 @@ def render(
     subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)
     for one in subjects:
         check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=sdd, src=src, tgt=tgt)
-    check_camera(k_inv, rt_inv)
+    check_inverse(k_inv, rt_inv)
     distance = checked_sdd(sdd, rt_inv)
     check_batches(height, width, k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd=(distance, 0))
     rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))

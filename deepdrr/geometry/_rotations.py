@@ -136,7 +136,9 @@ def _known(parameterization: Parameterization | str) -> Parameterization:
 
 def _in_degrees(degrees: bool | None) -> bool:
     if degrees is None:
-        message = "rotation_to_matrix takes Euler angles in degrees now, not in radians: say degrees=True or degrees=False"
+        message = (
+            "rotation_to_matrix takes Euler angles in degrees now, not in radians: say degrees=True or degrees=False"
+        )
         warnings.warn(message, DeprecationWarning, stacklevel=4)  # the caller of rotation_to_matrix, past its decorator
         return True
     return degrees

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import check_count
+from deepdrr.camera import check_inverse, check_together, checked_sdd
 from deepdrr.geometry import in_double
 
 __all__ = ["check_cameras", "check_target", "shown"]
@@ -20,22 +22,19 @@ def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width
         TypeError: for something else than floating-point tensors.
         ValueError: names what does not fit.
     """
+    check_inverse(k_inv, rt_inv)
+    if not isinstance(sdd, Tensor):
+        raise TypeError(f"sdd must be a floating-point tensor, got {_kind(sdd)}")
+    checked_sdd(sdd, rt_inv)
     for name, tensor, tail in (("rt_inv", rt_inv, (4, 4)), ("k_inv", k_inv, (3, 3)), ("sdd", sdd, ())):
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
-            raise TypeError(f"{name} must be a floating-point tensor, got {_kind(tensor)}")
-        if tensor.dim() != 1 + len(tail) or tuple(tensor.shape[1:]) != tail or len(tensor) == 0:
+        if tensor.dim() != 1 + len(tail) or len(tensor) == 0:
             wanted = ", ".join(["V", *map(str, tail)])
             raise ValueError(f"{name} must be [{wanted}] for V views, got shape {tuple(tensor.shape)}")
-        if not bool(torch.isfinite(tensor).all()):
-            raise ValueError(f"{name} must be finite, got {tensor.tolist()}")
         if len(tensor) not in (1, len(rt_inv)):
             raise ValueError(f"{name} must be for 1 or {len(rt_inv)} views, as many as rt_inv, got {len(tensor)}")
-        if tensor.device != rt_inv.device:
-            raise ValueError(f"{name} must be on rt_inv's device {rt_inv.device}, got {tensor.device}")
-    if bool((sdd <= 0).any()):
-        raise ValueError(f"sdd must be positive, got {sdd.tolist()}")
-    if not (isinstance(height, int) and isinstance(width, int) and height > 0 and width > 0):
-        raise ValueError(f"height and width must be positive whole numbers, got {height} and {width}")
+    check_together(rt_inv=(rt_inv, 2), k_inv=(k_inv, 2), sdd=(sdd, 0))
+    check_count(height, "height")
+    check_count(width, "width")
     turn = in_double(rt_inv[:, :3, :3].detach())
     off = float((turn @ turn.mT - torch.eye(3, dtype=turn.dtype, device=turn.device)).abs().max())
     if off > _ORTHOGONAL:

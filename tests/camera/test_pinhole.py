@@ -42,7 +42,7 @@ class TestIntrinsics:
             ({"sdd": -5.0}, r"sdd must be a positive distance in mm, got \[-5\.0\]"),
             ({"delx": 0.0}, "delx must be the width of a pixel"),
             ({"dely": math.nan}, r"dely must be finite, got \[?nan"),
-            ({"height": 0}, "height must be at least 1 pixel, got 0"),
+            ({"height": 0}, "height must be at least 1, got 0"),
             ({"x0": torch.zeros(2, 2)}, r"x0 must be a number or a tensor \[B\], got shape \(2, 2\)"),
         ],
     )

@@ -28,9 +28,11 @@ class TestGeometry:
         assert binned.height * binned.pixel_mm == pytest.approx(full.height * full.pixel_mm, rel=1e-12)
         assert binned.camera().intrinsics.tolist() == full.camera().resized(192, 192).intrinsics.tolist()
 
-    @pytest.mark.parametrize("factor", [0, -1, 1.5, True, 7])
-    def test_bad_factors(self, factor: object) -> None:
-        with pytest.raises(ValueError, match="factor must"):
+    @pytest.mark.parametrize(
+        ("factor", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError), (7, ValueError)]
+    )
+    def test_bad_factors(self, factor: object, error: type[Exception]) -> None:
+        with pytest.raises(error, match="factor must"):
             CArmGeometry().binned(factor)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(

@@ -125,5 +125,7 @@ def test_a_picture_larger_than_memory() -> None:
 
 def test_mapping_by_vmap_is_refused(generator: torch.Generator) -> None:
     one = subject(generator)
-    with pytest.raises(NotImplementedError, match=r"render cannot be mapped by vmap: give it the batch itself, rt_inv"):
+    with pytest.raises(
+        NotImplementedError, match=r"a camera cannot be mapped by vmap: give it the batch itself, rt_inv"
+    ):
         torch.vmap(lambda pose: render(one, **(GOOD | {"rt_inv": pose[None]})))(POSE)
