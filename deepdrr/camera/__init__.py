@@ -7,8 +7,10 @@ from deepdrr.camera._angles import CArmParameters, carm_parameters, positioner_a
 from deepdrr.camera._camera import Camera
 from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_k_inv, checked_sdd
 from deepdrr.camera._pinhole import invert_rt_inv, make_k_inv, make_rt_inv
+from deepdrr.camera._pixels import pixel_centers, pixel_lines
 from deepdrr.camera._points import project_points
 from deepdrr.camera._resample import resample
+from deepdrr.camera._slopes import ray_slopes
 
 __all__ = [
     "CArmParameters",
@@ -21,7 +23,10 @@ __all__ = [
     "invert_rt_inv",
     "make_k_inv",
     "make_rt_inv",
+    "pixel_centers",
+    "pixel_lines",
     "positioner_angles",
     "project_points",
+    "ray_slopes",
     "resample",
 ]

@@ -13,8 +13,9 @@ from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
 from deepdrr.camera._inverse import inverse_intrinsics, parts_from_inverse
 from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_sdd
-from deepdrr.camera._pixel_lines import Lines, pixel_lines
-from deepdrr.geometry import ArrayLike, invert_rigid, transform_points
+from deepdrr.camera._pixels import Lines, camera_lines, pixel_centers
+from deepdrr.camera._projection import backprojected, projected
+from deepdrr.geometry import ArrayLike, invert_rigid
 
 __all__ = ["Camera"]
 
@@ -256,17 +257,7 @@ class Camera:
             (u, v) [..., N, 2] or [..., 2], pixels, centres at +0.5. NaN for a point in the source's plane or behind it
             (perspective): it has no image.
         """
-        check_tensor(points_world, "points_world", 3)
-        single = points_world.dim() == 1
-        points = points_world.unsqueeze(0) if single else points_world
-        points_camera = transform_points(self.camera_from_world, points)
-        depth = points_camera[..., 2:]
-        if self.orthographic:
-            depth = self.sdd_mm[..., None, None].to(depth.dtype).expand_as(depth)
-        homogeneous = torch.cat([points_camera[..., :2], depth], dim=-1)
-        pixels = homogeneous @ self.intrinsics.to(homogeneous.dtype).transpose(-1, -2)
-        image = torch.where(depth > 0, pixels[..., :2] / depth, torch.nan)
-        return image[..., 0, :] if single else image
+        return projected(points_world, self._parts, orthographic=self.orthographic)
 
     def backproject(self, pixels: Tensor, depth_mm: Tensor | float | None = None) -> Tensor:
         """Points of the world seen at given image coordinates.
@@ -279,16 +270,7 @@ class Camera:
         Returns:
             points_world [..., N, 3], mm.
         """
-        check_tensor(pixels, "pixels", 2)
-        sdd = self.sdd_mm[..., None].to(pixels.dtype)
-        depth = sdd if depth_mm is None else torch.as_tensor(depth_mm, dtype=pixels.dtype, device=pixels.device)
-        depth = depth.expand(torch.broadcast_shapes(depth.shape, sdd.shape, pixels.shape[:-1]))
-        homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
-        k_inv = torch.linalg.inv(self.intrinsics).to(pixels.dtype)
-        direction = homogeneous @ k_inv.transpose(-1, -2)
-        plane = sdd.expand_as(depth) if self.orthographic else depth
-        points_camera = torch.cat([direction[..., :2] * plane[..., None], depth[..., None]], dim=-1)
-        return transform_points(self.world_from_camera, points_camera)
+        return backprojected(pixels, depth_mm, self._parts, orthographic=self.orthographic)
 
     def pixel_rays(self) -> tuple[Tensor, Tensor]:
         """The ray of every pixel, from the source to the pixel's centre on the detector.
@@ -296,10 +278,9 @@ class Camera:
         Returns:
             (source, target), each [..., H, W, 3] in world mm. For a point source the first is an expanded view.
         """
-        dtype, device = self.intrinsics.dtype, self.intrinsics.device
-        u, v = (torch.arange(n, dtype=dtype, device=device) + 0.5 for n in (self.width, self.height))
-        poses, k_inv = self.camera_from_world, torch.linalg.inv(self.intrinsics)
-        sources, targets = pixel_lines(poses, k_inv, self.sdd_mm, u, v, orthographic=self.orthographic)
+        u, v = pixel_centers(self.height, self.width, self.intrinsics)
+        pose, k_inv = self.camera_from_world, torch.linalg.inv(self.intrinsics)
+        sources, targets = camera_lines(pose, k_inv, self.sdd_mm, u, v, orthographic=self.orthographic)
         target = targets[0] + targets[1]
         return (sources[0] + sources[1]).expand_as(target), target
 
@@ -310,10 +291,9 @@ class Camera:
             (rows, columns) of the source, (rows, columns) of the target: each end is the sum of one for its row and one
             for its column of pixels, and broadcasts to [..., H, W, 3], world mm.
         """
-        parts = (self.camera_from_world, self.intrinsics, self.sdd_mm)
-        poses, intrinsics, sdd_mm = (part.detach().cpu().double().numpy() for part in parts)
+        intrinsics, pose, sdd_mm = (part.detach().cpu().double().numpy() for part in self._parts)
         u, v = (np.arange(n, dtype=np.float64) + 0.5 for n in (self.width, self.height))
-        return pixel_lines(poses, np.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=self.orthographic)
+        return camera_lines(pose, np.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=self.orthographic)
 
     # -- variations --------------------------------------------------------------------------------------------------
 
@@ -348,5 +328,9 @@ class Camera:
 
     def to(self, *args: torch.device | torch.dtype | str) -> Self:
         """The same camera on another device or with another floating-point type, as `Tensor.to`."""
-        tensors = (t.to(*args) for t in (self.intrinsics, self.camera_from_world, self.sdd_mm))  # type: ignore[call-overload]
+        tensors = (t.to(*args) for t in self._parts)  # type: ignore[call-overload]
         return replace(self, **dict(zip(("intrinsics", "camera_from_world", "sdd_mm"), tensors, strict=True)))
+
+    @property
+    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.intrinsics, self.camera_from_world, self.sdd_mm

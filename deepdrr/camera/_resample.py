@@ -6,6 +6,7 @@ from torch import Tensor
 
 from deepdrr._numbers import check_count
 from deepdrr.camera._checks import check_tensor
+from deepdrr.camera._pixels import pixel_centers
 from deepdrr.geometry import full_precision, in_double
 
 __all__ = ["resample"]
@@ -50,11 +51,8 @@ def resample(
     check_count(columns, "width")
     dtype = torch.promote_types(img.dtype, torch.promote_types(k_inv_old.dtype, k_inv_new.dtype))
     old_from_new = (torch.linalg.inv(in_double(k_inv_old)) @ in_double(k_inv_new)).to(k_inv_old.device, dtype)
-    u = torch.arange(columns, dtype=dtype, device=img.device) + 0.5
-    v = torch.arange(rows, dtype=dtype, device=img.device) + 0.5
-    pixels = torch.stack(
-        [*torch.meshgrid(u, v, indexing="xy"), torch.ones(rows, columns, dtype=dtype, device=u.device)]
-    )
+    u, v = pixel_centers(rows, columns, img.new_empty(0, dtype=dtype))
+    pixels = torch.stack([*torch.meshgrid(u, v, indexing="xy"), u.new_ones(rows, columns)])
     seen = (old_from_new @ pixels.flatten(1)).transpose(-1, -2)
     size = torch.tensor([img.shape[3], img.shape[2]], dtype=dtype, device=img.device)
     grid = (2 * seen[..., :2] / seen[..., 2:] / size - 1).unflatten(-2, (rows, columns)).expand(len(img), -1, -1, -1)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr.camera import pixel_centers, pixel_lines
 from deepdrr.drr._checks import check_batches, check_points
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast import Rays
@@ -18,16 +19,10 @@ def camera_rays(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: 
     dtype = finest_dtype(rt_inv.device)
     pose, distance = rt_inv.to(dtype), sdd.to(dtype)
     world_from_pixel = _product(pose[..., :3, :3], k_inv.to(dtype)) * distance[..., None, None]
-    across, down, corner = world_from_pixel.unbind(-1)
-    u = torch.arange(width, dtype=dtype, device=rt_inv.device) + 0.5
-    v = torch.arange(height, dtype=dtype, device=rt_inv.device) + 0.5
-    source = pose[..., :3, 3]
-    row = u[:, None] * across[..., None, :]
-    column = v[:, None] * down[..., None, :] + (corner + source)[..., None, :]
-    target = row[..., None, :, :] + column[..., :, None, :]
-    if orthographic:
-        return Rays(target - (pose[..., :3, 2] * distance[..., None])[..., None, None, :], target)
-    return Rays(source[..., None, None, :], target)
+    along = pose[..., :3, 2] * distance[..., None] if orthographic else None
+    centers = pixel_centers(height, width, pose)
+    sources, targets = pixel_lines(world_from_pixel, pose[..., :3, 3], *centers, along=along)
+    return Rays(sources[0] + sources[1], targets[0] + targets[1])
 
 
 def given_rays(
@@ -67,12 +62,9 @@ def of_subject(rays: Rays, index: int) -> Rays:
 
 def pixel_targets(k_inv: Tensor, sdd: Tensor, height: int, width: int) -> Tensor:
     """Centres of the pixels in the camera's frame [*B, H·W, 3], mm: sdd k_inv (u, v, 1)."""
-    u = torch.arange(width, dtype=k_inv.dtype, device=k_inv.device) + 0.5
-    v = torch.arange(height, dtype=k_inv.dtype, device=k_inv.device) + 0.5
-    across, down, corner = (k_inv * sdd[..., None, None].to(k_inv.dtype)).unbind(-1)
-    row = u[:, None] * across[..., None, :]
-    column = v[:, None] * down[..., None, :] + corner[..., None, :]
-    return (row[..., None, :, :] + column[..., :, None, :]).flatten(-3, -2)
+    camera_from_pixel = k_inv * sdd[..., None, None].to(k_inv.dtype)
+    _, (rows, columns) = pixel_lines(camera_from_pixel, k_inv.new_zeros(3), *pixel_centers(height, width, k_inv))
+    return (rows + columns).flatten(-3, -2)
 
 
 def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:

@@ -7,7 +7,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from deepdrr.camera import Camera
+from deepdrr.camera import Camera, ray_slopes
 from deepdrr.spectrum import Spectrum, air_kerma_ugy
 
 __all__ = ["Exposure", "equivalent_mas", "fluence_scale", "obliquity_factor"]
@@ -77,12 +77,7 @@ def obliquity_factor(camera: Camera) -> Tensor:
     Returns:
         float64 [..., H, W], in (0, 1].
     """
-    intrinsics = camera.intrinsics.double()
-    v = torch.arange(camera.height, device=intrinsics.device)[:, None] + 0.5
-    u = torch.arange(camera.width, device=intrinsics.device)[None, :] + 0.5
-    fx, skew, cx, fy, cy = (intrinsics[..., i, j, None, None] for i, j in ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2)))
-    y = (v - cy) / fy
-    x = (u - cx - skew * y) / fx
+    x, y = ray_slopes(camera)
     factor = torch.ones_like(x + y) if camera.orthographic else (1.0 + x**2 + y**2) ** -1.5
     return factor.expand(*camera.batch_shape, -1, -1)
 

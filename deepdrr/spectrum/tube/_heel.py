@@ -22,9 +22,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from deepdrr.camera import Camera
+from deepdrr.camera import Camera, ray_slopes
 from deepdrr.materials import material
-from deepdrr.spectrum.tube._ray_slopes import ray_slopes
 
 __all__ = ["HeelEffect", "Side", "heel_area_density"]
 
@@ -82,7 +81,9 @@ def heel_area_density(camera: Camera, kvp: float | Tensor, heel: HeelEffect) -> 
         raise ValueError(f"kvp must be positive, got {float(volts.detach()):g}")
     if camera.orthographic:
         raise ValueError("camera must be perspective for a heel effect: parallel rays all leave the anode alike")
-    right, down = ray_slopes(camera)
+    columns, rows = (camera.intrinsics[..., i, i, None, None].double().sign() for i in (0, 1))
+    x, y = ray_slopes(camera)
+    right, down = x * columns, y * rows  # of the picture, which may be mirrored
     toward = {"right": right, "left": -right, "bottom": down, "top": -down}[heel.cathode]
     angle = math.radians(heel.anode_angle_deg)
     length = (1 + right**2 + down**2).sqrt()
