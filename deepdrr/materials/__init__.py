@@ -13,9 +13,13 @@ from deepdrr.materials._decompose import Densities, MatchHU, decompose
 from deepdrr.materials._material import Material, compound, mixture
 from deepdrr.materials._model import DensityModel, MaterialModel, Voxels, as_density_model, scaled
 from deepdrr.materials._registry import as_material, material, materials
+from deepdrr.materials._units import G_CM2_PER_MM, NGY_PER_KEV_MM2_CM2_G, UGY_PER_KEV_MM2_CM2_G
 
 __all__ = [
     "CT_KVP_RANGE",
+    "G_CM2_PER_MM",
+    "NGY_PER_KEV_MM2_CM2_G",
+    "UGY_PER_KEV_MM2_CM2_G",
     "ContrastAgent",
     "Densities",
     "DensityModel",

@@ -7,15 +7,18 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from deepdrr.materials import Material, as_material, linear_attenuation, mass_energy_absorption
+from deepdrr.materials import (
+    UGY_PER_KEV_MM2_CM2_G,
+    Material,
+    as_material,
+    linear_attenuation,
+    mass_energy_absorption,
+)
 from deepdrr.spectrum._spectrum import Spectrum
 
 __all__ = ["air_kerma_ugy", "filtered", "half_value_layer", "homogeneity", "mean_energy", "photons_per_mm2"]
 
 TABLE_DISTANCE_MM = 1000.0
-
-# 1 keV/mm² × 1 cm²/g = 1.602176634e-16 J × 100 /cm² × cm²/g = 1.602e-14 J/g = 1.602e-11 Gy = 1.602e-5 µGy
-_UGY_PER_KEV_MM2_CM2_G = 1.602176634e-5
 
 
 def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float | Tensor) -> Spectrum:
@@ -79,7 +82,7 @@ def air_kerma_ugy(
         >>> f"{air_kerma_ugy(beam):.0f}, at half the distance {air_kerma_ugy(beam, distance_mm=500.0):.0f}"
         '83, at half the distance 331'
     """
-    per_mas = (_UGY_PER_KEV_MM2_CM2_G * _kerma_weights(spectrum) * spectrum.photons).sum()
+    per_mas = (UGY_PER_KEV_MM2_CM2_G * _kerma_weights(spectrum) * spectrum.photons).sum()
     return per_mas * _at(mas, distance_mm)
 
 

@@ -6,13 +6,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepdrr.materials import Material, mass_energy_absorption
+from deepdrr.materials import NGY_PER_KEV_MM2_CM2_G, Material, mass_energy_absorption
 from deepdrr.spectrum import Spectrum, weighted_sums
 
 __all__ = ["air_kerma_map", "central_field", "controlled_mas"]
-
-# 1 keV/mm² × 1 cm²/g = 1.602176634e-16 J × 100 /cm² × cm²/g = 1.602e-14 J/g = 1.602e-11 Gy = 1.602e-2 nGy
-_NGY_PER_KEV_MM2_CM2_G = 1.602176634e-2
 
 
 def air_kerma_map(
@@ -37,7 +34,7 @@ def air_kerma_map(
     """
     energies = spectrum.energies_kev
     absorbed_kev = energies * mass_energy_absorption("air", energies.clamp(min=1.0))
-    per_photon = _NGY_PER_KEV_MM2_CM2_G * absorbed_kev / (pixel_mm[0] * pixel_mm[1])
+    per_photon = NGY_PER_KEV_MM2_CM2_G * absorbed_kev / (pixel_mm[0] * pixel_mm[1])
     kerma = weighted_sums(area_densities, spectrum, materials, per_photon[None]).squeeze(-3)
     return kerma * fluence
 
