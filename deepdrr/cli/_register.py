@@ -180,10 +180,8 @@ def _problem(
         kept = xray.image[crop : crop + height, crop : crop + width]
         images.append(adaptive_avg_pool2d(kept[None], size))
         seeing.append(camera.cropped(crop, crop, height, width).resized(*size))
-    rt_inv = torch.stack([camera.world_from_camera for camera in seeing]).float()
-    k_inv = torch.stack([torch.linalg.inv(camera.intrinsics) for camera in seeing]).float()
-    sdd = torch.stack([camera.sdd_mm for camera in seeing]).float()
-    return Registration(subject, rt_inv, k_inv, sdd, *size), torch.stack(images)
+    views = Camera.stack(seeing).to(torch.float32)
+    return Registration(subject, views.rt_inv, views.k_inv, views.sdd_mm, *size), torch.stack(images)
 
 
 def _is_watched() -> bool:

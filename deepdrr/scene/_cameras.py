@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from deepdrr._extras import require
+from deepdrr.camera import Camera
 from deepdrr.scene._surface import Mesh
 
-__all__ = ["View", "views"]
+__all__ = ["Beam", "beams"]
 
 Points = npt.NDArray[np.float64]
 
@@ -19,8 +20,8 @@ _CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # columns and rows,
 
 
 @dataclass(frozen=True)
-class View:
-    """Corners of a view in the world, mm.
+class Beam:
+    """The beam of a view by its corners in the world, mm.
 
     Attributes:
         sources: [4, 3], where the rays to the corners start: one point, or four for parallel beams.
@@ -51,10 +52,10 @@ class View:
         return mesh
 
 
-def views(
+def beams(
     k_inv: Tensor, rt_inv: Tensor, sdd: Tensor | float, height: int, width: int, *, orthographic: bool = False
-) -> list[View]:
-    """The views of a batch.
+) -> list[Beam]:
+    """The beams of a batch of views.
 
     Args:
         k_inv: [B, 3, 3], `rt_inv`: [B, 4, 4], `sdd`: [B] or a number, mm; each may have a batch of one.
@@ -64,7 +65,7 @@ def views(
     Raises:
         ValueError: for other shapes, or batches of different sizes.
     """
-    distances = torch.as_tensor(sdd).reshape(-1)
+    distances = torch.as_tensor(sdd, dtype=rt_inv.dtype, device=rt_inv.device).reshape(-1)
     if k_inv.shape[1:] != (3, 3) or rt_inv.shape[1:] != (4, 4):
         raise ValueError(
             f"k_inv must be [B, 3, 3] and rt_inv [B, 4, 4], got shapes {tuple(k_inv.shape)} and {tuple(rt_inv.shape)}"
@@ -72,16 +73,13 @@ def views(
     sizes = {len(k_inv), len(rt_inv), len(distances)} - {1}
     if len(sizes) > 1:
         raise ValueError(f"k_inv, rt_inv and sdd must have one batch size or 1, got {sorted(sizes)}")
-    batch = (max(sizes, default=1),)
-    inverse, pose, distance = (t.detach().cpu().double() for t in (k_inv, rt_inv, distances))
-    pixels = torch.tensor([(width * u, height * v, 1.0) for u, v in _CORNERS], dtype=torch.float64)
-    corners = distance[:, None, None] * (pixels @ inverse.mT)
-    sources = torch.zeros_like(corners)
+    ends = (tensor.detach().cpu().double() for tensor in (k_inv, rt_inv, distances))
+    camera = Camera.from_inverse(*ends, height, width, orthographic=orthographic)
+    corners = camera.backproject(torch.tensor([(width * u, height * v) for u, v in _CORNERS], dtype=torch.float64))
+    sources = camera.source_world[:, None].expand_as(corners)
     if orthographic:
-        sources = corners - torch.stack([torch.zeros_like(distance)] * 2 + [distance], dim=-1)[:, None]
-    linear, origin = pose[:, :3, :3].mT, pose[:, None, :3, 3]
-    ends = [(camera @ linear + origin).expand(*batch, 4, 3).numpy() for camera in (sources, corners)]
-    return [View(*pair) for pair in zip(*ends, strict=True)]
+        sources = corners - (camera.sdd_mm[:, None] * camera.principal_axis_world)[:, None]
+    return [Beam(*pair) for pair in zip(sources.numpy(), corners.numpy(), strict=True)]
 
 
 def _pyvista() -> Any:

@@ -9,7 +9,7 @@ from deepdrr._extras import require
 from deepdrr.data import Subject
 from deepdrr.drr import render
 from deepdrr.plot import picture
-from deepdrr.scene._cameras import views
+from deepdrr.scene._cameras import beams
 from deepdrr.scene._surface import Mesh, iso_surface, label_surface
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def visualize_scene(
     """
     pyvista = require("pyvista", "scene", "a scene")
     mesh = _surface(subject, use_label, cutoff, verbose) if render_mesh else None
-    placed = views(k_inv, rt_inv, sdd, height, width, orthographic=kwargs.get("orthographic", False))
+    placed = beams(k_inv, rt_inv, sdd, height, width, orthographic=kwargs.get("orthographic", False))
     images: list[Tensor | None] = [None] * len(placed)
     if render_imgs:
         with torch.no_grad():
@@ -76,12 +76,12 @@ def visualize_scene(
     scene = pyvista.Plotter() if plotter is None else plotter
     if mesh is not None and mesh.n_cells:
         scene.add_mesh(mesh, culling=culling, show_scalar_bar=False)
-    for view, image in zip(placed, images, strict=True):
+    for beam, image in zip(placed, images, strict=True):
         if image is not None:
             texture = pyvista.numpy_to_texture(picture(image))
-            scene.add_mesh(view.detector(), texture=texture, lighting=False, culling="back")
-        scene.add_mesh(view.frustum(_FRUSTUM), show_edges=True, line_width=3, culling="back")
-        scene.add_mesh(view.central_ray(), line_width=3, color="lime")
+            scene.add_mesh(beam.detector(), texture=texture, lighting=False, culling="back")
+        scene.add_mesh(beam.frustum(_FRUSTUM), show_edges=True, line_width=3, culling="back")
+        scene.add_mesh(beam.central_ray(), line_width=3, color="lime")
     return scene
 
 

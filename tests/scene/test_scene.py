@@ -15,7 +15,7 @@ pyvista = pytest.importorskip("pyvista", reason="scenes need the extra deepdrr[s
 from deepdrr.camera import make_k_inv, make_rt_inv, project_points  # noqa: E402
 from deepdrr.data import Subject  # noqa: E402
 from deepdrr.scene import visualize_scene  # noqa: E402
-from deepdrr.scene._cameras import views  # noqa: E402
+from deepdrr.scene._cameras import beams  # noqa: E402
 from deepdrr.scene._surface import iso_surface, label_surface  # noqa: E402
 
 HEIGHT, WIDTH, SDD = 20, 30, 1000.0
@@ -84,7 +84,7 @@ def test_labels_have_a_surface_and_a_colour_each() -> None:
 @pytest.mark.parametrize("orthographic", [False, True])
 def test_the_corners_of_the_detector_are_those_of_its_pixels(orthographic: bool) -> None:
     k_inv, rt_inv, sdd = camera(0.0, 35.0)
-    for index, view in enumerate(views(k_inv, rt_inv, sdd, HEIGHT, WIDTH, orthographic=orthographic)):
+    for index, view in enumerate(beams(k_inv, rt_inv, sdd, HEIGHT, WIDTH, orthographic=orthographic)):
         corners = torch.from_numpy(view.corners).float()
         pose = rt_inv[index : index + 1]
         uv, _ = project_points(corners, k_inv, pose, sdd=sdd, orthographic=orthographic)
@@ -100,7 +100,7 @@ def test_the_corners_of_the_detector_are_those_of_its_pixels(orthographic: bool)
 
 
 def test_the_beam_is_drawn_from_the_source_on() -> None:
-    (view,) = views(*camera(0.0), HEIGHT, WIDTH)
+    (view,) = beams(*camera(0.0), HEIGHT, WIDTH)
     frustum = view.frustum(0.125)
     np.testing.assert_allclose(np.asarray(frustum.points).max(axis=0)[1], 600.0)
     np.testing.assert_allclose(np.asarray(frustum.points).min(axis=0)[1], 600.0 - 125.0)
@@ -148,10 +148,10 @@ def test_surfaces_that_cannot_be(options: dict[str, float | None], words: str) -
 def test_views_that_do_not_fit_together() -> None:
     k_inv, rt_inv, sdd = camera(0.0, 90.0)
     with pytest.raises(ValueError, match=r"k_inv must be \[B, 3, 3\] and rt_inv \[B, 4, 4\], got shapes \(3, 3\)"):
-        views(k_inv[0], rt_inv, sdd, HEIGHT, WIDTH)
+        beams(k_inv[0], rt_inv, sdd, HEIGHT, WIDTH)
     with pytest.raises(ValueError, match=r"one batch size or 1, got \[2, 3\]"):
-        views(k_inv.expand(3, 3, 3), rt_inv, sdd, HEIGHT, WIDTH)
-    assert len(views(k_inv, rt_inv, SDD, HEIGHT, WIDTH)) == 2
+        beams(k_inv.expand(3, 3, 3), rt_inv, sdd, HEIGHT, WIDTH)
+    assert len(beams(k_inv, rt_inv, SDD, HEIGHT, WIDTH)) == 2
 
 
 def test_a_subject_of_air_has_no_surface() -> None:
@@ -176,7 +176,7 @@ def test_without_a_screen_the_image_is_on_the_detector_the_right_way_round(tmp_p
     view_mm = camera(0.0, pixel_mm=2.0)
     plotter = pyvista.Plotter(off_screen=True, window_size=(240, 160))
     visualize_scene(subject(marked), *view_mm, HEIGHT, WIDTH, render_mesh=False, plotter=plotter)
-    (view,) = views(*view_mm, HEIGHT, WIDTH)
+    (view,) = beams(*view_mm, HEIGHT, WIDTH)
     plotter.camera.position = view.sources[0]
     plotter.camera.focal_point = view.corners.mean(axis=0)
     plotter.camera.up = view.corners[0] - view.corners[3]
