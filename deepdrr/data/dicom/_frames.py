@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from deepdrr.data.dicom._files import Header
 from deepdrr.data.dicom._tags import number, numbers, optional_number, text, words
 
-__all__ = ["NOT_HU", "Frame", "frames_of"]
+__all__ = ["NOT_HU", "DicomFrame", "frames_of"]
 
 # Values of ImageType and FrameType (PS3.3 C.7.6.1, C.8.15.3, C.8.16.1, and vendors' own) of pictures that are
 # computed from a CT and do not hold Hounsfield units of the tissue at the voxel.
@@ -29,7 +29,7 @@ _COSINE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class DicomFrame:
     """One CT slice: where it lies and how its stored numbers become Hounsfield units.
 
     Attributes:
@@ -67,7 +67,7 @@ class Frame:
         return f"frame {self.index + 1} of '{self.header.path}'" if multiple else f"'{self.header.path}'"
 
 
-def frames_of(header: Header) -> Iterator[Frame]:
+def frames_of(header: Header) -> Iterator[DicomFrame]:
     """The slices in a file.
 
     Args:
@@ -98,7 +98,7 @@ def _items(group: Dataset) -> Iterator[Dataset]:
             yield element.value[0]
 
 
-def _frame(header: Header, index: int, places: tuple[Dataset, ...], where: str) -> Frame:
+def _frame(header: Header, index: int, places: tuple[Dataset, ...], where: str) -> DicomFrame:
     """A slice whose tags are looked up in `places` in order: this frame's macros, the shared ones, the data set."""
 
     def holder(keyword: str) -> Dataset:
@@ -113,7 +113,7 @@ def _frame(header: Header, index: int, places: tuple[Dataset, ...], where: str) 
     enhanced = len(places) > 1
     acquisition = "FrameAcquisitionNumber" if enhanced else "AcquisitionNumber"
     phase = "TemporalPositionIndex" if enhanced else "TemporalPositionIdentifier"
-    return Frame(
+    return DicomFrame(
         header=header,
         index=index,
         shape=_shape(header.dataset, where),

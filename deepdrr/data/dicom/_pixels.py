@@ -20,7 +20,7 @@ from pydicom.uid import (
 
 from deepdrr.data._checks import AIR_HU, empty_voxels
 from deepdrr.data.dicom._files import Header
-from deepdrr.data.dicom._frames import Frame
+from deepdrr.data.dicom._frames import DicomFrame
 
 __all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 
@@ -28,7 +28,7 @@ __all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 _NOT_MEASURED_HU = -1500.0
 
 
-def check_decoders(frames: Sequence[Frame]) -> None:
+def check_decoders(frames: Sequence[DicomFrame]) -> None:
     """Refuse a compression that nothing installed can decode, before any work is done.
 
     Args:
@@ -64,7 +64,7 @@ def transfer_syntax(header: Header) -> UID:
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
-def read_hu(frames: Sequence[Frame]) -> tuple[NDArray[np.float32], int]:
+def read_hu(frames: Sequence[DicomFrame]) -> tuple[NDArray[np.float32], int]:
     """Hounsfield units of a stack of slices, with all that was not measured as air.
 
     Args:
@@ -84,7 +84,7 @@ def read_hu(frames: Sequence[Frame]) -> tuple[NDArray[np.float32], int]:
     return slices.transpose(2, 1, 0), padding
 
 
-def stored_pixels(frames: Sequence[Frame]) -> Iterator[tuple[int, NDArray[Any]]]:
+def stored_pixels(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[Any]]]:
     """The stored numbers [rows, columns] of each slice, with its place in `frames`, one file after the other."""
     by_file = sorted(range(len(frames)), key=lambda k: (str(frames[k].header.path), frames[k].index))
     for _, group in groupby(by_file, key=lambda k: frames[k].header.path):
@@ -139,7 +139,7 @@ def _pixel_source(header: Header) -> Path | pydicom.FileDataset:
     return dataset
 
 
-def _to_hu(stored: NDArray[Any], frame: Frame, out: NDArray[np.float32]) -> int:
+def _to_hu(stored: NDArray[Any], frame: DicomFrame, out: NDArray[np.float32]) -> int:
     """Write slope · stored + intercept into `out`; what was not measured becomes air and is counted."""
     slope, intercept = frame.rescale
     # float64 in between: 16-bit numbers times a slope of six decimals need more than the 24 bits of float32.

@@ -9,7 +9,7 @@ import numpy as np
 from deepdrr.data._checks import check_choice
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data.dicom._files import read_folder
-from deepdrr.data.dicom._frames import Frame, frames_of
+from deepdrr.data.dicom._frames import DicomFrame, frames_of
 from deepdrr.data.dicom._pixels import check_decoders, read_hu, stored_pixels
 from deepdrr.data.dicom._repair import resample
 from deepdrr.data.dicom._series import Series, choose_series
@@ -76,7 +76,7 @@ def _read(path: Path, series: str | int | None, repair: Repair | None) -> Scan:
     return Scan(hu, affine, _source(path, chosen, stack.frames, padding, tuple(notes)))
 
 
-def _source(path: Path, series: Series, frames: tuple[Frame, ...], padding: int, notes: tuple[str, ...]) -> Source:
+def _source(path: Path, series: Series, frames: tuple[DicomFrame, ...], padding: int, notes: tuple[str, ...]) -> Source:
     voltages = {frame.kvp for frame in frames}
     return Source(
         path=str(path),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr.data.dicom._frames import Frame
+from deepdrr.data.dicom._frames import DicomFrame
 from deepdrr.data.dicom._tags import text
 from deepdrr.geometry import RAS_FROM_LPS
 
@@ -49,7 +49,7 @@ class Stack:
     """
 
     path: Path
-    frames: tuple[Frame, ...]
+    frames: tuple[DicomFrame, ...]
     along: NDArray[np.float64]
     across: NDArray[np.float64]
 
@@ -98,7 +98,7 @@ class Fault:
     repairs: tuple[str, ...]
 
 
-def stack_frames(path: Path, frames: Sequence[Frame]) -> Stack:
+def stack_frames(path: Path, frames: Sequence[DicomFrame]) -> Stack:
     """Put slices in order along their normal.
 
     Args:
@@ -180,7 +180,7 @@ def _uneven_sentence(stack: Stack) -> str:
     )
 
 
-def _check_alike(path: Path, frames: Sequence[Frame]) -> None:
+def _check_alike(path: Path, frames: Sequence[DicomFrame]) -> None:
     first = frames[0]
     _check_one(path, "sizes", Counter(f"{f.shape[1]}×{f.shape[0]}" for f in frames))
     _check_one(path, "frames of reference", Counter(text(f.header.dataset, "FrameOfReferenceUID") for f in frames))
@@ -193,7 +193,7 @@ def _check_alike(path: Path, frames: Sequence[Frame]) -> None:
             _check_one(path, "orientations", Counter(_orientation(f) for f in frames))
 
 
-def _orientation(frame: Frame) -> str:
+def _orientation(frame: DicomFrame) -> str:
     # + 0.0 makes −0 a 0
     return "\\".join(f"{v:g}" for v in np.round(np.concatenate([frame.row, frame.column]), 3) + 0.0)
 
