@@ -118,7 +118,7 @@ def filtrations(projector: Projector) -> dict[str, Picture]:
 def exposures(projector: Projector) -> dict[str, Picture]:
     """From a weak frame of fluoroscopy to a good one of cine."""
     shots = {f"{ngy} nGy": take(projector, BEAM, ngy) for ngy in (5, 10, 20, 50, 100, 200, 400, 800)}
-    return alike(shots, "800 nGy", centred=False)
+    return alike(shots, "800 nGy", centered=False)
 
 
 def detectors(projector: Projector) -> dict[str, Picture]:
@@ -135,7 +135,7 @@ def detectors(projector: Projector) -> dict[str, Picture]:
         "ideal: absorbs all": IDEAL,
     }
     return alike(
-        {name: take(projector, BEAM, FLUOROSCOPY_NGY, p) for name, p in panels.items()}, "no noise", centred=False
+        {name: take(projector, BEAM, FLUOROSCOPY_NGY, p) for name, p in panels.items()}, "no noise", centered=False
     )
 
 
@@ -180,12 +180,12 @@ def presets(projector: Projector) -> dict[str, Picture]:
     return pictures
 
 
-def alike(shots: dict[str, Shot], model: str, *, centred: bool = True) -> dict[str, Picture]:
+def alike(shots: dict[str, Shot], model: str, *, centered: bool = True) -> dict[str, Picture]:
     """Pictures on grey scales of one width, that of the model; each centred on itself, or all on the model."""
     low, high = automatic_window(shots[model][0], open_field=shots[model][1])
     pictures = {}
     for name, (image, open_field) in shots.items():
-        own = automatic_window(image, open_field=open_field) if centred else (low, high)
+        own = automatic_window(image, open_field=open_field) if centered else (low, high)
         middle, half = (own[0] + own[1]) / 2, (high - low) / 2
         pictures[name] = display(image, open_field=open_field, window=(middle - half, middle + half))
     return pictures

@@ -23,7 +23,7 @@ POSES = [(0, 0, 0), (30, 10, 0), (-45, -25, 15), (90, 0, 0)]
 OBLIQUE = geo.rigid(geo.rotation((1, 2, 3), 25), (0, 0, 0)) @ torch.diag(torch.tensor([-1.0, 1.2, 1.5, 1.0])).double()
 
 
-def centred(affine: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
+def centered(affine: torch.Tensor, shape: tuple[int, int, int]) -> torch.Tensor:
     """The same grid with the centre of its box at the origin."""
     middle = geo.transform_points(affine, (torch.tensor(shape).double() - 1) / 2)
     return geo.translation(-middle) @ affine
@@ -61,7 +61,7 @@ class TestPosition:
         hu = np.full((41, 37, 33), AIR, dtype=np.float32)
         voxel = (30, 9, 20)
         hu[voxel] = 1500.0
-        affine = centred(OBLIQUE, hu.shape)
+        affine = centered(OBLIQUE, hu.shape)
         mark = geo.transform_points(affine, torch.tensor(voxel).double())
         volume = phantom(hu, affine, landmarks={"mark": mark})
         volume.rotate((0, 1, 1), 10.0)
@@ -79,7 +79,7 @@ class TestPosition:
         index = torch.stack(torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij"), -1).double() - 40
         # Partial volume: the surface voxel holds the part of the ball within it, to first order.
         part = (radius + 0.5 - index.norm(dim=-1)).clamp(0, 1)
-        volume = phantom((part * 1000 - 1000).float().numpy(), centred(torch.eye(4).double(), shape))
+        volume = phantom((part * 1000 - 1000).float().numpy(), centered(torch.eye(4).double(), shape))
         camera = camera_at(pose, 256)
         image = line_integrals(volume, camera)
         assert_close(centroid(image), torch.tensor([128.0, 128.0]).double(), rtol=0, atol=0.001)
@@ -110,7 +110,7 @@ class TestInvariance:
     def test_moving_the_patient_is_moving_the_camera_the_other_way(self, pose: tuple[float, float, float]) -> None:
         generator = torch.Generator().manual_seed(3)
         hu = torch.rand(20, 22, 24, generator=generator) * 1500 - 700
-        affine = centred(OBLIQUE, (20, 22, 24))
+        affine = centered(OBLIQUE, (20, 22, 24))
         motion = geo.rotation_about((3, 1, 2), 17.0, (5, 5, 5)) @ geo.translation((4, 0, -6))
         camera = camera_at(pose, 96)
         moved = phantom(hu.numpy(), affine)
@@ -125,7 +125,7 @@ class TestInvariance:
 class TestSignal:
     def test_the_open_field_is_the_exposure(self) -> None:
         """Air: 1000 photons of 60 keV in the central pixel are 60 MeV."""
-        volume = phantom(np.full((4, 4, 4), AIR, np.float32), centred(torch.eye(4).double(), (4, 4, 4)))
+        volume = phantom(np.full((4, 4, 4), AIR, np.float32), centered(torch.eye(4).double(), (4, 4, 4)))
         with Projector(
             volume,
             carm=camera_at((0, 0, 0), 65),
@@ -143,7 +143,7 @@ class TestSignal:
         """10 cm of water by label, of the registry's density: exp(−µ x) at 60 keV, within 0.1 %."""
         shape = (100, 100, 100)
         labels = np.ones(shape, np.uint8)
-        volume = phantom(np.zeros(shape, np.float32), centred(torch.eye(4).double(), shape), labels=labels)
+        volume = phantom(np.zeros(shape, np.float32), centered(torch.eye(4).double(), shape), labels=labels)
         with Projector(
             volume,
             carm=camera_at((0, 0, 0), 65),
@@ -160,7 +160,9 @@ class TestSignal:
     def test_noise_variance(self) -> None:
         """Behind a slab: the variance of a region is Σ n E² per pixel and the readout's, within 2 %."""
         shape = (60, 60, 60)
-        volume = phantom(np.zeros(shape, np.float32), centred(torch.diag(torch.tensor([5.0, 1, 5, 1]).double()), shape))
+        volume = phantom(
+            np.zeros(shape, np.float32), centered(torch.diag(torch.tensor([5.0, 1, 5, 1]).double()), shape)
+        )
         detector = EnergyIntegratingDetector(electronic_noise_electrons=1500.0)
         with Projector(
             volume, carm=camera_at((0, 0, 0), 256), exposure=Exposure(photons_per_pixel=500.0), detector=detector

@@ -1,5 +1,7 @@
 """Public names that have moved are still found where they were, with a warning that says where they are now."""
 
+import importlib
+
 import pytest
 
 import deepdrr.cli
@@ -30,6 +32,21 @@ def test_readers_of_x_rays_and_cameras_live_in_io(name: str) -> None:
 def test_the_contact_sheet_lives_in_display() -> None:
     with pytest.warns(DeprecationWarning, match=r"is now deepdrr\.display\.contact_sheet"):
         assert deepdrr.cli.contact_sheet is deepdrr.display.contact_sheet
+
+
+@pytest.mark.parametrize(
+    ("old", "module", "new"),
+    [
+        ("digitised", "deepdrr.detector", "digitize"),
+        ("lagged", "deepdrr.detector", "apply_lag"),
+        ("quantise", "deepdrr.display", "quantize"),
+    ],
+)
+def test_names_are_spelled_as_in_america(old: str, module: str, new: str) -> None:
+    room = importlib.import_module(module)
+    with pytest.warns(DeprecationWarning, match=rf"{module}\.{old} is now {module}\.{new}"):
+        found = getattr(room, old)
+    assert found is getattr(room, new)
 
 
 def test_a_name_that_never_was_is_an_attribute_error() -> None:

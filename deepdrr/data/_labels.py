@@ -74,9 +74,9 @@ def labels_on_grid(labels: Labels, shape: Shape, anatomical_from_ijk: Tensor) ->
 
 def warn_if_in_air(labels: Tensor, hu: Tensor) -> None:
     """Warn when most of what is labelled is air in the CT, as with the label map of another patient."""
-    labelled = labels > 0
-    count = int(labelled.sum())
-    in_air = int((labelled & (hu < _AIR_BELOW_HU)).sum())
+    labeled = labels > 0
+    count = int(labeled.sum())
+    in_air = int((labeled & (hu < _AIR_BELOW_HU)).sum())
     if count and in_air > 0.5 * count:
         warnings.warn(
             f"{in_air / count:.0%} of the labelled voxels are air in the CT (below {_AIR_BELOW_HU:.0f} HU): "

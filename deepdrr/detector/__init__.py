@@ -5,6 +5,7 @@ energy response, and `detect` makes the raw image of it: grid, blur, quantum and
 is a function of its own and can be switched off; those that draw take a generator.
 """
 
+from deepdrr._renamed import moved
 from deepdrr.detector._blur import (
     Blur,
     Glare,
@@ -16,7 +17,7 @@ from deepdrr.detector._blur import (
 from deepdrr.detector._counting import IdealCounter, PhotonCounter
 from deepdrr.detector._detect import behind_grid, detect, expected_signal
 from deepdrr.detector._grid import GRIDS, Grid
-from deepdrr.detector._lag import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, lagged
+from deepdrr.detector._lag import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, apply_lag
 from deepdrr.detector._noise import electronic_noise, quantum_noise
 from deepdrr.detector._panel import PANELS, EnergyIntegratingDetector, FlatPanel, Scintillator
 from deepdrr.detector._pattern import (
@@ -26,7 +27,7 @@ from deepdrr.detector._pattern import (
     random_pattern,
     with_pattern,
 )
-from deepdrr.detector._readout import Readout, digitised
+from deepdrr.detector._readout import Readout, digitize
 from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
 from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
 from deepdrr.detector.exposure._control import air_kerma_map, central_field, controlled_mas
@@ -58,11 +59,12 @@ __all__ = [
     "absorbed_moments",
     "air_kerma_map",
     "aperture_transfer",
+    "apply_lag",
     "behind_grid",
     "central_field",
     "controlled_mas",
     "detect",
-    "digitised",
+    "digitize",
     "electronic_noise",
     "equivalent_mas",
     "expected_signal",
@@ -70,7 +72,6 @@ __all__ = [
     "flat_field_corrected",
     "fluence_scale",
     "interpolated_defects",
-    "lagged",
     "lubberts_fraction",
     "obliquity_factor",
     "optical_transfer",
@@ -79,3 +80,6 @@ __all__ = [
     "random_pattern",
     "with_pattern",
 ]
+
+_NOW = {"digitised": "digitize", "lagged": "apply_lag"}
+__getattr__ = moved(__name__, {old: f"{__name__}.{new}" for old, new in _NOW.items()})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["AMORPHOUS_SILICON_LAG", "CMOS_LAG", "Lag", "lagged"]
+__all__ = ["AMORPHOUS_SILICON_LAG", "CMOS_LAG", "Lag", "apply_lag"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ AMORPHOUS_SILICON_LAG = Lag(shares=(0.025, 0.01), decay_frames=(1.5, 15.0))
 CMOS_LAG = Lag(shares=(0.0036, 0.0014), decay_frames=(1.5, 15.0))
 
 
-def lagged(frame: Tensor, lag: Lag, trapped: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def apply_lag(frame: Tensor, lag: Lag, trapped: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """One frame of a sequence with the charge that earlier frames left behind: state in, state out.
 
     No charge is lost: what a frame lacks comes with later ones, and a constant sequence stays what it is in the end.
@@ -66,7 +66,7 @@ def lagged(frame: Tensor, lag: Lag, trapped: Tensor | None = None) -> tuple[Tens
     Example:
         >>> trapped = None
         >>> for level in (100.0, 0.0):
-        ...     frame, trapped = lagged(torch.full((1, 1), level), Lag(shares=(0.1,), decay_frames=(1.0,)), trapped)
+        ...     frame, trapped = apply_lag(torch.full((1, 1), level), Lag(shares=(0.1,), decay_frames=(1.0,)), trapped)
         >>> f"{float(frame):.2f}"  # 10 were trapped, and 1 − 1/e of them come with the next frame
         '6.32'
     """

@@ -10,7 +10,7 @@ from deepdrr.detector._blur import Blur, filtered_signal
 from deepdrr.detector._grid import Grid
 from deepdrr.detector._noise import electronic_noise, quantum_noise
 from deepdrr.detector._pattern import FixedPattern, with_pattern
-from deepdrr.detector._readout import Readout, digitised
+from deepdrr.detector._readout import Readout, digitize
 from deepdrr.detector._response import QuantumSignal, Response
 from deepdrr.detector._scintillator import absorbed_moments
 
@@ -136,7 +136,7 @@ class FlatPanel(_EnergyIntegrating):
         """The mean image, keV per pixel, or ADU before rounding."""
         mean = self._blurred(signal.mean, None, pixel_mm)
         mean = mean if self.pattern is None else with_pattern(mean, self.pattern)
-        return mean if self.readout is None else digitised(mean, self.readout, rounded=False)
+        return mean if self.readout is None else digitize(mean, self.readout, rounded=False)
 
     def image(
         self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
@@ -147,7 +147,7 @@ class FlatPanel(_EnergyIntegrating):
         image = self._blurred(signal.mean, noise, pixel_mm)
         image = image if self.pattern is None else with_pattern(image, self.pattern)
         image = _with_electrons(image, self.electronic_noise_kev, generator)
-        return image if self.readout is None else digitised(image, self.readout)
+        return image if self.readout is None else digitize(image, self.readout)
 
     def _blurred(self, mean: Tensor, noise: Tensor | None, pixel_mm: tuple[float, float] | None) -> Tensor:
         if self.blur is None:

@@ -138,14 +138,14 @@ def interpolated_defects(image: Tensor, defects: Tensor) -> Tensor:
     planes = image.reshape(-1, 1, *defects.shape)
     good = ~defects[None, None].to(image.device)
     while not bool(good.all()):
-        count = _neighbours(good.to(image.dtype))
-        fill = _neighbours(torch.where(good, planes, 0.0)) / count.clamp(min=1.0)
+        count = _neighbors(good.to(image.dtype))
+        fill = _neighbors(torch.where(good, planes, 0.0)) / count.clamp(min=1.0)
         reached = ~good & (count > 0)
         planes, good = torch.where(reached, fill, planes), good | reached
     return planes.reshape(image.shape)
 
 
-def _neighbours(planes: Tensor) -> Tensor:
+def _neighbors(planes: Tensor) -> Tensor:
     """Sum over the eight neighbours, [N, 1, H, W]."""
     kernel = planes.new_ones(1, 1, 3, 3)
     kernel[..., 1, 1] = 0.0

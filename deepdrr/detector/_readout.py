@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-__all__ = ["Readout", "digitised"]
+__all__ = ["Readout", "digitize"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,7 @@ class Readout:
         return (1 << self.bits) - 1
 
 
-def digitised(signal_kev: Tensor, readout: Readout, *, rounded: bool = True) -> Tensor:
+def digitize(signal_kev: Tensor, readout: Readout, *, rounded: bool = True) -> Tensor:
     """The panel's numbers: gain, offset, saturation, rounding.
 
     Args:
@@ -78,7 +78,7 @@ def digitised(signal_kev: Tensor, readout: Readout, *, rounded: bool = True) -> 
         ValueError: if the depth cannot hold the signal and the readout may not clip.
 
     Example:
-        >>> digitised(torch.tensor([10.0, 99.9]), Readout(adu_per_kev=2.0, offset_adu=5.0, bits=8))
+        >>> digitize(torch.tensor([10.0, 99.9]), Readout(adu_per_kev=2.0, offset_adu=5.0, bits=8))
         tensor([ 25., 205.])
     """
     value = signal_kev * readout.adu_per_kev + readout.offset_adu

@@ -1,5 +1,6 @@
 """From the raw signal to what is seen on a screen. The only room that takes a logarithm or sets a window."""
 
+from deepdrr._renamed import moved
 from deepdrr.display._contact_sheet import contact_sheet
 from deepdrr.display._display import (
     Depth,
@@ -9,7 +10,7 @@ from deepdrr.display._display import (
     attenuation,
     automatic_window,
     display,
-    quantise,
+    quantize,
 )
 from deepdrr.display._enhance import circular_field, compressed, edge_enhanced
 from deepdrr.display._processing import PRESETS, Processing, processed
@@ -29,5 +30,7 @@ __all__ = [
     "display",
     "edge_enhanced",
     "processed",
-    "quantise",
+    "quantize",
 ]
+
+__getattr__ = moved(__name__, {"quantise": f"{__name__}.quantize"})

@@ -1,7 +1,7 @@
 """`display`: from the raw signal to a picture: logarithm, window, grey scale.
 
 The steps, each a function: `attenuation` (logarithm), `automatic_window`, window and CLAHE and gamma and polarity,
-`quantise`. Nothing is drawn at random, and no step knows of physics.
+`quantize`. Nothing is drawn at random, and no step knows of physics.
 """
 
 import math
@@ -26,7 +26,7 @@ __all__ = [
     "checked_planes",
     "display",
     "log_attenuation",
-    "quantise",
+    "quantize",
     "window_of",
 ]
 
@@ -89,9 +89,9 @@ def display(
     for plane, open_plane in zip(values, reference, strict=True):
         dense = log_attenuation(plane, open_plane) if quantity == "signal" else plane
         low, high = window or window_of(plane, quantity, open_plane)
-        grey = np.clip((dense - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(dense)
-        grey = (grey if clahe is None else _equalised(grey, clahe)) ** gamma
-        pictures.append(quantise(1.0 - grey if polarity == "bone_black" else grey, dtype))
+        gray = np.clip((dense - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(dense)
+        gray = (gray if clahe is None else _equalized(gray, clahe)) ** gamma
+        pictures.append(quantize(1.0 - gray if polarity == "bone_black" else gray, dtype))
     return np.stack(pictures).reshape(_to_numpy(image).shape)
 
 
@@ -141,12 +141,12 @@ def automatic_window(
     return window_of(values[0], quantity, reference[0])
 
 
-def quantise(grey: Values, dtype: Depth) -> Picture:
+def quantize(gray: Values, dtype: Depth) -> Picture:
     """Grey values in [0, 1] as integers over the full range, rounded to nearest, or as float32."""
     if dtype == "float32":
-        return grey.astype(np.float32)
+        return gray.astype(np.float32)
     integer = _LEVELS[dtype]
-    return np.rint(grey * np.iinfo(integer).max).astype(integer)
+    return np.rint(gray * np.iinfo(integer).max).astype(integer)
 
 
 def log_attenuation(plane: Values, open_plane: Values | None) -> Values:
@@ -182,12 +182,12 @@ def block_means(plane: Values) -> Values:
     return blocks
 
 
-def _equalised(grey: Values, clip_limit: float) -> Values:
+def _equalized(gray: Values, clip_limit: float) -> Values:
     exposure = require("skimage.exposure", "clahe", "adaptive histogram equalisation")
-    if grey.min() == grey.max():
-        return grey
-    equalised: Values = exposure.equalize_adapthist(grey, clip_limit=clip_limit, nbins=1024)
-    return np.clip(equalised, 0.0, 1.0)
+    if gray.min() == gray.max():
+        return gray
+    equalized: Values = exposure.equalize_adapthist(gray, clip_limit=clip_limit, nbins=1024)
+    return np.clip(equalized, 0.0, 1.0)
 
 
 def checked_planes(

@@ -54,17 +54,17 @@ def edge_enhanced(dense: Values, amount: float, *, sigma_px: float = 1.5) -> Val
     return dense + amount * (dense - _low_pass(dense, sigma_px))
 
 
-def circular_field(grey: Values, *, outside: float = 0.0) -> Values:
+def circular_field(gray: Values, *, outside: float = 0.0) -> Values:
     """The round picture of a C-arm: what is beyond the inscribed circle is black.
 
     Args:
-        grey: [..., H, W].
+        gray: [..., H, W].
         outside: grey value there.
 
     Returns:
         [..., H, W].
     """
-    return np.where(round_field(*grey.shape[-2:]), grey, outside)
+    return np.where(round_field(*gray.shape[-2:]), gray, outside)
 
 
 def round_field(height: int, width: int) -> npt.NDArray[np.bool_]:

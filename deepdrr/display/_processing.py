@@ -15,7 +15,7 @@ from deepdrr.display._display import (
     checked_planes,
     display,
     log_attenuation,
-    quantise,
+    quantize,
     window_of,
 )
 from deepdrr.display._enhance import circular_field, compressed, edge_enhanced
@@ -119,11 +119,11 @@ def processed(
             raise ValueError(f"processing must be one of {', '.join(PRESETS)}, got {processing!r}")
         processing = PRESETS[processing]
     planes, opens = checked_planes(signal, "signal", open_field)
-    pictures = [quantise(_grey(*plane, processing), dtype) for plane in zip(planes, opens, strict=True)]
+    pictures = [quantize(_gray(*plane, processing), dtype) for plane in zip(planes, opens, strict=True)]
     return np.stack(pictures).reshape(np.shape(signal))
 
 
-def _grey(plane: Values, open_plane: Values | None, steps: Processing) -> Values:
+def _gray(plane: Values, open_plane: Values | None, steps: Processing) -> Values:
     """Grey values [H, W] in [0, 1] of one raw image."""
     plain = dense = log_attenuation(plane, open_plane)
     low, high = steps.window or window_of(plane, "signal", open_plane)
@@ -133,7 +133,7 @@ def _grey(plane: Values, open_plane: Values | None, steps: Processing) -> Values
         dense = compressed(dense, steps.compression, sigma_px=sigma, pivot=pivot)
     if steps.edge:
         dense = edge_enhanced(dense, steps.edge, sigma_px=steps.edge_px)
-    grey = display(
+    gray = display(
         dense,
         quantity="attenuation",
         window=_window_after(plain, dense, (low, high), steps) if high > low else None,
@@ -142,7 +142,7 @@ def _grey(plane: Values, open_plane: Values | None, steps: Processing) -> Values
         clahe=steps.clahe,
         dtype="float32",
     )
-    return circular_field(grey) if steps.circular else grey
+    return circular_field(gray) if steps.circular else gray
 
 
 def _window_after(plain: Values, dense: Values, window: tuple[float, float], steps: Processing) -> tuple[float, float]:

@@ -107,8 +107,8 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
     if pixels.to_linear is not None:
         dataset.ModalityLUTSequence = [_table(pixels.to_linear)]
         dataset.ModalityLUTSequence[0].ModalityLUTType = "US"
-    if pixels.to_grey is not None:
-        dataset.VOILUTSequence = [_table(pixels.to_grey)]
+    if pixels.to_gray is not None:
+        dataset.VOILUTSequence = [_table(pixels.to_gray)]
     else:
         dataset.update(_full_window(pixels))
     if metadata.body_part is None or metadata.laterality is not None:

@@ -25,7 +25,7 @@ class StoredPixels:
         sign: +1 where less intensity has lower values, −1 where it has higher ones.
         meaning: a sentence for the Derivation Description.
         to_linear: for LOG, a table [2**bits] of uint16 from stored values to numbers linear in the intensity.
-        to_grey: for LIN and LOG, a table [65536] of uint16 from numbers linear in the intensity to a grey scale.
+        to_gray: for LIN and LOG, a table [65536] of uint16 from numbers linear in the intensity to a grey scale.
     """
 
     values: Array
@@ -34,7 +34,7 @@ class StoredPixels:
     sign: Literal[1, -1]
     meaning: str
     to_linear: Array | None = None
-    to_grey: Array | None = None
+    to_gray: Array | None = None
 
 
 def signal_pixels(
@@ -61,7 +61,7 @@ def signal_pixels(
         relationship="LIN",
         sign=1,
         meaning=f"Stored value v is a signal of (v - {offset}) x {step:.6g} {unit} per pixel.",
-        to_grey=_grey_scale(intensity, automatic_window(signal, open_field=reference), polarity),
+        to_gray=_gray_scale(intensity, automatic_window(signal, open_field=reference), polarity),
     )
 
 
@@ -86,7 +86,7 @@ def log_pixels(image: Image, open_field: Image | float | None, polarity: Polarit
         sign=-1,
         meaning=f"Stored value v is an attenuation -ln(I/I0) of {low:.6g} + v x {step:.9g}.",
         to_linear=table,
-        to_grey=_grey_scale(intensity, automatic_window(plane, open_field=open_field), polarity),
+        to_gray=_gray_scale(intensity, automatic_window(plane, open_field=open_field), polarity),
     )
 
 
@@ -122,7 +122,7 @@ def _step(low: float, high: float) -> float:
     return float(f"{np.ceil(needed / digit) * digit:.6g}")
 
 
-def _grey_scale(intensity: Array, window: tuple[float, float], polarity: Polarity) -> Array:
+def _gray_scale(intensity: Array, window: tuple[float, float], polarity: Polarity) -> Array:
     """The table of a VOI LUT: grey values [65536] of intensities relative to the open field."""
     darkest = float(intensity[intensity > 0][0])
     dense = -np.log(np.maximum(intensity, darkest))

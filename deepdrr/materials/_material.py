@@ -47,8 +47,8 @@ class Material:
         if not abs(total - 1) <= _SUM_TOLERANCE:
             raise ValueError(f"composition of {self.name!r} must hold mass fractions that sum to 1, got {total:.4g}")
         check_density(self.density_g_cm3, self.name)
-        normalised = {symbol: fraction / total for symbol, fraction in self.composition.items()}
-        object.__setattr__(self, "composition", MappingProxyType(normalised))
+        normalized = {symbol: fraction / total for symbol, fraction in self.composition.items()}
+        object.__setattr__(self, "composition", MappingProxyType(normalized))
 
     def with_density(self, density_g_cm3: float) -> "Material":
         """The same composition at another density in g/cm³."""

@@ -132,7 +132,7 @@ def material(name: str) -> Material:
         2.699
     """
     registry = _registry()
-    key = _normalise(name)
+    key = _normalize(name)
     found = registry.get(_synonyms().get(key, key))
     if found is None:
         raise unknown_name("material", name, [*registry, *_synonyms()])
@@ -163,7 +163,7 @@ def as_material(value: Material | str) -> Material:
     raise TypeError(f"material must be a Material or a name, got {type(value).__name__}")
 
 
-def _normalise(name: str) -> str:
+def _normalize(name: str) -> str:
     return " ".join(str(name).replace("_", " ").replace("-", " ").lower().split())
 
 

@@ -143,7 +143,7 @@ def draw_frames(
         fixed, fixed_mask = _single_channel(fixed_img, fixed_mask, "fixed")
         if len(fixed) != 1:
             raise ValueError(f"fixed_img must be one image [1, C, H, W], got shape {tuple(fixed_img.shape)}")
-    grey_scale = {"vmin": float(moving.min()), "vmax": float(moving.max())}
+    gray_scale = {"vmin": float(moving.min()), "vmax": float(moving.max())}
 
     def draw(index: int) -> "Image":
         at = slice(index, index + 1)
@@ -152,10 +152,10 @@ def draw_frames(
         options: dict[str, Any] = {"ticks": ticks, **plot_kwargs}
         figure, axs = _figure(1 if fixed is None else 3, moving.shape[-2] / moving.shape[-1])
         if fixed is None:
-            plot_drr(moving[at], mask, title and [title], axs=axs, **{**grey_scale, **options})
+            plot_drr(moving[at], mask, title and [title], axs=axs, **{**gray_scale, **options})
         else:
             plot_drr(fixed, fixed_mask, ["Fixed"], axs=axs[:1], **options)
-            plot_drr(moving[at], mask, [title or "Moving"], axs=axs[1:2], **{**grey_scale, **options})
+            plot_drr(moving[at], mask, [title or "Moving"], axs=axs[1:2], **{**gray_scale, **options})
             overlay(moving[at], fixed, ["Overlay"], ticks, axs[2:], **(edges or {}))
         return _picture(figure)
 

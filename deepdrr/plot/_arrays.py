@@ -10,10 +10,10 @@ from torch.nn import functional
 
 from deepdrr._extras import require
 
-__all__ = ["Color", "Grey", "Layer", "as_batch", "as_mask", "colors_of", "edge_layer", "flattened", "mask_layer"]
+__all__ = ["Color", "Gray", "Layer", "as_batch", "as_mask", "colors_of", "edge_layer", "flattened", "mask_layer"]
 
 Color = tuple[float, float, float]
-Grey = npt.NDArray[np.float64]  # [H, W]
+Gray = npt.NDArray[np.float64]  # [H, W]
 Layer = npt.NDArray[np.float32]  # [H, W, 4], red, green, blue and opacity, each in [0, 1]
 
 
@@ -77,9 +77,9 @@ def mask_layer(
     return below
 
 
-def flattened(grey: Grey, layer: Layer) -> npt.NDArray[np.uint8]:
+def flattened(gray: Gray, layer: Layer) -> npt.NDArray[np.uint8]:
     """A grey picture in [0, 1] with a layer over it, as bytes [H, W, 3]."""
-    backdrop = np.concatenate([np.repeat(grey[..., None], 3, axis=-1), np.ones((*grey.shape, 1))], axis=-1)
+    backdrop = np.concatenate([np.repeat(gray[..., None], 3, axis=-1), np.ones((*gray.shape, 1))], axis=-1)
     colors = _over(layer, backdrop.astype(np.float32))[..., :3]
     pixels: npt.NDArray[np.uint8] = np.rint(255.0 * colors).astype(np.uint8)
     return pixels

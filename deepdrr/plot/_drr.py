@@ -108,11 +108,11 @@ def picture(img: Tensor) -> npt.NDArray[np.uint8]:
         raise ValueError(f"img must be finite, got {wrong} values that are NaN or infinite")
     total = values.sum(dim=0)
     low, high = total.min(), total.max()
-    grey = ((total - low) / (high - low) if high > low else torch.zeros_like(total)).numpy()
+    gray = ((total - low) / (high - low) if high > low else torch.zeros_like(total)).numpy()
     classes = values[1:] > 0
     if not len(classes):
-        return flattened(grey, np.zeros((*grey.shape, 4), dtype=np.float32))
-    return flattened(grey, mask_layer(classes, colors_of("Set2", len(classes), 7), 0.3, 1.0, 1))
+        return flattened(gray, np.zeros((*gray.shape, 4), dtype=np.float32))
+    return flattened(gray, mask_layer(classes, colors_of("Set2", len(classes), 7), 0.3, 1.0, 1))
 
 
 def overlay(

@@ -3,13 +3,13 @@ import math
 import pytest
 import torch
 
-from deepdrr.detector import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, lagged
+from deepdrr.detector import AMORPHOUS_SILICON_LAG, CMOS_LAG, Lag, apply_lag
 
 
 def sequence(levels: list[float], lag: Lag) -> list[float]:
     trapped, read = None, []
     for level in levels:
-        frame, trapped = lagged(torch.full((1, 1), level, dtype=torch.float64), lag, trapped)
+        frame, trapped = apply_lag(torch.full((1, 1), level, dtype=torch.float64), lag, trapped)
         read.append(float(frame))
     return read
 
@@ -40,7 +40,7 @@ def test_the_chain_of_frames_is_differentiable() -> None:
     def last(frames: torch.Tensor) -> torch.Tensor:
         trapped = None
         for frame in frames:
-            read, trapped = lagged(frame, AMORPHOUS_SILICON_LAG, trapped)
+            read, trapped = apply_lag(frame, AMORPHOUS_SILICON_LAG, trapped)
         return read
 
     torch.autograd.gradcheck(last, frames)
@@ -62,4 +62,4 @@ def test_lags_that_cannot_be(shares: tuple[float, ...], decay: tuple[float, ...]
 
 def test_a_state_of_another_panel() -> None:
     with pytest.raises(ValueError, match=r"trapped must be \[T, ..., H, W\] = \(2, 4, 4\), got \(2, 3, 3\)"):
-        lagged(torch.ones(4, 4), CMOS_LAG, torch.zeros(2, 3, 3))
+        apply_lag(torch.ones(4, 4), CMOS_LAG, torch.zeros(2, 3, 3))

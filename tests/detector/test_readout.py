@@ -12,7 +12,7 @@ from deepdrr.detector import (
     QuantumSignal,
     Readout,
     detect,
-    digitised,
+    digitize,
     expected_signal,
 )
 
@@ -25,17 +25,17 @@ class TestReadout:
     def test_gain_offset_and_rounding(self) -> None:
         readout = Readout(adu_per_kev=0.1, offset_adu=7.0, bits=12)
         signal = torch.tensor([0.0, 100.0, 104.0, 106.0])
-        assert digitised(signal, readout).tolist() == [7.0, 17.0, 17.0, 18.0]
-        torch.testing.assert_close(digitised(signal, readout, rounded=False), signal * 0.1 + 7)
+        assert digitize(signal, readout).tolist() == [7.0, 17.0, 17.0, 18.0]
+        torch.testing.assert_close(digitize(signal, readout, rounded=False), signal * 0.1 + 7)
 
     def test_too_few_bits_are_a_sentence(self) -> None:
         with pytest.raises(ValueError, match=r"bits must hold the signal: 8 bits hold 0 to 255 ADU, got .* to 300"):
-            digitised(torch.tensor([1.0, 300.0]), Readout(adu_per_kev=1.0, offset_adu=0.0, bits=8))
+            digitize(torch.tensor([1.0, 300.0]), Readout(adu_per_kev=1.0, offset_adu=0.0, bits=8))
 
     def test_saturation_clips_where_asked_for(self) -> None:
         readout = Readout(adu_per_kev=1.0, offset_adu=0.0, bits=8, saturation="clip")
         signal = torch.tensor([-5.0, 10.2, 300.0], requires_grad=True)
-        found = digitised(signal, readout)
+        found = digitize(signal, readout)
         found.sum().backward()
         assert found.tolist() == [0.0, 10.0, 255.0]
         assert signal.grad is not None
@@ -44,7 +44,7 @@ class TestReadout:
     @pytest.mark.parametrize("bits", [8, 12, 14, 16])
     def test_a_readout_made_for_a_signal_holds_it(self, bits: int) -> None:
         readout = Readout.for_signal(4e5, bits=bits)
-        assert float(digitised(torch.tensor([4e5]), readout)) == pytest.approx(0.9 * readout.top_adu, abs=0.5)
+        assert float(digitize(torch.tensor([4e5]), readout)) == pytest.approx(0.9 * readout.top_adu, abs=0.5)
 
     def test_an_image_in_adu(self, generator: torch.Generator) -> None:
         panel = FlatPanel(blur=None, readout=Readout(adu_per_kev=0.05, offset_adu=100.0, bits=14))

@@ -15,7 +15,7 @@ _CT_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.2.2": "Legacy Converted Enhanced CT",
 }
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
-_COLOURS = {"COLOR", "MIXED", "TRUE_COLOR"}
+_COLORS = {"COLOR", "MIXED", "TRUE_COLOR"}
 _LISTED = 12
 
 
@@ -138,17 +138,17 @@ def _fault(header: Header) -> str:
     flavour = sorted(NOT_HU.intersection(image_type))
     if flavour:
         return f"not in Hounsfield units but {flavour[0]}"
-    return _colour_fault(header)
+    return _color_fault(header)
 
 
-def _colour_fault(header: Header) -> str:
+def _color_fault(header: Header) -> str:
     # MONOCHROME1 only asks a viewer to show low values bright: the stored numbers give the same HU (PS3.3 C.7.6.3.1.2).
     photometric = text(header.dataset, "PhotometricInterpretation") or "MONOCHROME2"
     samples = text(header.dataset, "SamplesPerPixel") or "1"
     if samples != "1" or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         return f"a colour picture ({photometric})"
     presentation = text(header.dataset, "PixelPresentation").upper()
-    return f"a colour map (PixelPresentation {presentation})" if presentation in _COLOURS else ""
+    return f"a colour map (PixelPresentation {presentation})" if presentation in _COLORS else ""
 
 
 def _class_name(header: Header) -> str:
