@@ -36,18 +36,18 @@ class CArmParameters(TypedDict):
 
 
 def carm_parameters(camera: Camera, isocenter: ArrayLike) -> CArmParameters:
-    """The C-arm that a camera is, the inverse of `Camera.carm`.
+    """The numbers of the C-arm that takes such a picture, the inverse of `Camera.carm`.
 
     Args:
         camera: an unbatched perspective camera with square pixels, its principal axis through the detector's centre.
-        isocenter: point of the world [3] on the principal axis between source and detector, mm. A camera does not know
-            about which point of its axis an arm would turn.
+        isocenter: point of the world [3] on the principal axis between source and detector, mm. A camera does not
+            know about which point of its axis the arm turns.
 
     Returns:
         Arguments of `Camera.carm`, which make the same camera.
 
     Raises:
-        ValueError: if the camera is none that a C-arm can be.
+        ValueError: if no C-arm can take the place of this camera.
 
     Example:
         >>> camera = Camera.carm(sdd_mm=1020, sid_mm=530, height=64, width=64, pixel_mm=4.0, angles_deg=(30, 10, 0))

@@ -146,7 +146,7 @@ class Camera:
         *,
         orthographic: bool = False,
     ) -> Self:
-        """The camera that `k_inv` and `rt_inv` are, see `deepdrr.camera.make_k_inv` and `make_rt_inv`.
+        """The camera that `k_inv` and `rt_inv` describe, see `deepdrr.camera.make_k_inv` and `make_rt_inv`.
 
         Args:
             k_inv: inverse intrinsics [*B, 3, 3]; pixel (u, v) looks along k_inv (u, v, 1).
@@ -264,8 +264,8 @@ class Camera:
 
         Args:
             pixels: (u, v) [..., N, 2], pixels.
-            depth_mm: distance from the source along the principal axis [..., N] or a number, mm; the detector's plane
-                (sdd) where none is given.
+            depth_mm: distance from the source along the principal axis [..., N] or a number, mm; by default
+                the plane of the detector (sdd).
 
         Returns:
             points_world [..., N, 3], mm.
@@ -285,7 +285,7 @@ class Camera:
         return (sources[0] + sources[1]).expand_as(target), target
 
     def pixel_lines(self) -> Lines[NDArray[np.float64]]:
-        """The same rays by a few numbers, without a gradient: NumPy's, of the host, float64.
+        """The same rays in a compact form, without a gradient: float64 arrays of NumPy.
 
         Returns:
             (rows, columns) of the source, (rows, columns) of the target: each end is the sum of one for its row and one

@@ -38,7 +38,7 @@ def check_tensor(value: object, name: str, *ends: int) -> None:
     """Check that an argument is a tensor whose shape ends in the given sizes.
 
     Raises:
-        TypeError: if it is no tensor, such as an array of NumPy.
+        TypeError: if it is not a tensor; an array of NumPy is not.
         ValueError: if its shape ends otherwise.
     """
     if not isinstance(value, Tensor):

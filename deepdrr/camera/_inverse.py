@@ -1,7 +1,7 @@
 """Between `k_inv`, `rt_inv`, sdd and the parts of a `Camera`.
 
-What is seen is the same in both: pixel (u, v) lies at A sdd k_inv (u, v, 1) + c in the world, where A and c are the
-linear part and the offset of rt_inv. A `Camera` has a rigid pose and an upper triangular K. The two meet in
+Both put pixel (u, v) at A sdd k_inv (u, v, 1) + c in the world, where A and c are the linear part and the offset
+of rt_inv. A `Camera` has a rigid pose and an upper triangular K. So we factor
 
     A k_inv = Q U        Q a rotation, U upper triangular, U₃₃ > 0,
 
@@ -24,7 +24,7 @@ _PERPENDICULAR = 1e-8
 def parts_from_inverse(
     k_inv: Tensor, rt_inv: Tensor, sdd_mm: Tensor, *, orthographic: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Intrinsics, camera_from_world and sdd of the pinhole camera that k_inv, rt_inv and sdd are.
+    """Intrinsics, camera_from_world and sdd of the camera that k_inv, rt_inv and sdd describe.
 
     Args:
         k_inv: inverse intrinsics [*B, 3, 3].

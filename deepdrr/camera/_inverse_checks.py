@@ -12,8 +12,8 @@ def check_inverse(k_inv: Tensor, rt_inv: Tensor) -> None:
     """Check inverse intrinsics [*B, 3, 3] and a pose [*B, 4, 4]: floating point, finite, affine, invertible.
 
     Raises:
-        TypeError: if one is no floating-point tensor.
-        ValueError: for another shape or a matrix that is not acceptable.
+        TypeError: if one is not a floating-point tensor.
+        ValueError: for a wrong shape or an unacceptable matrix.
     """
     checked_k_inv(k_inv)
     _check_matrix(rt_inv, "rt_inv", 4)
@@ -48,8 +48,8 @@ def checked_k_inv(k_inv: Tensor) -> Tensor:
     """Inverse intrinsics [*B, 3, 3], as they are.
 
     Raises:
-        TypeError: if they are no floating-point tensor.
-        ValueError: for another shape, or a matrix that is not finite or is singular.
+        TypeError: if they are not a floating-point tensor.
+        ValueError: for a wrong shape, or a matrix that is not finite or not invertible.
     """
     _check_matrix(k_inv, "k_inv", 3)
     _check_invertible(_exact(k_inv), k_inv, "k_inv", 1e-12)  # of a focal length of 10⁵ pixels it is 1e-10
@@ -60,8 +60,8 @@ def checked_sdd(sdd: Tensor | float, like: Tensor, name: str = "sdd") -> Tensor:
     """Distances [*B] in mm as a tensor: positive and finite.
 
     Raises:
-        TypeError: if it is no number and no floating-point tensor.
-        ValueError: if one is not positive, or not finite.
+        TypeError: if it is neither a number nor a floating-point tensor.
+        ValueError: if one is not positive and finite.
     """
     distance = sdd
     if isinstance(sdd, int | float) and not isinstance(sdd, bool):

@@ -80,7 +80,7 @@ def make_rt_inv(
 
     - ``"AP"``: the beam runs from front to back, x to the patient's left, y to the feet: put the source in front with
       translation (0, +d, 0).
-    - ``"PA"``: the beam runs from back to front, x and y as before: one faces the patient still, and F is a
+    - ``"PA"``: the beam runs from back to front, x and y as before: the picture still faces the patient, and F is a
       reflection. Put the source behind with translation (0, −d, 0).
     - None: the beam runs along +z, x and y against the world's.
 

@@ -1,4 +1,4 @@
-"""Where the pixels of a detector are, and the rays to them by a few numbers."""
+"""Where the pixels of a detector are, and the rays to them in a compact form."""
 
 from typing import TypeAlias, TypeVar
 

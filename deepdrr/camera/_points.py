@@ -32,9 +32,9 @@ def project_points(
         orthographic: parallel beams along the camera's z.
 
     Returns:
-        (uv, visible): pixels [B, N, 2], centres at +0.5, differentiable by points, pose and intrinsics; and whether
-        each point is in front of the source and what else was asked for [B, N]. NaN where the point is in the source's
-        plane or behind it: it has no image.
+        (uv, visible): pixels [B, N, 2], centres at +0.5, differentiable with respect to points, pose and intrinsics;
+        and whether each point [B, N] is in front of the source, and before and on the detector where `sdd`, `height` and
+        `width` are given. NaN where the point is in the source's plane or behind it: it has no image.
 
     Raises:
         ValueError: for shapes that do not fit, or parallel beams without `sdd`.

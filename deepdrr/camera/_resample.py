@@ -29,7 +29,7 @@ def resample(
         height, width: rows and columns of the picture wanted; those of the image if None.
 
     Returns:
-        [B, C, height, width], in the image's type. Differentiable by all three.
+        [B, C, height, width], in the image's type. Differentiable with respect to all three.
 
     Raises:
         ValueError: for shapes that do not fit.

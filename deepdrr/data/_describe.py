@@ -1,4 +1,4 @@
-"""The sentence by which a volume introduces itself."""
+"""The description of a volume in one line, its `repr`."""
 
 from collections.abc import Mapping
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""`LabeledGrid`: what a `Volume` holds and what becomes of it, however it was read."""
+"""`LabeledGrid`: what a `Volume` holds and what can be made of it, however it was read."""
 
 import copy
 import os
@@ -87,7 +87,7 @@ class LabeledGrid(PlacedGrid):
 
         Args:
             labels: label map of the same patient: a file or a `LabelMap` on any grid, or an array on the CT's.
-            names: label → name, or a CSV file with the columns id and name; none are taken over from the old map.
+            names: label → name, or a CSV file with the columns id and name; the names of the old map are not kept.
 
         Raises:
             OSError: if a file cannot be read.
@@ -174,7 +174,7 @@ class LabeledGrid(PlacedGrid):
             landmarks: .json.
 
         Raises:
-            ValueError: for another suffix, or for labels of a volume that has none.
+            ValueError: if a suffix is wrong, or the volume has no labels to save.
             OSError: if a file cannot be written.
         """
         check_name(path, "path", ".nii", ".nii.gz")

@@ -31,7 +31,7 @@ class Box:
         """The part on a grid.
 
         Raises:
-            ValueError: if there is none.
+            ValueError: if the box lies off the grid.
         """
         first = tuple(max(0, int(a)) for a in self.first)
         stop = tuple(min(n, int(b)) for n, b in zip(shape, self.stop, strict=True))

@@ -26,7 +26,7 @@ _GEOMETRY = ("voxel_to_world", "world_to_voxel", "isocenter")
 class Attenuation(TypedDict, total=False):
     """How Hounsfield units become attenuation, see `deepdrr.data.preprocess.hu_to_mu`.
 
-    convert_to_mu: False for images that are no Hounsfield units and are to be integrated as they are.
+    convert_to_mu: False for images that do not hold Hounsfield units: their values are integrated as they are.
     mu_water, mu_bone: 1/mm; numbers or tensors, of shape [B] for a value per picture.
     hu_bone: HU.
     """
@@ -44,7 +44,7 @@ class Subject(nn.Module):
     """A CT in Hounsfield units with labels, on torch's [1, 1, D, H, W] (the voxel (i, j, k) is at [0, 0, k, j, i]).
 
     The attributes `convert_to_mu`, `mu_water`, `mu_bone` and `hu_bone` can be set at any time; the next image is made
-    with them. So can the voxels: nothing that was made from old ones is used again.
+    with them. So can the voxels: nothing computed from the old ones is used again.
 
     Args:
         image_hu: Hounsfield units [1, 1, D, H, W]; integers become float32.
@@ -116,7 +116,7 @@ class Subject(nn.Module):
         """Attenuation [1, 1, D, H, W] in 1/mm, or the numbers as they are without `convert_to_mu`. Made at each call.
 
         Raises:
-            ValueError: if an attenuation is not acceptable, or given per picture: there is not one image then.
+            ValueError: if an attenuation is not acceptable, or given per picture, for which there is no single image.
         """
         if not self.convert_to_mu:
             return self.image_hu
@@ -160,7 +160,7 @@ class Subject(nn.Module):
         return f"voxels={tuple(self.image_hu.shape[:1:-1])}, n_classes={self.n_classes}, dtype={self.image_hu.dtype}"
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As every module; but a position in half precision would be off by millimetres."""
+        """Like any module, but keep positions out of half precision, which would be off by millimetres."""
         before = {name: self._buffers[name] for name in _GEOMETRY if name in self._buffers}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update({name: not_halved(self._buffers[name], exact) for name, exact in before.items()})
@@ -227,7 +227,7 @@ class Subject(nn.Module):
 
         Args:
             volume: the CT.
-            labels: in the place of its own, as in `Volume`.
+            labels: used instead of its own; as in `Volume`.
             max_label: the highest label there can be; the highest there is if None.
             attenuation: see `Attenuation`.
         """
@@ -276,13 +276,13 @@ class Subject(nn.Module):
 
 
 def _check_names(given: dict[str, object]) -> None:
-    """Refuse keyword arguments that nobody would read."""
+    """Refuse unknown keyword arguments."""
     if unknown := sorted(given.keys() - _DEFAULTS.keys()):
         raise TypeError(f"the attenuation of a subject is set by {', '.join(_DEFAULTS)}, got {', '.join(unknown)}")
 
 
 def _as_it_is(path: FilePath) -> Scan:
-    """A scan of any kind of numbers."""
+    """Read a scan whose numbers need not be Hounsfield units."""
     if format_of(path) != "dicom":
         return read_grid(path)
     from deepdrr.data.dicom._read import read_dicom

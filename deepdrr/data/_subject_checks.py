@@ -1,4 +1,4 @@
-"""What a subject refuses: images, labels and transforms that are none."""
+"""Checks of the images, labels and transforms of a subject."""
 
 from typing import Any
 
@@ -14,8 +14,8 @@ def checked_image(image: Tensor, name: str) -> Tensor:
     """An image [1, 1, D, H, W] of finite numbers; integers become float32.
 
     Raises:
-        TypeError: if it is no tensor of real numbers.
-        ValueError: if its shape is another, or a voxel is NaN or infinite.
+        TypeError: if it is not a tensor of real numbers.
+        ValueError: if its shape is wrong, or a voxel is NaN or infinite.
     """
     if not isinstance(image, Tensor) or image.is_complex() or image.dtype == torch.bool:
         raise TypeError(f"{name} must be a tensor of real numbers, got {getattr(image, 'dtype', type(image))}")
@@ -32,8 +32,8 @@ def checked_labels(label: Tensor, shape: torch.Size) -> Tensor:
     """Labels as uint8, or int16 where there are more: whole numbers from 0.
 
     Raises:
-        TypeError: if it is no tensor of real numbers.
-        ValueError: if the shape is not the image's, or a label is negative, no whole number or above 32767.
+        TypeError: if it is not a tensor of real numbers.
+        ValueError: if the shape is not the image's, or a label is negative, not a whole number or above 32767.
     """
     if not isinstance(label, Tensor) or label.is_complex():
         raise TypeError(f"label must be a tensor of whole numbers, got {getattr(label, 'dtype', type(label))}")

@@ -19,7 +19,7 @@ def check_name(path: str | os.PathLike[str], argument: str, *suffixes: str) -> P
     """Check the suffix of a file to write.
 
     Raises:
-        ValueError: if it is none of the suffixes.
+        ValueError: if it has another suffix.
     """
     if not str(path).lower().endswith(suffixes):
         raise ValueError(f"{argument} must end in {' or '.join(suffixes)}, got '{path}'")
@@ -29,10 +29,10 @@ def check_name(path: str | os.PathLike[str], argument: str, *suffixes: str) -> P
 def save_labels(
     path: str | os.PathLike[str], labels: Tensor, names: Mapping[int, str], anatomical_from_ijk: Tensor
 ) -> None:
-    """Write a label map as NIfTI, and the names beside it in a CSV file called the same.
+    """Write a label map as NIfTI, and the names beside it in a CSV file of the same name.
 
     Raises:
-        ValueError: for another suffix than NIfTI's.
+        ValueError: if the suffix is not one of NIfTI.
         OSError: if a file cannot be written.
     """
     file = check_name(path, "labels", ".nii", ".nii.gz")

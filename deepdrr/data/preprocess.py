@@ -1,4 +1,4 @@
-"""From Hounsfield units to linear attenuation by two straight lines, for one effective energy.
+"""From Hounsfield units to linear attenuation with two straight lines, for one effective energy.
 
     µ = µ_water (1 + HU/1000)                        for HU ≤ 0, air being 0 and nothing less than air
     µ = µ_water + (µ_bone − µ_water) HU/HU_bone      for HU > 0
@@ -68,7 +68,7 @@ def hu_basis(data: Tensor) -> tuple[Tensor, Tensor]:
 def mu_weights(
     mu_water: float | Tensor, mu_bone: float | Tensor, hu_bone: float | Tensor
 ) -> tuple[float | Tensor, float | Tensor]:
-    """(a, b) by which µ = a w + b p, of numbers or tensors.
+    """(a, b) of µ = a w + b p, for numbers or tensors.
 
     Raises:
         ValueError: if an attenuation is negative or not finite, or `hu_bone` is not positive.

@@ -119,11 +119,11 @@ def aperture_transfer(frequency_rows: Tensor, frequency_columns: Tensor, pixel_m
 
 
 def filtered_signal(mean: Tensor, noise: Tensor | None, blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:
-    """Mean and quantum noise of an image, blurred each in its way, and added.
+    """Mean and quantum noise of an image, each blurred with its own transfer function, then added.
 
     Args:
         mean: [..., H, W], any unit; differentiable.
-        noise: deviation of the drawn signal from the mean, white, [..., H, W]; None for none.
+        noise: deviation of the drawn signal from the mean, white, [..., H, W]; None for no noise.
         blur: what blurs.
         pixel_mm: distance between rows and between columns, mm.
 

@@ -15,7 +15,7 @@ def behind_grid(primary: QuantumSignal, detector: Detector, scatter: QuantumSign
     Args:
         primary: signal of the unscattered photons, as `absorb` gives it.
         detector: whose grid it is.
-        scatter: signal of the scattered photons, of the same shape; None for none.
+        scatter: signal of the scattered photons, of the same shape; None for no scatter.
 
     Returns:
         The sum.
@@ -38,7 +38,7 @@ def expected_signal(
     Args:
         primary: signal of the unscattered photons [..., H, W], as `absorb` gives it.
         detector: default `FlatPanel()`.
-        scatter: signal of the scattered photons, before the grid; None for none.
+        scatter: signal of the scattered photons, before the grid; None for no scatter.
         pixel_mm: distance between rows and between columns, mm; a detector with blur needs it.
 
     Returns:
@@ -61,16 +61,16 @@ def detect(
     Args:
         primary: signal of the unscattered photons [..., H, W], as `absorb` gives it.
         detector: default `FlatPanel()`.
-        scatter: signal of the scattered photons, before the grid; None for none.
+        scatter: signal of the scattered photons, before the grid; None for no scatter.
         pixel_mm: distance between rows and between columns, mm; a detector with blur needs it.
-        generator: source of the noise; needed unless the detector has none.
+        generator: source of the noise; needed unless the detector has no noise.
 
     Returns:
         [..., H, W], in the detector's unit, with the gradient of `expected_signal`. Without a readout nothing is
         clipped: electronic noise makes some dark pixels negative, as a panel does after subtraction of its offset.
 
     Raises:
-        TypeError: if the detector draws noise and `generator` is none.
+        TypeError: if the detector draws noise and `generator` is None.
         ValueError: if the signal is negative or not finite.
     """
     detector = detector or FlatPanel()

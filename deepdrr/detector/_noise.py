@@ -30,7 +30,7 @@ def quantum_noise(mean_kev: Tensor, variance_kev2: Tensor, *, generator: torch.G
         [...], keV, of the type of `mean_kev`.
 
     Raises:
-        TypeError: if `generator` is none.
+        TypeError: if `generator` is None.
         ValueError: if shapes or devices differ, a value is negative, infinite or NaN, or there are too many photons
             for any exposure.
 
@@ -61,7 +61,7 @@ def electronic_noise(signal_kev: Tensor, rms_kev: float, *, generator: torch.Gen
         [...], keV.
 
     Raises:
-        TypeError: if `generator` is none.
+        TypeError: if `generator` is None.
         ValueError: if `rms_kev` is negative or not finite.
     """
     _check_generator(generator)
@@ -81,7 +81,7 @@ def _check_generator(generator: torch.Generator) -> None:
 
 
 def _check_countable(mean: Tensor, variance: Tensor) -> None:
-    """More than any exposure brings are a mistake in a unit."""
+    """Refuse more photons than any exposure brings: a unit must be wrong."""
     most = float(torch.where(variance > 0, mean * (mean / variance), 0.0).amax()) if mean.numel() else 0.0
     if not most < _MOST_PHOTONS:
         raise ValueError(f"mean_kev must be that of fewer than {_MOST_PHOTONS:.0e} photons per pixel, got {most:.3g}")

@@ -168,7 +168,7 @@ def _with_electrons(image: Tensor, rms_kev: float, generator: torch.Generator | 
 
 
 def needed(generator: torch.Generator | None) -> torch.Generator:
-    """The generator, or a sentence that one is needed."""
+    """The generator; an error if it is None."""
     if generator is None:
         raise TypeError("generator must be a torch.Generator for a detector with noise, got None")
     return generator

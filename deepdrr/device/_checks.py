@@ -1,4 +1,4 @@
-"""What the devices refuse: objects of another kind, keys that nothing reads."""
+"""Checks shared by the devices: of kinds of objects and of keys."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ __all__ = ["as_angle_deg", "check_keys", "check_kind"]
 
 
 def check_kind(value: object, kind: type, name: str) -> None:
-    """Refuse what is not of a class.
+    """Check the class of an object.
 
     Raises:
         TypeError: names the class.
@@ -27,7 +27,7 @@ def as_angle_deg(value: object, name: str, degrees: bool) -> float:
 
 
 def check_keys(config: Mapping[str, Any], known: Iterable[str], name: str) -> None:
-    """Refuse a configuration with a key that nothing reads.
+    """Refuse a configuration with an unknown key.
 
     Raises:
         TypeError: if it is not a mapping.

@@ -89,7 +89,7 @@ class CArmGeometry:
 GEOMETRIES: Mapping[str, CArmGeometry] = {
     # 30 cm × 30 cm amorphous-silicon panel read out in full.
     "mobile": CArmGeometry(),
-    # 23 cm (9 inch) input field digitised to 1024²; the square around the round field, distortion not modelled.
+    # 23 cm (9 inch) input field digitized to 1024²; the square around the round field, distortion not modelled.
     # Such arms are often not isocentric: the isocenter is put half-way.
     "mobile intensifier": CArmGeometry(sdd_mm=1000.0, sid_mm=500.0, height=1024, width=1024, pixel_mm=230 / 1024),
     # 30 cm × 38 cm panel of 0.154 mm pixels binned 2 × 2, receptor at its far end.

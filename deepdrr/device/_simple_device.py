@@ -70,7 +70,7 @@ class SimpleDevice:
             viewed_from: side from which the picture is seen, as in `Camera.carm`.
 
         Raises:
-            ValueError: if `up` is parallel to `direction`, either is zero, or the point is not between source and
+            ValueError: if `up` is parallel to `direction`, one of them is zero, or the point is not between source and
                 detector; the view is unchanged then.
         """
         target = as_point(point, "point")

@@ -17,7 +17,7 @@ def point(x: float, y: float, z: float) -> Tensor:
     """A position in millimetres.
 
     Args:
-        x, y, z: coordinates (mm) in a frame that the variable's name should tell.
+        x, y, z: coordinates (mm) in a frame that the name of the variable should state.
 
     Returns:
         float64 tensor [3].
@@ -89,7 +89,7 @@ def transform_points(b_from_a: Tensor, points_a: Tensor) -> Tensor:
 
 
 def transform_directions(b_from_a: Tensor, directions_a: Tensor) -> Tensor:
-    """Move directions from frame a to frame b, d_b = A d_a (no translation, no normalisation).
+    """Move directions from frame a to frame b, d_b = A d_a (no translation, no normalization).
 
     Args:
         b_from_a: affine transforms [..., 4, 4].

@@ -1,4 +1,4 @@
-"""Positions in full precision, whatever a network around them is computed in."""
+"""Positions keep full precision, whatever precision the network around them uses."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -36,7 +36,7 @@ def finest_dtype(device: torch.device) -> torch.dtype:
 
 
 def in_double(tensor: Tensor) -> Tensor:
-    """The numbers in float64, on the host where the device has no double precision."""
+    """The numbers in float64; on the host if the device has no double precision."""
     return tensor.to(torch.float64) if finest_dtype(tensor.device) == torch.float64 else tensor.cpu().double()
 
 
@@ -44,7 +44,7 @@ def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:
     """Check that a tensor is floating point [..., components]; half precision becomes float32.
 
     Raises:
-        TypeError: if it is no tensor of floating-point numbers.
+        TypeError: if it is not a tensor of floating-point numbers.
         ValueError: if its last axis is of another length.
     """
     if not isinstance(numbers, Tensor) or not numbers.is_floating_point():
@@ -55,7 +55,7 @@ def single_or_double(numbers: Tensor, name: str, components: int) -> Tensor:
 
 
 def not_halved(tensor: Tensor | None, exact: Tensor | None) -> Tensor | None:
-    """What a module's geometry becomes: half precision is not taken over, where it moves to is."""
+    """The geometry of a module that was moved or converted: it follows to a device, but never to half precision."""
     if tensor is None or exact is None or tensor.dtype not in (torch.float16, torch.bfloat16):
         return tensor
     return exact.to(tensor.device)

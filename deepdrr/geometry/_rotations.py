@@ -1,4 +1,4 @@
-"""Rotations by three to ten numbers, for optimisers and networks; the maps are those of `roma` (Brégier 2021, 3DV)."""
+"""Rotations described by three to ten numbers; the maps are those of `roma` (Brégier 2021, 3DV)."""
 
 import warnings
 from enum import StrEnum
@@ -13,10 +13,10 @@ __all__ = ["Parameterization", "quaternion_adjugate_to_quaternion", "rotation_to
 
 
 class Parameterization(StrEnum):
-    """How numbers stand for a rotation R.
+    """How numbers describe a rotation R.
 
     - `EULER`: three angles about the axes that a convention names.
-    - `QUATERNION`: x, y, z, w, of any length but zero; it is normalised.
+    - `QUATERNION`: x, y, z, w, of any length but zero; it is normalized.
     - `QUATERNION_ADJUGATE`: the upper triangle of the symmetric 4×4 matrix q qᵀ, q = (w, x, y, z) (Hanson and
       Hanson 2022, arXiv:2205.09116): no jump anywhere, and the same for q and −q.
     - `ROTATION_9D`: any 3×3 matrix, row by row; R is the rotation nearest to it.
@@ -61,7 +61,7 @@ def rotation_to_matrix(
     convention: str | None = None,
     degrees: bool | None = None,
 ) -> Tensor:
-    """The rotation matrix R of numbers that stand for it.
+    """The rotation matrix R that numbers describe.
 
     Args:
         rotation: [*B, D], with D = `Parameterization(parameterization).dim`. Half precision is computed in float32.
@@ -107,7 +107,7 @@ def rotation_to_matrix(
 
 
 def quaternion_adjugate_to_quaternion(rotation: Tensor) -> Tensor:
-    """The unit quaternion whose outer product with itself lies nearest in direction: the longest row, normalised.
+    """The unit quaternion whose outer product with itself lies nearest in direction: the longest row, normalized.
 
     Every row of q qᵀ is q times one of its components; the longest is the best conditioned.
 

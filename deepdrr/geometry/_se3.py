@@ -1,4 +1,4 @@
-"""Rigid motions by few numbers: SE(3), its exponential and logarithm, and poses made of a rotation and a position."""
+"""Rigid motions described by a few numbers: SE(3), its exponential and logarithm, poses of rotation and position."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What a registration accepts."""
+"""Checks of the input of a registration."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width
     """Poses, intrinsics and distances of the same views.
 
     Raises:
-        TypeError: for something else than floating-point tensors.
+        TypeError: for anything but floating-point tensors.
         ValueError: names what does not fit.
     """
     check_inverse(k_inv, rt_inv)
@@ -50,8 +50,8 @@ def check_target(target: Tensor, mask: Tensor | None, shape: Sequence[int]) -> N
         shape: (V, 1, H, W).
 
     Raises:
-        TypeError: for something else than floating-point tensors.
-        ValueError: for other shapes, NaN, or images without contrast.
+        TypeError: for anything but floating-point tensors.
+        ValueError: for wrong shapes, NaN, or images without contrast.
     """
     wanted = tuple(shape)
     if not isinstance(target, Tensor) or not target.is_floating_point():

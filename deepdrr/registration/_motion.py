@@ -1,4 +1,4 @@
-"""Rigid motions: as numbers of any parameterisation and back, and small ones about a pivot."""
+"""Rigid motions: as numbers of any parameterization and back, and small ones about a pivot."""
 
 import roma
 import torch
@@ -14,10 +14,10 @@ ARM_MM = 100.0
 
 
 def checked_parameterization(name: Parameterization | str, convention: str | None) -> Parameterization:
-    """A parameterisation that fits its convention.
+    """A parameterization that fits its convention.
 
     Raises:
-        ValueError: for an unknown one, or a convention that is missing, wrong or not for it.
+        ValueError: for an unknown one, or a convention that is missing, wrong or not applicable.
     """
     try:
         kind = Parameterization(name)
@@ -37,7 +37,7 @@ def numbers_of(motion: Tensor, kind: Parameterization, convention: str | None) -
 
 
 def identity_numbers(kind: Parameterization, convention: str | None) -> tuple[Tensor, Tensor]:
-    """The numbers of no motion at all."""
+    """The numbers of the identity."""
     return numbers_of(torch.eye(4, dtype=torch.float64), kind, convention)
 
 

@@ -1,4 +1,4 @@
-"""`Registration`: a patient's pose as numbers to optimise, seen by one or several cameras."""
+"""`Registration`: a patient's pose as numbers to optimize, seen by one or several cameras."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -155,7 +155,7 @@ class Registration(torch.nn.Module):
         """Render `scale` times as many pixels along each side from now on, of the same detector.
 
         Sizes are rounded to whole pixels, whose sides are then chosen so that the detector's edges stay where they are;
-        the next call goes on from the size before rounding. So scales that multiply to 1 bring the first size back, and
+        the next call starts from the size before rounding. So scales that multiply to 1 bring the first size back, and
         images averaged over pixels (`torch.nn.functional.adaptive_avg_pool2d`) lie exactly on the rendered ones.
 
         Raises:

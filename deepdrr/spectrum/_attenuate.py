@@ -1,4 +1,4 @@
-"""Beer and Lambert over a spectrum: area densities → what reaches the detector."""
+"""Beer–Lambert law over a spectrum: area densities → what reaches the detector."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A few energies that stand for a whole spectrum.
+"""A few energies that represent a whole spectrum.
 
 The sum Sₖ(a) = Σₑ wₖₑ exp(−a·µₑ) runs over 50 to 140 bins. For area densities a of a known range, some ten of these
 bins with weights vₖ ≥ 0 of their own give the same sums,
@@ -7,8 +7,8 @@ bins with weights vₖ ≥ 0 of their own give the same sums,
 
 The bins are picked one by one where the residual asks most for them, and all weights are refitted without negative
 ones after each (Lawson and Hanson 1974, ch. 23, for K right sides with one common set of columns). The nodes are
-energies of the spectrum, so absorption edges lie where they are. What is stated as the error is measured afterwards, on
-other area densities than those of the fit.
+energies of the spectrum, so absorption edges lie where they are. The stated error is measured afterwards, on area
+densities that were not part of the fit.
 """
 
 from collections.abc import Iterator, Sequence

@@ -54,7 +54,7 @@ def check_decoders(frames: Sequence[DicomFrame]) -> None:
 
 
 def transfer_syntax(header: Header) -> UID:
-    """How the pixels are stored: as the file states it, or by the encoding of a file without meta information."""
+    """How the pixels are stored: as the file states it, or from the encoding of a file without meta information."""
     stated = header.dataset.file_meta.get("TransferSyntaxUID")
     if stated:
         return UID(str(stated))

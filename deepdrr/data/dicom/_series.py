@@ -64,7 +64,7 @@ def choose_series(folder: Folder, series: str | int | None) -> Series:
 
     Raises:
         ValueError: if there is no CT, if none or several match, or if the one that matches is not a CT. The sentence
-            lists what is there.
+            lists what was found.
     """
     groups = _group(folder.headers)
     usable = [group for group in groups if not group.fault]

@@ -20,7 +20,7 @@ def format_of(path: str | os.PathLike[str]) -> str:
 
     Raises:
         OSError: if there is no such file.
-        ValueError: if it is none of them.
+        ValueError: if it is of another format.
     """
     file = Path(path)
     if file.is_dir():

@@ -40,7 +40,7 @@ def read_nifti(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike |
 
     Raises:
         OSError: if the file is missing or cannot be read.
-        ValueError: if it is no NIfTI, damaged, not a 3-D scalar image, or says nothing about orientation.
+        ValueError: if it is not NIfTI, is damaged, is not a 3-D scalar image, or does not state its orientation.
     """
     file = check_file(path)
     with _sentences(file):

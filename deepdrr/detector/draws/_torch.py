@@ -73,7 +73,7 @@ def _few(mean: Tensor, u: Tensor) -> Tensor:
 
 
 def _many(mean: Tensor, seed: int, element: Tensor) -> Tensor:
-    """Poisson numbers by transformed rejection; every try is for those that none was accepted for."""
+    """Poisson numbers by transformed rejection; each round draws again for the numbers not accepted yet."""
     counts, waiting = mean.clone(), torch.arange(mean.numel())
     for draw in range(_MOST_TRIES):
         if not waiting.numel():

@@ -19,17 +19,17 @@ Similarity = Callable[..., Tensor]
 class Adam:
     """Adam's method (Kingma and Ba 2015) on the registration's own parameters, with rates that fall as a half cosine.
 
-    For losses that are no sum of squares, such as mutual information, and for parameterisations that one wants to
-    compare. Where both serve, `GaussNewton` needs a tenth of the iterations.
+    Use it for losses that are not a sum of squares, such as mutual information, and to compare parameterizations.
+    Where both work, `GaussNewton` needs a tenth of the iterations.
 
     Attributes:
         similarity: of images and targets [V, 1, H, W], [V], greater for more alike, e.g. from `deepdrr.metrics`; given
             a mask as third argument where there is one. Those that look at intensities alone (mutual information,
             NCC of whole images) know little of depth: a millimetre along the beam changes a picture by a thousandth.
-        rotation_rate: length of a first step of a rotation's number, in the parameterisation's unit (radians for
+        rotation_rate: length of a first step of a rotation's number, in the parameterization's unit (radians for
             `so3_log`, degrees for `euler`).
         translation_rate: the same of a translation's, mm.
-        max_iterations: to stop after.
+        max_iterations: stop after so many iterations.
         patience: stop when the best similarity has not grown by `tolerance` for so many iterations.
         tolerance: see `patience`.
     """

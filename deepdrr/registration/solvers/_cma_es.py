@@ -1,4 +1,4 @@
-"""A derivative-free search of the neighbourhood, for starts from afar."""
+"""A derivative-free search of the neighbourhood, for starts that are far off."""
 
 from dataclasses import dataclass
 
@@ -18,10 +18,10 @@ _FIRST_SIGMA = 0.4  # of the reach: a tenth of the first cloud's numbers would l
 
 @dataclass(frozen=True, kw_only=True)
 class CmaEs:
-    """Covariance matrix adaptation (Hansen and Ostermeier 2001), by the package `cma` (the extra `registration`).
+    """Covariance matrix adaptation (Hansen and Ostermeier 2001), with the package `cma` (the extra `registration`).
 
     A cloud of motions about the start is rendered at once, and moves to where the images are alike. It steps over
-    local optima as wide as the cloud; let it work on few pixels, and `GaussNewton` after it.
+    local optima as wide as the cloud; let it work on a few pixels, and use `GaussNewton` after it.
 
     Attributes:
         reach_deg, reach_mm: how far off the start may be, in each angle and each direction: nothing beyond is tried.

@@ -1,4 +1,4 @@
-"""Gauss and Newton's method with Levenberg and Marquardt's damping."""
+"""The Gauss–Newton method with Levenberg–Marquardt damping."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Several starts around the given one, of which the best wins."""
+"""Several starts around the given one; the best wins."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -67,7 +67,7 @@ class MultiStart:
         return best[1]
 
     def _cloud(self) -> Tensor:
-        """Motions [K, 4, 4], the first of them none."""
+        """Motions [K, 4, 4], the first of them the identity."""
         even = 2.0 * SobolEngine(6, scramble=True, seed=0).draw(self.count, dtype=torch.float64) - 1.0
         even[0] = 0.0
         turn = math.radians(self.reach_deg) * ARM_MM

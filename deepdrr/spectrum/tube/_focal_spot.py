@@ -70,7 +70,8 @@ def focal_spot_blur(image: Tensor, spot: FocalSpot, *, magnification: float, pix
     Args:
         image: [..., H, W] what is linear in the photons: their number, their energy, a mean signal.
         spot: the focal spot.
-        magnification: of the plane that is to be right, source-to-detector over source-to-plane distance; 1 or more.
+        magnification: source-to-detector over source-to-plane distance of the plane for which the blur is exact; 1 or
+            more.
         pixel_mm: distance between rows and between columns on the detector, mm.
 
     Returns:

@@ -1,4 +1,4 @@
-"""`XRaySource`: the beam and what shapes it between the anode and the patient, kept together; and named sources."""
+"""`XRaySource`: a beam together with everything that shapes it between anode and patient; and named sources."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ class XRaySource:
 
     Attributes:
         spectrum: the beam on the central ray.
-        heel: fewer and harder photons on the anode's side; None for none. It needs the spectrum's `kvp`.
+        heel: fewer and harder photons on the anode's side; None for no heel effect. It needs the `kvp` of the spectrum.
         focal_spot: size of the source; None for a point.
-        shutters: blades that cover the field; None for none.
+        shutters: blades that cover the field; None for an open field.
         tolerance: relative error allowed to the sum over the spectrum, such as 1e-4 (see `weighted_sums`); None sums
             over every energy.
 
     Raises:
         ValueError: if there is a heel effect and the spectrum has no voltage.
-        TypeError: if the spectrum is none.
+        TypeError: if `spectrum` is not a `Spectrum`.
     """
 
     spectrum: Spectrum
