@@ -33,8 +33,8 @@ def project_points(
 
     Returns:
         (uv, visible): pixels [B, N, 2], centres at +0.5, differentiable with respect to points, pose and intrinsics;
-        and whether each point [B, N] is in front of the source, and before and on the detector where `sdd`, `height` and
-        `width` are given. NaN where the point is in the source's plane or behind it: it has no image.
+        and whether each point [B, N] is in front of the source, and on the detector or before it if `sdd`, `height`
+        and `width` are given. NaN where the point is in the source's plane or behind it: it has no image.
 
     Raises:
         ValueError: for shapes that do not fit, or parallel beams without `sdd`.

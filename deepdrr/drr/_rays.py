@@ -64,7 +64,8 @@ def pixel_targets(k_inv: Tensor, sdd: Tensor, height: int, width: int) -> Tensor
     """Centres of the pixels in the camera's frame [*B, H·W, 3], mm: sdd k_inv (u, v, 1)."""
     camera_from_pixel = k_inv * sdd[..., None, None].to(k_inv.dtype)
     _, (rows, columns) = pixel_lines(camera_from_pixel, k_inv.new_zeros(3), *pixel_centers(height, width, k_inv))
-    return (rows + columns).flatten(-3, -2)
+    centers: Tensor = rows + columns
+    return centers.flatten(-3, -2)
 
 
 def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:

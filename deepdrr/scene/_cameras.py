@@ -73,8 +73,8 @@ def beams(
     sizes = {len(k_inv), len(rt_inv), len(distances)} - {1}
     if len(sizes) > 1:
         raise ValueError(f"k_inv, rt_inv and sdd must have one batch size or 1, got {sorted(sizes)}")
-    ends = (tensor.detach().cpu().double() for tensor in (k_inv, rt_inv, distances))
-    camera = Camera.from_inverse(*ends, height, width, orthographic=orthographic)
+    lens, pose, distance = (tensor.detach().cpu().double() for tensor in (k_inv, rt_inv, distances))
+    camera = Camera.from_inverse(lens, pose, distance, height, width, orthographic=orthographic)
     corners = camera.backproject(torch.tensor([(width * u, height * v) for u, v in _CORNERS], dtype=torch.float64))
     sources = camera.source_world[:, None].expand_as(corners)
     if orthographic:
