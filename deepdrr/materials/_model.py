@@ -92,7 +92,9 @@ class MaterialModel:
         Warns:
             UserWarning: if a material is given for a label that no voxel has.
         """
-        return self.densities_of(volume.hu, volume.labels, ct_kvp=self._tube_voltage(volume))
+        # The tables are in the memory of the host: so is their use.
+        labels = None if volume.labels is None else volume.labels.cpu()
+        return self.densities_of(volume.hu.cpu(), labels, ct_kvp=self._tube_voltage(volume))
 
     def densities_of(self, hu: Tensor, labels: Tensor | None = None, *, ct_kvp: float | None = None) -> Densities:
         """As `densities`, of voxels in memory.

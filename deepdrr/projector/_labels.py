@@ -55,5 +55,5 @@ def _label_field(volume: Labelled, ids: tuple[int, ...], device: torch.device) -
     assert volume.labels is not None  # label_ids has refused it
     channel = torch.zeros(max(*ids, int(volume.labels.max()), 0) + 1, dtype=torch.uint8)
     channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
-    labels = channel[volume.labels.int()].to(device)
+    labels = channel[volume.labels.cpu().int()].to(device)
     return Field(None, volume.ijk_from_world.to(device), labels=labels, label_count=len(ids) + 1)

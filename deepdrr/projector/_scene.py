@@ -12,7 +12,7 @@ from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.camera import Camera
 from deepdrr.data import Source
 from deepdrr.geometry import finest_dtype
-from deepdrr.materials import DensityModel, Material, as_density_model, scaled
+from deepdrr.materials import G_CM2_PER_MM, DensityModel, Material, as_density_model, scaled
 from deepdrr.projector._labels import label_fields, label_ids
 from deepdrr.projector._overlap import displaced
 from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
@@ -21,8 +21,6 @@ __all__ = ["Body", "Overlap", "Scene"]
 
 Overlap: TypeAlias = Literal["displace", "add"]
 
-# One mm of 1 g/cm³ is 0.1 g/cm².
-_G_CM2_PER_MM = 0.1
 _EXACT = Exact()
 
 
@@ -271,7 +269,7 @@ def _areas(integrals: Tensor, backend: str) -> Tensor:
     """Integrals of densities in g/cm³ along rays in mm, as g/cm²; the reference stays in double precision."""
     if backend == "reference":
         integrals = integrals.to(finest_dtype(integrals.device))
-    return integrals * _G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(_G_CM2_PER_MM)
+    return integrals * G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(G_CM2_PER_MM)
 
 
 def _summed(parts: Sequence[tuple[Tensor, tuple[Material, ...]]]) -> Tensor:
