@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels, reason_not_loaded
+from deepdrr._snapshot import Snapshot
 from deepdrr.raycast._rays import CameraRays
 from deepdrr.raycast.layout._memory_order import memory_order, placed
 
@@ -63,13 +64,12 @@ class Arrangement:
     Attributes:
         layout: the values.
         turned: the same numbers with another axis fastest, or None.
-        versions: torch's counts of the writes to both, when this was made. It does not count what is written through
-            `Tensor.numpy`.
+        made_of: what both were when this was made; writes through `Tensor.numpy` go unnoticed.
     """
 
     layout: Layout
     turned: Layout | None
-    versions: tuple[int, ...]
+    made_of: Snapshot
 
     @classmethod
     def made(cls, values: Tensor) -> Self | None:
@@ -87,11 +87,11 @@ class Arrangement:
         layout = Layout.mapped(values)
         if layout.occupied is None and turned is None:
             return None
-        return cls(layout, turned, _versions(layout, turned))
+        return cls(layout, turned, _snapshot(layout, turned))
 
     def serves(self, values: Tensor) -> bool:
         """Whether this is still what is known of these values: nothing was written to them or their copy since."""
-        return values is self.layout.values and self.versions == _versions(self.layout, self.turned)
+        return values is self.layout.values and self.made_of == _snapshot(self.layout, self.turned)
 
     def suiting(self, rays: CameraRays, ijk_from_world: Tensor) -> Layout:
         """The layout in which more of the rays of a camera share their voxels."""
@@ -101,8 +101,8 @@ class Arrangement:
         return self.turned if pitch[self.turned.fastest_axis] < pitch[self.layout.fastest_axis] else self.layout
 
 
-def _versions(*layouts: Layout | None) -> tuple[int, ...]:
-    return tuple(layout.values._version for layout in layouts if layout is not None)
+def _snapshot(*layouts: Layout | None) -> Snapshot:
+    return Snapshot(*(layout.values for layout in layouts if layout is not None))
 
 
 def edge_pitch(rays: CameraRays, ijk_from_world: Tensor) -> list[float]:
