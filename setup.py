@@ -156,7 +156,7 @@ def kernels(build: str) -> Extension:
     headers = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "kernels").rglob("*.h"))
     return Extension(
         f"deepdrr._kernels_{build}",
-        sources=[f"kernels/cpu/{name}module.cpp" for name in ("", "noise_", "prefilter_", "spectral_")],
+        sources=sorted(str(path.relative_to(ROOT)) for path in (ROOT / "kernels" / "cpu" / "modules").glob("*.cpp")),
         depends=headers,
         include_dirs=["kernels/include", "kernels/cpu", pybind11.get_include()],
         define_macros=[("DEEPDRR_MODULE", f"_kernels_{build}")],

@@ -1,14 +1,14 @@
 // The one module of all CUDA kernels.
-#include "by_rays.cu"
-#include "by_values.cu"
 #include "chords.cu"
-#include "labels.cu"
-#include "labels_by_rays.cu"
-#include "labels_by_values.cu"
+#include "grad_rays.cu"
+#include "grad_values.cu"
+#include "label_grad_rays.cu"
+#include "label_grad_values.cu"
+#include "label_integrals.cu"
+#include "line_integrals.cu"
 #include "noise.cu"
 #include "prefilter.cu"
-#include "project.cu"
-#include "spectral.cu"
+#include "spectral_sums.cu"
 
 // Sizes of the structs that the kernels take and leave to each other, for the test that compares them with Python's.
 extern "C" __global__ void job_bytes(int* out) {

@@ -1,4 +1,4 @@
-"""Calls of the CUDA spectral sums (`kernels/cuda/spectral.cu`): float32, up to 8 materials."""
+"""Calls of the CUDA spectral sums (`kernels/cuda/spectral_sums.cu`): float32, up to 8 materials."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def adjoint_by_cuda(
     """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
     grad_areas = areas.new_empty(areas.shape if wants_areas else 0)
     if wants_areas:
-        _launch("spectral_by_areas", areas, upstream, mu, weights, grad_areas)
+        _launch("spectral_grad_areas", areas, upstream, mu, weights, grad_areas)
     if not wants_mu and not wants_weights:
         return grad_areas, mu.new_empty(0), weights.new_empty(0)
     to_mu, to_weights = _by_tables(upstream, areas, mu, weights)
@@ -60,7 +60,7 @@ def _by_tables(upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor) -> 
     chunks = -(-pixels // chunk)
     partial = torch.zeros(groups, chunks, most + _AT_ONCE, nodes, dtype=torch.float64, device=areas.device)
     grid = (chunks, -(-nodes // _THREADS), groups)
-    _launch("spectral_by_tables", areas, upstream, mu, weights, partial, chunk, grid)
+    _launch("spectral_grad_tables", areas, upstream, mu, weights, partial, chunk, grid)
     total = partial.sum(1)  # [groups, most + 4, E]
     return total[:, :materials].sum(0), total[:, most:].reshape(groups * _AT_ONCE, nodes)[:sums]
 

@@ -4,9 +4,9 @@ For weights wₖₑ and aₘ the area densities of a pixel, the sum over the bin
 
     Sₖ = Σₑ wₖₑ Tₑ,  Tₑ = exp(−Σₘ aₘ (µ/ρ)ₘₑ)
 
-float32 is summed by compiled kernels (`kernels/cpu/spectral_sums.h`, `kernels/cuda/spectral.cu`), all else by torch,
-the reference. No direction ever holds a [pixels, E] array of the whole picture; only a second derivative does, which is
-torch's.
+float32 is summed by compiled kernels (`kernels/cpu/spectral_sums.h`, `kernels/cuda/spectral_sums.cu`), all else by
+torch, the reference. No direction ever holds a [pixels, E] array of the whole picture; only a second derivative does,
+which is torch's.
 
 Which of them serves is asked in one place, `_first_able`: no caller names a backend for a sum, as one does for rays.
 """

@@ -1,0 +1,25 @@
+// What an adjoint has to know of an interpolation: the field's value and derivative at the nodes of a packet, and how an
+// upstream gradient spreads over the coefficients about them.
+//
+//   Linear: eight voxels. Cubic: 64 coefficients of a B-spline.
+//
+// `weights` [C, LANES] is the upstream gradient of every lane's channels; the channels add up to one field.
+#pragma once
+
+#include "packets/image.h"
+
+namespace deepdrr {
+
+struct Slopes {
+    alignas(64) float value[LANES], x[LANES], y[LANES], z[LANES];
+};
+
+// What the gradient by the values is added to: each channel is a grid of its own.
+struct Gradient {
+    float* DEEPDRR_RESTRICT data;  // [C, I, J, K], zero at first
+    Grid grid;
+    std::int64_t channel_stride;
+    int channels;
+};
+
+}  // namespace deepdrr

@@ -1,0 +1,126 @@
+// Line integrals of a linear field with their derivatives by the rays.
+//
+// One march gives both, see slope_march.h and piece_march.h. The packets of a bundle take turns, as in line_integrals.h.
+// The sums of one channel do not depend on the upstream gradient: formed along with the integrals, they leave nothing to
+// march for when that comes. Those of several channels are one march of the channels' sum, weighted by it.
+#pragma once
+
+#include <vector>
+
+#include "march/piece_march.h"
+#include "adjoint/ray_gradients.h"
+#include "march/slope_march.h"
+
+namespace deepdrr {
+
+// Numbers per ray: integral, slope, lever; where the integral is exact, the field at the chord's ends.
+constexpr int STEP_SUMS = 7, EXACT_SUMS = 9;
+
+inline void pack(const RaySums& sums, double scale, float* numbers) {
+    numbers[0] = (float)(scale * sums.integral);
+    for (int a = 0; a < 3; ++a)
+        numbers[1 + a] = (float)(scale * sums.slope[a]), numbers[4 + a] = (float)(scale * sums.lever[a]);
+    numbers[7] = (float)(scale * sums.first), numbers[8] = (float)(scale * sums.last);
+}
+
+inline RaySums unpack(const float* numbers, double weight) {
+    RaySums sums = {};
+    sums.integral = weight * numbers[0];
+    for (int a = 0; a < 3; ++a) sums.slope[a] = weight * numbers[1 + a], sums.lever[a] = weight * numbers[4 + a];
+    sums.first = weight * numbers[7], sums.last = weight * numbers[8];
+    return sums;
+}
+
+// Marches the packets of a bundle; done(tile, march) follows. field(n) is what packet n of the bundle goes through.
+template <class March, class Field, class Done>
+void march_bundle(const Rays& rays, const Affine& ijk_from_world, const Grid& grid, double step, const Bundle& bundle,
+                  const Field& field, const Done& done) {
+    std::vector<Tile> tiles;
+    std::vector<March> marches;
+    for_each_tile(rays, bundle, [&](const Tile& tile) {
+        Chord chords[LANES];
+        tile_chords(rays, tile, ijk_from_world, grid, chords);
+        tiles.push_back(tile);
+        marches.emplace_back(chords, grid, step);
+    });
+    for (bool more = true; more;) {
+        more = false;
+        for (std::size_t n = 0; n < marches.size(); ++n) more |= marches[n].advance(field(n));
+    }
+    for (std::size_t n = 0; n < marches.size(); ++n) done(tiles[n], marches[n]);
+}
+
+// The sums of one channel, into `out` [B, 7 or 9, H, W].
+template <class March, class T, class Field>
+void sum_slopes(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step, const Image& out,
+                int threads, const Field& field) {
+    const Bundling bundling(rays);
+    parallel_for(bundling.count, threads, [&](std::int64_t index) {
+        const auto write = [&](const Tile& tile, const March& march) {
+            float numbers[LANES][EXACT_SUMS];
+            for (int l = 0; l < LANES; ++l) pack(march.sums(l), values.scale[0], numbers[l]);
+            for (std::int64_t c = 0; c < out.channels; ++c)
+                write_tile(out, tile, c, [&](int l) { return numbers[l][c]; });
+        };
+        const auto same = [&](std::size_t) -> const Field& { return field; };
+        march_bundle<March>(rays, ijk_from_world, values.grid, step, bundling.bundle(index), same, write);
+    });
+}
+
+template <class March, class T>
+void project_with_slopes(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, double step,
+                         const Image& out, int threads) {
+    static const float one[LANES] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+    if (values.grid.n[2] > 1)
+        sum_slopes<March>(values, ijk_from_world, rays, step, out, threads, OneChannel<T>(values));
+    else
+        sum_slopes<March>(values, ijk_from_world, rays, step, out, threads, WeightedChannels<T, true>(values, one));
+}
+
+// The gradients by the rays from such sums and the upstream gradient [B, 1, H, W].
+inline Placement gradients_from_slopes(const RayTask& task, const Image& slopes, const Image& upstream, int threads) {
+    return sum_placements_of_tiles(task.rays, threads, [&](const Tile& tile, Placement& placement) {
+        TracedChord traced[LANES];
+        trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
+        const auto sums = [&](int l) {
+            const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
+            float numbers[EXACT_SUMS] = {};
+            for (std::int64_t c = 0; c < slopes.channels; ++c) numbers[c] = slopes.at(tile.view, c, row, column);
+            return unpack(numbers, upstream.at(tile.view, 0, row, column));
+        };
+        finish_tile(task, tile, traced, slopes.channels == EXACT_SUMS, sums, placement);
+    });
+}
+
+template <class March, bool THIN, class T>
+Placement march_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+                        int threads) {
+    const Bundling bundling(task.rays);
+    return sum_placements(bundling.count, threads, [&](std::int64_t index, Placement& placement) {
+        const Bundle bundle = bundling.bundle(index);
+        std::vector<std::vector<float>> weights;
+        std::vector<WeightedChannels<T, THIN>> fields;
+        for_each_tile(task.rays, bundle, [&](const Tile& tile) {
+            weights.emplace_back((std::size_t)LANES * values.channels);
+            read_tile(upstream, tile, values.scale, weights.back().data());
+            fields.emplace_back(values, weights.back().data());
+        });
+        const auto finish = [&](const Tile& tile, const March& march) {
+            TracedChord traced[LANES];
+            trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
+            finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, placement);
+        };
+        const auto own = [&](std::size_t n) -> const WeightedChannels<T, THIN>& { return fields[n]; };
+        march_bundle<March>(task.rays, task.ijk_from_world, task.grid, step, bundle, own, finish);
+    });
+}
+
+// The gradients by the rays of any number of channels, upstream [B, C, H, W].
+template <class March, class T>
+Placement linear_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+                         int threads) {
+    if (values.grid.n[2] > 1) return march_by_rays<March, false>(task, values, step, upstream, threads);
+    return march_by_rays<March, true>(task, values, step, upstream, threads);
+}
+
+}  // namespace deepdrr

@@ -1,0 +1,168 @@
+// The adjoint of line integrals by the rays: how sum over channels of upstream * integral changes as a ray's end points
+// and limits move. Every ray is written by one lane, and what all rays add to is summed in the order of fixed tasks: any
+// number of threads gives the same bits.
+#pragma once
+
+#include <vector>
+
+#include "adjoint/bases.h"
+#include "deepdrr/chord_adjoint.h"
+#include "march/nodes.h"
+#include "parallel.h"
+#include "packets/values.h"
+
+namespace deepdrr {
+
+// Where the gradients go; start, stop may be null.
+struct RayGradients {
+    double* DEEPDRR_RESTRICT source;  // [B, H, W, 3], world
+    double* DEEPDRR_RESTRICT target;  // [B, H, W, 3], world
+    double* DEEPDRR_RESTRICT start;   // [B, H, W]
+    double* DEEPDRR_RESTRICT stop;    // [B, H, W]
+
+    void write(std::int64_t ray, const WorldGradient& g) const {
+        for (int a = 0; a < 3; ++a) source[3 * ray + a] = g.source[a], target[3 * ray + a] = g.target[a];
+        if (start) start[ray] = g.start;
+        if (stop) stop[ray] = g.stop;
+    }
+};
+
+// The upstream gradient of a tile [C, LANES], times scale [C]; 0 for lanes outside the image.
+inline void read_tile(const Image& upstream, const Tile& tile, const double* scale, float* weights) {
+    for (int lane = 0; lane < LANES; ++lane) {
+        const std::int64_t row = tile.row + lane / TILE, column = tile.column + lane % TILE;
+        const bool inside = row < upstream.height && column < upstream.width;
+        for (std::int64_t c = 0; c < upstream.channels; ++c)
+            weights[c * LANES + lane] = inside ? (float)(scale[c] * upstream.at(tile.view, c, row, column)) : 0.0f;
+    }
+}
+
+// Rays outside the image have no length.
+inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_from_world, const Grid& grid,
+                       TracedChord* traced) {
+    for (int lane = 0; lane < LANES; ++lane) {
+        const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
+        const bool inside = r < rays.height && c < rays.width;
+        const Place source = inside ? rays.source.at(b, r, c) : Place{}, target = inside ? rays.target.at(b, r, c) : Place{};
+        double square = 0;
+        for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
+        traced[lane] = trace(ijk_from_world, source.mm, target.mm, std::sqrt(square), inside ? *rays.start.at(b, r, c) : 0.0,
+                             inside ? *rays.stop.at(b, r, c) : 0.0, grid);
+    }
+}
+
+struct TileSums {
+    alignas(64) float slope[3][LANES], lever[3][LANES], integral[LANES];
+};
+
+template <class Packet>
+DEEPDRR_FN void collect(const Packet& nodes, const Slopes* slopes, TileSums& sums) {
+    for (int n = 0; n < Packet::count; ++n) {
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const float w = nodes.weight[n][l], wu = w * nodes.along[n][l];
+            const float x = slopes[n].x[l] * nodes.moves[0][l], y = slopes[n].y[l] * nodes.moves[1][l];
+            const float z = slopes[n].z[l] * nodes.moves[2][l];
+            sums.slope[0][l] += w * x, sums.slope[1][l] += w * y, sums.slope[2][l] += w * z;
+            sums.lever[0][l] += wu * x, sums.lever[1][l] += wu * y, sums.lever[2][l] += wu * z;
+            sums.integral[l] += w * slopes[n].value[l];
+        }
+    }
+}
+
+inline void add_segment(const TileSums& segment, RaySums* total) {
+    for (int l = 0; l < LANES; ++l) {
+        for (int a = 0; a < 3; ++a) total[l].slope[a] += segment.slope[a][l], total[l].lever[a] += segment.lever[a][l];
+        total[l].integral += segment.integral[l];
+    }
+}
+
+template <class Marching, class Basis, class T>
+void march_adjoint(const Chord* chords, const Values<T>& values, const float* weights, double step, RaySums* total) {
+    Marching march(chords, values.grid, CellRange::whole(values.grid), step);
+    typename Marching::Packet nodes;
+    Slopes slopes[Marching::Packet::count];
+    for (bool more = true; more;) {
+        TileSums segment = {};
+        for (int n = 0; n < SEGMENT && (more = march.next(nodes)); ++n) {
+            Basis::slopes(values, weights, nodes, slopes);
+            collect(nodes, slopes, segment);
+        }
+        add_segment(segment, total);
+    }
+}
+
+// Whose gradients are wanted, and where they go.
+struct RayTask {
+    Affine ijk_from_world;
+    Rays rays;
+    Grid grid;
+    RayGradients out;
+};
+
+struct Placement {
+    double m[3][4];  // the derivative by ijk_from_world
+};
+
+// What the sums of a tile's rays, already weighted by the upstream gradient, mean for the rays; adds to `placement`.
+template <class SumsOf>
+void finish_tile(const RayTask& task, const Tile& tile, const TracedChord* traced, bool exact, const SumsOf& sums_of,
+                 Placement& placement) {
+    for (int l = 0; l < LANES; ++l) {
+        const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
+        if (row >= task.rays.height || column >= task.rays.width) continue;
+        WorldGradient world = {};
+        if (traced[l].chord.length > 0.0) {
+            const RaySums sums = sums_of(l);
+            world = to_world(exact ? exact_gradient(traced[l], sums) : step_gradient(traced[l], sums),
+                             task.ijk_from_world, task.rays.source.at(tile.view, row, column).mm,
+                             task.rays.target.at(tile.view, row, column).mm, traced[l].length_mm);
+        }
+        task.out.write((tile.view * task.rays.height + row) * task.rays.width + column, world);
+        for (int a = 0; a < 3; ++a)
+            for (int x = 0; x < 4; ++x) placement.m[a][x] += world.ijk_from_world[a][x];
+    }
+}
+
+// Runs work(number, placement) for every number below `count`; the sum of the placements, in the order of the numbers.
+template <class Work>
+Placement sum_placements(std::int64_t count, int threads, const Work& work) {
+    std::vector<Placement> partial((std::size_t)count, Placement{});
+    parallel_for(count, threads, [&](std::int64_t number) { work(number, partial[(std::size_t)number]); });
+    Placement total{};
+    for (const Placement& part : partial)
+        for (int a = 0; a < 3; ++a)
+            for (int x = 0; x < 4; ++x) total.m[a][x] += part.m[a][x];
+    return total;
+}
+
+// The same for every tile, a few to a task.
+template <class Work>
+Placement sum_placements_of_tiles(const Rays& rays, int threads, const Work& work) {
+    const Tiling tiling(rays);
+    return sum_placements((tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK, threads,
+                          [&](std::int64_t number, Placement& placement) {
+                              const std::int64_t end = lesser(tiling.count, (number + 1) * TILES_PER_TASK);
+                              for (std::int64_t index = number * TILES_PER_TASK; index < end; ++index)
+                                  work(tiling.tile(index), placement);
+                          });
+}
+
+// Midpoint samples of any basis, tile by tile.
+template <class Basis, class T>
+Placement adjoint_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+                          int threads) {
+    return sum_placements_of_tiles(task.rays, threads, [&](const Tile& tile, Placement& placement) {
+        TracedChord traced[LANES];
+        Chord chords[LANES];
+        RaySums sums[LANES] = {};
+        std::vector<float> weights((std::size_t)LANES * values.channels);
+        trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
+        read_tile(upstream, tile, values.scale, weights.data());
+        for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
+        march_adjoint<StepNodes, Basis>(chords, values, weights.data(), step, sums);
+        finish_tile(task, tile, traced, false, [&](int l) { return sums[l]; }, placement);
+    });
+}
+
+}  // namespace deepdrr

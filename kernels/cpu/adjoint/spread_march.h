@@ -1,0 +1,109 @@
+// Spreads the upstream gradient of a packet's rays over the voxels about their midpoint samples, linear interpolation.
+//
+// Only what falls into a range of cells along one axis is written. Turns start at multiples of their length, whatever the
+// range: a sample is in the same cell for all who look at it.
+#pragma once
+
+#include "adjoint/bases.h"
+#include "march/stencil_marches.h"
+#include "march/step_places.h"
+
+namespace deepdrr {
+
+class SpreadMarch : ExactPlaces {
+   public:
+    // Cells low .. high along `axis`; weights [C, LANES] of the rays.
+    SpreadMarch(const Chord* chords, const Grid& grid, double step, int axis, int low, int high)
+        : ExactPlaces(chords, grid, step), axis_(axis), low_(low), high_(high) {
+        corner_offsets(grid, offset_);
+        narrow();
+    }
+
+    void spread(const float* weights, const Gradient& gradient) {
+        for (; sample_ < samples_; sample_ += turn_) {
+            Places places;
+            const bool inside = place(places);
+            for (int first = 0; first < LANES; first += GROUP)
+                if (inside)
+                    run<true>(weights, gradient, places, first);
+                else
+                    run<false>(weights, gradient, places, first);
+        }
+    }
+
+   private:
+    // Starts later and ends earlier: the samples that remain are all that may lie in the range, and a few more.
+    void narrow() {
+        const int highest = lowest_corner(grid_.n[axis_] - 1, grid_.n[axis_]);
+        const double low = low_ == 0 ? -1.0 : low_, high = high_ >= highest ? grid_.n[axis_] : high_ + 1;
+        double first = samples_, last = 0;
+        for (int l = 0; l < LANES; ++l) {
+            if (count_[l] == 0) continue;
+            const double entry = entry_[axis_][l], pace = pace_[axis_][l];
+            const double a = pace != 0.0 ? (low - entry) / pace : 0.0;
+            const double b = pace != 0.0 ? (high - entry) / pace : (double)count_[l];
+            first = lesser(first, greater(lesser(a, b) - 1.0, 0.0));
+            last = greater(last, lesser(greater(a, b) + 2.0, (double)count_[l]));
+        }
+        sample_ = (int)first / turn_ * turn_, samples_ = lesser((int)last + 1, samples_);
+    }
+
+    template <bool INSIDE>
+    DEEPDRR_FN void run(const float* weights, const Gradient& gradient, const Places& places, int first) const {
+        const Ints origin = load<Ints>(places.voxel + first), left = load<Ints>(count_ + first) - sample_;
+        const Ints base = load<Ints>(places.cell[axis_] + first);
+        float part[GROUP];
+        for (int l = 0; l < GROUP; ++l) part[l] = (float)part_[first + l];
+        const Floats mm = load<Floats>(part);
+        Ints at[3], pace[3];
+        for (int a = 0; a < 3; ++a) at[a] = load<Ints>(places.at[a] + first), pace[a] = load<Ints>(places.pace[a] + first);
+        for (int n = 0; n < turn_; ++n) {
+            const Along x = along<INSIDE>(places, 0, first, at[0]), y = along<INSIDE>(places, 1, first, at[1]);
+            const Along z = along<INSIDE>(places, 2, first, at[2]);
+            const Ints cell = base + (axis_ == 0 ? x.cell : axis_ == 1 ? y.cell : z.cell);
+            Ints live = (cell >= low_) & (cell <= high_);
+            if (!INSIDE) live &= n < left;
+            Samples samples;
+            store(origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell, samples.voxel);
+            store(live, samples.live);
+            weigh(x.part, y.part, z.part, mm, samples);
+            for (int c = 0; c < gradient.channels; ++c)
+                scatter(samples, weights + c * LANES + first, gradient.data + c * gradient.channel_stride);
+            for (int a = 0; a < 3; ++a) at[a] += pace[a];
+        }
+    }
+
+    // One sample per lane of a group: its weights on the corners of its cell, those of neighbours along k side by side.
+    struct Samples {
+        alignas(64) int voxel[GROUP], live[GROUP];
+        alignas(64) float weight[4][2][GROUP];
+    };
+
+    DEEPDRR_FN static void weigh(Floats x, Floats y, Floats z, Floats mm, Samples& samples) {
+        const Floats x1 = mm * x, x0 = mm - x1, x1y1 = x1 * y, x1y0 = x1 - x1y1, x0y1 = x0 * y, x0y0 = x0 - x0y1;
+        const Floats rows[4] = {x0y0, x0y1, x1y0, x1y1};
+        for (int row = 0; row < 4; ++row) {
+            const Floats far = rows[row] * z;
+            store(rows[row] - far, samples.weight[row][0]), store(far, samples.weight[row][1]);
+        }
+    }
+
+    // A lane that is not live may name a voxel that another thread writes to: it is passed over.
+    DEEPDRR_FN void scatter(const Samples& samples, const float* weights, float* data) const {
+        const bool pairs = grid_.n[2] > 1;
+        for (int l = 0; l < GROUP; ++l) {
+            if (!samples.live[l]) continue;
+            const float w = weights[l];
+            for (int row = 0; row < 4; ++row) {
+                float* voxel = data + samples.voxel[l] + offset_[2 * row];
+                voxel[0] += w * samples.weight[row][0][l];
+                if (pairs) voxel[1] += w * samples.weight[row][1][l];
+            }
+        }
+    }
+
+    int axis_, low_, high_;
+    std::int64_t offset_[8];
+};
+
+}  // namespace deepdrr

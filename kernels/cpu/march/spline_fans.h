@@ -1,0 +1,119 @@
+// Sheets of rays, see sheets.h, through a cubic B-spline: at every sample the sixteen rows of coefficients about them are
+// mixed with weights that all rays share, and each ray looks up its four along k.
+#pragma once
+
+#include "march/bspline_taps.h"
+#include "march/fans.h"
+
+namespace deepdrr {
+
+struct SplineSheet : Sheet {
+    static constexpr int TAPS = 4;
+
+    SplineSheet(const Pixels& of, const Course* courses) : Sheet(of, courses, TAPS) {}
+};
+
+// The places of SHEET_TURN samples of a sheet, from sample `at` on.
+struct SplinePlaces {
+    alignas(64) float i[4][SHEET_TURN], j[4][SHEET_TURN];  // weights
+    alignas(64) int voxel[SHEET_TURN];                     // the first that is read
+    alignas(64) int first[SHEET_TURN];                     // its k
+
+    SplinePlaces(const Sheet& sheet, int at, const Grid& grid) {
+        const int furthest = grid.n[2] - LANES * sheet.rows;
+        DEEPDRR_LANES
+        for (int s = 0; s < SHEET_TURN; ++s) {
+            const double n = at + s;
+            const Corner x = locate_in_double(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
+            const Corner y = locate_in_double(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
+            const double k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN - 1.0, 0.0);
+            first[s] = lesser((int)k, furthest);
+            voxel[s] = grid.voxel(first_tap(x.low, grid.n[0]), first_tap(y.low, grid.n[1]), first[s]);
+            bspline_weights(x.part, i[0][s], i[1][s], i[2][s], i[3][s]);
+            bspline_weights(y.part, j[0][s], j[1][s], j[2][s], j[3][s]);
+            fold_weights(x.low, grid.n[0], i[0][s], i[1][s], i[2][s], i[3][s]);
+            fold_weights(y.low, grid.n[1], j[0][s], j[1][s], j[2][s], j[3][s]);
+        }
+    }
+};
+
+// Brings the rows of a later sample into the cache.
+template <int ROWS>
+DEEPDRR_FN void prefetch_rows(const float* at, const Grid& grid) {
+    constexpr int line = 64, bytes = ROWS * LANES * (int)sizeof(float);
+    for (int a = 0; a < 4; ++a)
+        for (int b = 0; b < 4; ++b)
+            for (int byte = 0; byte < bytes + line - 1; byte += line)
+                DEEPDRR_PREFETCH((const char*)(at + a * (std::int64_t)grid.plane + b * (std::int64_t)grid.row) +
+                                 lesser(byte, bytes - 1));
+}
+
+// mixed [LANES] = sum over i and j of weight * row.
+DEEPDRR_FN void mix_rows(const float* at, const Grid& grid, const float* i, const float* j, float* mixed) {
+    alignas(64) float plane[4][LANES];
+    for (int a = 0; a < 4; ++a, at += grid.plane)
+        mix(at, at + grid.row, at + 2 * (std::int64_t)grid.row, at + 3 * (std::int64_t)grid.row, j, plane[a]);
+    mix(plane[0], plane[1], plane[2], plane[3], i, mixed);
+}
+
+// The four weights of every ray along k at sample n, and their place in rows that begin at voxel `first`.
+struct SplineLookUp {
+    alignas(64) float weight[4][LANES];
+    alignas(64) int low[LANES], high[LANES];  // taps 0 and 2
+
+    SplineLookUp(const Sheet& sheet, int n, int first, const Grid& grid) {
+        DEEPDRR_LANES
+        for (int l = 0; l < LANES; ++l) {
+            const Corner z = locate_in_double(sheet.k_entry[l] + (double)n * sheet.k_pace[l], grid.n[2]);
+            bspline_weights(z.part, weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
+            fold_weights(z.low, grid.n[2], weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
+            low[l] = first_tap(z.low, grid.n[2]) - first, high[l] = low[l] + 2;
+        }
+    }
+};
+
+// Up to SHEET_TURN samples further, in `count` channels from `first`.
+template <int ROWS>
+void advance_spline_rows(Sheet& sheet, const Values<float>& values, int first, int count) {
+    const Grid grid = values.grid;
+    const SplinePlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
+    const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
+    const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
+    alignas(64) float sum[CHANNELS][LANES] = {};
+    for (int s = 0; s < samples; ++s) {
+        const SplineLookUp k(sheet, sheet.at + s, places.first[s], grid);
+        float i[4], j[4];
+        for (int t = 0; t < 4; ++t) i[t] = places.i[t][s], j[t] = places.j[t][s];
+        for (int c = 0; c < count; ++c) {
+            const float* channel = values.channel(first + c);
+            if (s < ahead) prefetch_rows<ROWS>(channel + next.voxel[s], grid);
+            alignas(64) float row[ROWS * LANES];
+            for (int r = 0; r < ROWS * LANES; r += LANES) mix_rows(channel + places.voxel[s] + r, grid, i, j, row + r);
+            Pairs low, high;
+            look_up<ROWS>(row, k.low, low), look_up<ROWS>(row, k.high, high);
+            DEEPDRR_LANES
+            for (int l = 0; l < LANES; ++l)
+                sum[c][l] += (k.weight[0][l] * low.low[l] + k.weight[1][l] * low.high[l]) +
+                             (k.weight[2][l] * high.low[l] + k.weight[3][l] * high.high[l]);
+        }
+    }
+    sheet.at += samples;
+    for (int c = 0; c < count; ++c)
+        for (int l = 0; l < LANES; ++l) sheet.total[c][l] += sheet.part[l] * sum[c][l];
+}
+
+// False at the end of the sheet's rays.
+inline bool advance(SplineSheet& sheet, const Values<float>& values, int first, int count, const std::int64_t*) {
+    if (sheet.at >= sheet.count) return false;
+    if (sheet.rows == 1)
+        advance_spline_rows<1>(sheet, values, first, count);
+    else if (sheet.rows == 2)
+        advance_spline_rows<2>(sheet, values, first, count);
+    else if (sheet.rows == 3)
+        advance_spline_rows<3>(sheet, values, first, count);
+    else
+        advance_spline_rows<MOST_ROWS>(sheet, values, first, count);
+    return sheet.at < sheet.count;
+}
+
+}  // namespace deepdrr
