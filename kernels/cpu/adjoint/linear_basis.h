@@ -4,6 +4,7 @@
 #include "adjoint/bases.h"
 #include "deepdrr/trilinear.h"
 #include "march/nodes.h"
+#include "packets/values.h"
 
 namespace deepdrr {
 

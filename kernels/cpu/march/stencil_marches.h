@@ -13,6 +13,7 @@
 #include "deepdrr/trilinear.h"
 #include "deepdrr/walk.h"
 #include "packets/image.h"
+#include "packets/values.h"
 
 namespace deepdrr {
 
@@ -43,14 +44,6 @@ struct NearStencil8 : Stencil8 {
 };
 
 struct ThinNearStencil8 : NearStencil8 {};
-
-
-// Offsets of a stencil's corners from its first; an axis of one voxel has no next corner.
-inline void corner_offsets(const Grid& grid, std::int64_t* offset) {
-    const std::int64_t di = grid.n[0] > 1 ? grid.plane : 0, dj = grid.n[1] > 1 ? grid.row : 0;
-    const std::int64_t dk = grid.n[2] > 1 ? 1 : 0;
-    for (int c = 0; c < 8; ++c) offset[c] = (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk;
-}
 
 inline float longest(const float* length) {
     float most = 0.0f;

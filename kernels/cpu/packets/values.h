@@ -23,4 +23,11 @@ struct Values {
     const T* channel(int c) const { return data + c * channel_stride; }
 };
 
+// Offsets of a cell's eight corners from its lowest; an axis of one voxel has no next corner.
+inline void corner_offsets(const Grid& grid, std::int64_t* offset) {
+    const std::int64_t di = grid.n[0] > 1 ? grid.plane : 0, dj = grid.n[1] > 1 ? grid.row : 0;
+    const std::int64_t dk = grid.n[2] > 1 ? 1 : 0;
+    for (int c = 0; c < 8; ++c) offset[c] = (c >> 2 & 1) * di + (c >> 1 & 1) * dj + (c & 1) * dk;
+}
+
 }  // namespace deepdrr
