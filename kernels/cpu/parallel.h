@@ -1,4 +1,4 @@
-// Threads of the standard library, made for one call and gone after it: nothing is left that a fork could break.
+// Threads of the standard library, started for one call and joined before it returns: a later fork finds none to break.
 #pragma once
 
 #include <atomic>

@@ -1,10 +1,11 @@
-// The coefficients of a cubic B-spline, in place: f = B c along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i], solved
-// for c by the recursions of spline_recursion.h. Values beyond the grid mirror those inside about the outer voxels'
-// centres, which are not repeated.
+// The coefficients of a cubic B-spline, in place.
+//
+// Along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i] is solved for c by the recursions of spline_recursion.h. Values
+// beyond the grid mirror those inside about the outer voxels' centres, which are not repeated.
 //
 // The recursion runs in double; between the axes the numbers are floats. SIDE_BY_SIDE lines are filtered together, one
 // per lane. The memory is passed twice: once plane by plane, along both axes of a plane while it is in the cache, and
-// once across the planes. The transpose is wanted for gradients.
+// once across the planes. Gradients need the transpose.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,11 @@
 
 namespace deepdrr {
 
-constexpr int SIDE_BY_SIDE = 32, CHUNK = 16;
+constexpr int SIDE_BY_SIDE = 32, BATCH = 16;  // lines, and values of a line, that are loaded together
 
 struct Prefilter {
     float* DEEPDRR_RESTRICT data;        // [N, a, b, c], c dense
-    std::int64_t n[4], distance[3];      // numbers, and steps along N, a and b
+    std::int64_t n[4], stride[3];        // sizes, and strides of N, a and b
     bool transposed;
 };
 
@@ -60,14 +61,14 @@ struct Lines {
     }
 };
 
-inline int chunk(std::int64_t n, std::int64_t k) { return (int)lesser(n - k, (std::int64_t)CHUNK); }
+inline int batch(std::int64_t n, std::int64_t k) { return (int)lesser(n - k, (std::int64_t)BATCH); }
 
 // sum[l]: the causal sum at the first value.
 inline void begin(const Lines& lines, const Recursion& axis, double* sum) {
-    alignas(64) float rows[CHUNK][SIDE_BY_SIDE] = {};
+    alignas(64) float rows[BATCH][SIDE_BY_SIDE] = {};
     for (int l = 0; l < SIDE_BY_SIDE; ++l) sum[l] = 0.0;
-    for (std::int64_t k = 0; k < axis.n && k < HORIZON; k += CHUNK) {
-        const int values = chunk(axis.n, k);
+    for (std::int64_t k = 0; k < axis.n && k < HORIZON; k += BATCH) {
+        const int values = batch(axis.n, k);
         lines.load(k, values, rows);
         for (int r = 0; r < values; ++r) {
             const double weight = axis.gain(k + r) * axis.first[k + r];
@@ -80,11 +81,11 @@ inline void begin(const Lines& lines, const Recursion& axis, double* sum) {
 // `sums` [n, SIDE_BY_SIDE] is room for the causal sums.
 inline void filter(const Lines& lines, const Recursion& axis, double* DEEPDRR_RESTRICT sums) {
     constexpr double pole = POLE, last = LAST;
-    alignas(64) float rows[CHUNK][SIDE_BY_SIDE] = {};
+    alignas(64) float rows[BATCH][SIDE_BY_SIDE] = {};
     alignas(64) double at[SIDE_BY_SIDE];
     begin(lines, axis, at);
-    for (std::int64_t k = 0; k < axis.n; k += CHUNK) {
-        const int values = chunk(axis.n, k);
+    for (std::int64_t k = 0; k < axis.n; k += BATCH) {
+        const int values = batch(axis.n, k);
         lines.load(k, values, rows);
         for (int r = 0; r < values; ++r) {
             const double gain = axis.gain(k + r), keep = k + r > 0 ? pole : 1.0, add = k + r > 0 ? gain : 0.0;
@@ -96,8 +97,8 @@ inline void filter(const Lines& lines, const Recursion& axis, double* DEEPDRR_RE
     const double* before = sums + (axis.n - 2) * SIDE_BY_SIDE;
     DEEPDRR_LANES
     for (int l = 0; l < SIDE_BY_SIDE; ++l) at[l] = last * (at[l] + pole * before[l]) / pole + at[l];
-    for (std::int64_t k = (axis.n - 1) / CHUNK * CHUNK; k >= 0; k -= CHUNK) {
-        const int values = chunk(axis.n, k);
+    for (std::int64_t k = (axis.n - 1) / BATCH * BATCH; k >= 0; k -= BATCH) {
+        const int values = batch(axis.n, k);
         for (int r = values - 1; r >= 0; --r) {
             const double share = axis.share(k + r);
             const double* sum = sums + (k + r) * SIDE_BY_SIDE;
@@ -122,16 +123,16 @@ inline void prefilter(const Prefilter& job, int threads) {
     const std::int64_t na = job.n[1], nb = job.n[2], nc = job.n[3];
     const Recursion a(na, job.transposed), b(nb, job.transposed), c(nc, job.transposed);
     parallel_for(job.n[0] * na, threads, [&](std::int64_t plane) {
-        float* data = job.data + plane / na * job.distance[0] + plane % na * job.distance[1];
+        float* data = job.data + plane / na * job.stride[0] + plane % na * job.stride[1];
         std::vector<double> sums((std::size_t)(greater(nb, nc) * SIDE_BY_SIDE));
-        if (nc > 1) filter_all(data, c, 1, nb, job.distance[2], sums.data());
-        if (nb > 1) filter_all(data, b, job.distance[2], nc, 1, sums.data());
+        if (nc > 1) filter_all(data, c, 1, nb, job.stride[2], sums.data());
+        if (nb > 1) filter_all(data, b, job.stride[2], nc, 1, sums.data());
     });
     if (na == 1) return;
     parallel_for(job.n[0] * nb, threads, [&](std::int64_t row) {
-        float* data = job.data + row / nb * job.distance[0] + row % nb * job.distance[2];
+        float* data = job.data + row / nb * job.stride[0] + row % nb * job.stride[2];
         std::vector<double> sums((std::size_t)(na * SIDE_BY_SIDE));
-        filter_all(data, a, job.distance[1], nc, 1, sums.data());
+        filter_all(data, a, job.stride[1], nc, 1, sums.data());
     });
 }
 

@@ -2,10 +2,10 @@
 //
 //   S_k = sum_n w_kn T_n,   T_n = exp(-sum_m mu_mn a_m),   k < K sums, n < N energies
 //
-// Pixels are worked on in blocks whose planes (M of area densities, K of sums, a few of transmissions) stay in the first
-// cache, a few energies at a time: no array of pixels times energies is ever made. The way back computes the
-// transmissions again. What all pixels add to (the derivatives by mu and w) is summed per task, in double, and over the
-// tasks in order; tasks are the same for any number of threads, and so are the results to the last bit.
+// Pixels are processed in blocks whose planes (M of area densities, K of sums, a few of transmissions) stay in the first
+// cache, a few energies at a time: no array of pixels times energies is ever made. The adjoint computes the transmissions
+// again. The gradients of mu and w, to which all pixels add, are summed per task, in double, and then over the tasks in
+// order. Tasks are the same for any number of threads, and so are the results to the last bit.
 #pragma once
 
 #include <algorithm>
@@ -18,36 +18,38 @@
 
 namespace deepdrr {
 
-constexpr int BLOCK = 256;               // pixels
-constexpr int GROUP = 4;                 // energies, or planes, taken together
-constexpr int WIDTH = 16;                // partial sums of a dot product
-constexpr int LEAST_BLOCKS = 4;          // in a task
+constexpr int BLOCK_PIXELS = 256;
+constexpr int NODES_AT_ONCE = 4;           // energies, or planes, taken together
+constexpr int WIDTH = 16;                  // partial sums of a dot product
+constexpr int LEAST_BLOCKS = 4;            // in a task
 constexpr std::int64_t MOST_TASKS = 1024;  // what the sums per task may cost: 1024 * (M + K) * N doubles
 constexpr double LOG2_E = 1.4426950408889634;
 
 struct alignas(64) Plane {
-    float at[BLOCK];
+    float at[BLOCK_PIXELS];
 };
 
 // A table [rows, N] as float32 in the two orders that are read.
 struct Table {
     int rows, nodes;
     std::vector<float> by_node;   // [N, rows]
-    std::vector<float> by_group;  // [N / GROUP upwards, rows, GROUP]
+    std::vector<float> by_group;  // [N / NODES_AT_ONCE upwards, rows, NODES_AT_ONCE]
 
     Table(const double* values, int row_count, int node_count, double node_scale, double group_scale)
         : rows(row_count), nodes(node_count) {
         by_node.resize((std::size_t)nodes * rows);
-        by_group.resize((std::size_t)((nodes + GROUP - 1) / GROUP) * rows * GROUP);
+        by_group.resize((std::size_t)((nodes + NODES_AT_ONCE - 1) / NODES_AT_ONCE) * rows * NODES_AT_ONCE);
         for (int r = 0; r < rows; ++r)
             for (int n = 0; n < nodes; ++n) {
                 const double value = values[(std::int64_t)r * nodes + n];
                 by_node[(std::size_t)n * rows + r] = (float)(node_scale * value);
-                by_group[((std::size_t)(n / GROUP) * rows + r) * GROUP + n % GROUP] = (float)(group_scale * value);
+                by_group[((std::size_t)(n / NODES_AT_ONCE) * rows + r) * NODES_AT_ONCE + n % NODES_AT_ONCE] = (float)(group_scale * value);
             }
     }
     const float* node(int n) const { return by_node.data() + (std::size_t)n * rows; }
-    const float* group(int n, int r) const { return by_group.data() + ((std::size_t)(n / GROUP) * rows + r) * GROUP; }
+    const float* group(int n, int r) const {
+        return by_group.data() + ((std::size_t)(n / NODES_AT_ONCE) * rows + r) * NODES_AT_ONCE;
+    }
 };
 
 // mu with the sign and the unit of the exponent, and w.
@@ -57,7 +59,7 @@ struct Spectral {
     Spectral(const double* mu_values, int materials, const double* weight_values, int sums, int nodes)
         : mu(mu_values, materials, nodes, -LOG2_E, -1.0), weights(weight_values, sums, nodes, 1.0, 1.0) {}
 
-    int group_at(int n) const { return std::min(GROUP, mu.nodes - n); }  // nodes in the group that begins with n
+    int group_at(int n) const { return std::min(NODES_AT_ONCE, mu.nodes - n); }  // nodes in the group that begins with n
 };
 
 // -- planes of a block -------------------------------------------------------------------------------------------------
@@ -74,14 +76,14 @@ template <int COUNT>
 void put(Plane& out, const Plane* planes, const float* factor) {
     float* DEEPDRR_RESTRICT to = out.at;
     DEEPDRR_LANES
-    for (int p = 0; p < BLOCK; ++p) to[p] = mixture<COUNT>(planes, factor, p);
+    for (int p = 0; p < BLOCK_PIXELS; ++p) to[p] = mixture<COUNT>(planes, factor, p);
 }
 
 template <int COUNT>
 void add(Plane& out, const Plane* planes, const float* factor) {
     float* DEEPDRR_RESTRICT to = out.at;
     DEEPDRR_LANES
-    for (int p = 0; p < BLOCK; ++p) to[p] += mixture<COUNT>(planes, factor, p);
+    for (int p = 0; p < BLOCK_PIXELS; ++p) to[p] += mixture<COUNT>(planes, factor, p);
 }
 
 inline void put_up_to_four(Plane& out, const Plane* planes, const float* factor, int count) {
@@ -110,18 +112,18 @@ inline void mix(Plane& out, const Plane* planes, const float* factor, int count)
 inline void raise_two(Plane& exponent) {
     float* at = exponent.at;
     DEEPDRR_LANES
-    for (int p = 0; p < BLOCK; ++p) at[p] = exp2_of(at[p]);
+    for (int p = 0; p < BLOCK_PIXELS; ++p) at[p] = exp2_of(at[p]);
 }
 
 inline void multiply(Plane& out, const Plane& by) {
     float* DEEPDRR_RESTRICT to = out.at;
     DEEPDRR_LANES
-    for (int p = 0; p < BLOCK; ++p) to[p] *= by.at[p];
+    for (int p = 0; p < BLOCK_PIXELS; ++p) to[p] *= by.at[p];
 }
 
 inline double dot(const Plane& a, const Plane& b) {
     float lane[WIDTH] = {};
-    for (int p = 0; p < BLOCK; p += WIDTH) {
+    for (int p = 0; p < BLOCK_PIXELS; p += WIDTH) {
         DEEPDRR_LANES
         for (int l = 0; l < WIDTH; ++l) lane[l] += a.at[p + l] * b.at[p + l];
     }
@@ -133,11 +135,11 @@ inline double dot(const Plane& a, const Plane& b) {
 // -- pixels ------------------------------------------------------------------------------------------------------------
 
 // Which pixels a task and a block have: pictures [B, planes, pixels], cut alike for any number of threads.
-struct Blocks {
+struct PixelBlocks {
     std::int64_t pixels, per_picture, per_task, tasks;
 
-    Blocks(std::int64_t pictures, std::int64_t pixels_each)
-        : pixels(pixels_each), per_picture((pixels_each + BLOCK - 1) / BLOCK), all_(pictures * per_picture) {
+    PixelBlocks(std::int64_t pictures, std::int64_t pixels_each)
+        : pixels(pixels_each), per_picture((pixels_each + BLOCK_PIXELS - 1) / BLOCK_PIXELS), all_(pictures * per_picture) {
         per_task = std::max<std::int64_t>(LEAST_BLOCKS, (all_ + MOST_TASKS - 1) / MOST_TASKS);
         tasks = (all_ + per_task - 1) / per_task;
     }
@@ -146,8 +148,8 @@ struct Blocks {
     template <class Work>
     void for_each(std::int64_t task, const Work& work) const {
         for (std::int64_t b = task * per_task; b < std::min(all_, (task + 1) * per_task); ++b) {
-            const std::int64_t first = b % per_picture * BLOCK;
-            work(b / per_picture, first, (int)std::min<std::int64_t>(BLOCK, pixels - first));
+            const std::int64_t first = b % per_picture * BLOCK_PIXELS;
+            work(b / per_picture, first, (int)std::min<std::int64_t>(BLOCK_PIXELS, pixels - first));
         }
     }
 
@@ -156,14 +158,14 @@ struct Blocks {
 };
 
 // The block of a picture [planes, pixels], zero after the last pixel; and back.
-inline void load(Plane* to, const float* picture, int planes, const Blocks& blocks, std::int64_t first, int count) {
+inline void load(Plane* to, const float* picture, int planes, const PixelBlocks& blocks, std::int64_t first, int count) {
     for (int i = 0; i < planes; ++i) {
         std::copy_n(picture + i * blocks.pixels + first, count, to[i].at);
-        std::fill(to[i].at + count, to[i].at + BLOCK, 0.0f);
+        std::fill(to[i].at + count, to[i].at + BLOCK_PIXELS, 0.0f);
     }
 }
 
-inline void store(const Plane* from, float* picture, int planes, const Blocks& blocks, std::int64_t first, int count) {
+inline void store(const Plane* from, float* picture, int planes, const PixelBlocks& blocks, std::int64_t first, int count) {
     for (int i = 0; i < planes; ++i) std::copy_n(from[i].at, count, picture + i * blocks.pixels + first);
 }
 
@@ -178,16 +180,16 @@ inline void transmit(Plane* out, const Plane* areas, const Spectral& spectral, i
 // -- the operator ------------------------------------------------------------------------------------------------------
 
 // areas [B, M, pixels] → sums [B, K, pixels].
-inline void spectral_sums(const float* areas, const Spectral& spectral, const Blocks& blocks, float* sums,
+inline void spectral_sums(const float* areas, const Spectral& spectral, const PixelBlocks& blocks, float* sums,
                           int threads) {
     const int materials = spectral.mu.rows, count = spectral.weights.rows;
     parallel_for(blocks.tasks, threads, [&](std::int64_t task) {
-        std::vector<Plane> room((std::size_t)(materials + count + GROUP));
+        std::vector<Plane> room((std::size_t)(materials + count + NODES_AT_ONCE));
         Plane *area = room.data(), *sum = area + materials, *transmission = sum + count;
         blocks.for_each(task, [&](std::int64_t picture, std::int64_t first, int pixels) {
             load(area, areas + picture * materials * blocks.pixels, materials, blocks, first, pixels);
             std::fill(sum, sum + count, Plane{});
-            for (int n = 0; n < spectral.mu.nodes; n += GROUP) {
+            for (int n = 0; n < spectral.mu.nodes; n += NODES_AT_ONCE) {
                 transmit(transmission, area, spectral, n);
                 for (int k = 0; k < count; ++k)
                     add_up_to_four(sum[k], transmission, spectral.weights.group(n, k), spectral.group_at(n));
@@ -197,11 +199,11 @@ inline void spectral_sums(const float* areas, const Spectral& spectral, const Bl
     });
 }
 
-// Where the derivatives go; null is not wanted.
+// Arrays for the gradients; null where not wanted.
 struct SpectralGradients {
-    float* by_areas;     // [B, M, pixels]
-    double* by_mu;       // [M, N]
-    double* by_weights;  // [K, N]
+    float* grad_areas;     // [B, M, pixels]
+    double* grad_mu;       // [M, N]
+    double* grad_weights;  // [K, N]
 };
 
 class SpectralAdjoint {
@@ -214,19 +216,19 @@ class SpectralAdjoint {
 
     // One block: area and upstream hold it, by_area gets its derivative, and table [M + K, nodes] what it adds there.
     void block(const Plane* area, const Plane* upstream, Plane* by_area, Plane* work, double* table) const {
-        Plane *transmission = work, &pull = work[GROUP];
+        Plane *transmission = work, &pull = work[NODES_AT_ONCE];
         std::fill(by_area, by_area + materials_, Plane{});
-        for (int n = 0; n < nodes(); n += GROUP) {
+        for (int n = 0; n < nodes(); n += NODES_AT_ONCE) {
             const int group = spectral_.group_at(n);
             transmit(transmission, area, spectral_, n);
-            if (wanted_.by_weights) products(table + materials_ * nodes(), upstream, count_, transmission, n, 1.0);
-            if (!wanted_.by_areas && !wanted_.by_mu) continue;
-            for (int j = 0; j < group; ++j) {  // from here on dL/dT times T, the derivative by the exponent
+            if (wanted_.grad_weights) products(table + materials_ * nodes(), upstream, count_, transmission, n, 1.0);
+            if (!wanted_.grad_areas && !wanted_.grad_mu) continue;
+            for (int j = 0; j < group; ++j) {  // from here on dL/dT times T, the derivative with respect to the exponent
                 mix(pull, upstream, spectral_.weights.node(n + j), count_);
                 multiply(transmission[j], pull);
             }
-            if (wanted_.by_mu) products(table, area, materials_, transmission, n, -1.0);
-            if (wanted_.by_areas)
+            if (wanted_.grad_mu) products(table, area, materials_, transmission, n, -1.0);
+            if (wanted_.grad_areas)
                 for (int m = 0; m < materials_; ++m)
                     add_up_to_four(by_area[m], transmission, spectral_.mu.group(n, m), group);
         }
@@ -245,21 +247,21 @@ class SpectralAdjoint {
 
 // upstream [B, K, pixels] and areas [B, M, pixels] → derivatives.
 inline void spectral_sums_adjoint(const float* upstream, const float* areas, const Spectral& spectral,
-                                  const Blocks& blocks, const SpectralGradients& wanted, int threads) {
+                                  const PixelBlocks& blocks, const SpectralGradients& wanted, int threads) {
     const int materials = spectral.mu.rows, count = spectral.weights.rows;
     const SpectralAdjoint adjoint(spectral, wanted);
-    const bool tables = wanted.by_mu || wanted.by_weights;
+    const bool tables = wanted.grad_mu || wanted.grad_weights;
     const std::size_t size = tables ? (std::size_t)adjoint.table_size() : 0;
     std::vector<double> partial(size * (std::size_t)blocks.tasks, 0.0);
     parallel_for(blocks.tasks, threads, [&](std::int64_t task) {
-        std::vector<Plane> room((std::size_t)(2 * materials + count + GROUP + 1));
+        std::vector<Plane> room((std::size_t)(2 * materials + count + NODES_AT_ONCE + 1));
         Plane *area = room.data(), *pull = area + materials, *by_area = pull + count, *work = by_area + materials;
         blocks.for_each(task, [&](std::int64_t picture, std::int64_t first, int pixels) {
             load(area, areas + picture * materials * blocks.pixels, materials, blocks, first, pixels);
             load(pull, upstream + picture * count * blocks.pixels, count, blocks, first, pixels);
             adjoint.block(area, pull, by_area, work, partial.data() + size * (std::size_t)task);
-            if (wanted.by_areas)
-                store(by_area, wanted.by_areas + picture * materials * blocks.pixels, materials, blocks, first, pixels);
+            if (wanted.grad_areas)
+                store(by_area, wanted.grad_areas + picture * materials * blocks.pixels, materials, blocks, first, pixels);
         });
     });
     if (!tables) return;
@@ -268,9 +270,9 @@ inline void spectral_sums_adjoint(const float* upstream, const float* areas, con
         for (std::int64_t task = 0; task < blocks.tasks; ++task)
             for (std::size_t i = 0; i < numbers; ++i) row[i] += partial[size * (std::size_t)task + at + i];
     };
-    const std::size_t by_mu = (std::size_t)materials * adjoint.nodes();
-    if (wanted.by_mu) total(wanted.by_mu, 0, by_mu);
-    if (wanted.by_weights) total(wanted.by_weights, by_mu, size - by_mu);
+    const std::size_t grad_mu = (std::size_t)materials * adjoint.nodes();
+    if (wanted.grad_mu) total(wanted.grad_mu, 0, grad_mu);
+    if (wanted.grad_weights) total(wanted.grad_weights, grad_mu, size - grad_mu);
 }
 
 }  // namespace deepdrr

@@ -1,5 +1,5 @@
 // The adjoint of line integrals by the rays: how the sum over channels of upstream * integral changes as a ray's end points
-// and limits, and the volume's placement, move.
+// and limits, and the volume's grad_matrix, move.
 //
 // Bytes: the voxels of the forward march, 24 double results per ray. Operations: about 75 float per linear sample and 28
 // for its sums.
@@ -65,6 +65,6 @@ struct WeightedField {
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_RAYS_BOTH(step_linear, WeightedField, StepSlopes)
-DEEPDRR_BY_RAYS_BOTH(exact_linear, WeightedField, ExactSlopes)
-DEEPDRR_BY_RAYS(step_cubic, WeightedField, CubicSlopes, float, f32)
+DEEPDRR_GRAD_RAYS_BOTH(step_linear, WeightedField, StepSlopes)
+DEEPDRR_GRAD_RAYS_BOTH(exact_linear, WeightedField, ExactSlopes)
+DEEPDRR_GRAD_RAYS(step_cubic, WeightedField, CubicSlopes, float, f32)

@@ -1,4 +1,4 @@
-// Value and slope of a field, summed along a ray, and what the sums mean for its ends and the volume's placement
+// Value and slope of a field, summed along a ray, and what the sums mean for its ends and the volume's grad_matrix
 // (chord_adjoint.h). One thread, one ray.
 //
 // A Field is all channels of a volume weighted by the ray's upstream gradient: trilinear(voxel, x, y, z) gives its value
@@ -15,9 +15,9 @@ namespace deepdrr {
 struct RayAdjointJob {
     RayJob rays;            // channels in groups do not matter here: a thread has all of them
     const float* upstream;  // [B, C, H, W]
-    double *by_source, *by_target;  // [B, H, W, 3]
-    double *by_start, *by_stop;     // [B, H, W], or null
-    double* by_placement;           // [blocks, 12]
+    double *grad_source, *grad_target;  // [B, H, W, 3]
+    double *grad_start, *grad_stop;     // [B, H, W], or null
+    double* grad_matrix;           // [blocks, 12]
 };
 
 // Where a position is clamped to a face it does not move.
@@ -37,20 +37,20 @@ struct Sum {
 };
 
 struct SlopeSums {
-    Sum slope[3], lever[3], integral;
+    Sum slope[3], first_moment[3], integral;
 
-    __device__ void add_slope(int axis, float slope_term, float along) {
-        slope[axis].add(slope_term), lever[axis].add(along * slope_term);
+    __device__ void add_slope(int axis, float slope_term, float fraction) {
+        slope[axis].add(slope_term), first_moment[axis].add(fraction * slope_term);
     }
-    __device__ void add(const Slope<float>& f, const float* moving, float weight, float along) {
-        add_slope(0, weight * f.x * moving[0], along);
-        add_slope(1, weight * f.y * moving[1], along);
-        add_slope(2, weight * f.z * moving[2], along);
+    __device__ void add(const Slope<float>& f, const float* moving, float weight, float fraction) {
+        add_slope(0, weight * f.x * moving[0], fraction);
+        add_slope(1, weight * f.y * moving[1], fraction);
+        add_slope(2, weight * f.z * moving[2], fraction);
         integral.add(weight * f.value);
     }
     __device__ RaySums sums() const {
         RaySums sums{};
-        for (int a = 0; a < 3; ++a) sums.slope[a] = slope[a].value(), sums.lever[a] = lever[a].value();
+        for (int a = 0; a < 3; ++a) sums.slope[a] = slope[a].value(), sums.first_moment[a] = first_moment[a].value();
         sums.integral = integral.value();
         return sums;
     }
@@ -64,9 +64,9 @@ __device__ RaySums step_sums(const RayJob& job, const Chord& chord, const Field&
         const CellOfSample cell(samples, k, job.grid);
         float moving[3];
         for (int a = 0; a < 3; ++a) moving[a] = moves(samples.at(a, k), job.grid.n[a]);
-        const float along = ((float)k + 0.5f) / (float)samples.last;
+        const float fraction = ((float)k + 0.5f) / (float)samples.last;
         if constexpr (CUBIC)
-            sums.add(field.cubic(cell.x, cell.y, cell.z, job.grid), moving, samples.weight, along);
+            sums.add(field.cubic(cell.x, cell.y, cell.z, job.grid), moving, samples.weight, fraction);
         else
             sums.add(field.trilinear(cell.voxel(job.grid), cell.x.part, cell.y.part, cell.z.part), moving, samples.weight,
                      along);
@@ -84,9 +84,9 @@ __device__ RaySums exact_sums(const RayJob& job, const Chord& chord, const Field
     SlopeSums sums;
     const float share = 1.0f / (float)chord.length;
     for (Walk<Cells::between> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
-        const Stride stride = walk.next();
+        const CellStep step = walk.next();
         const CellOfWalk cell(walk, job.grid);
-        const float middle = 0.5f * (walk.at + stride.stop), half = 0.5f * (stride.stop - walk.at);
+        const float middle = 0.5f * (walk.at + step.stop), half = 0.5f * (step.stop - walk.at);
 #pragma unroll 1
         for (int node = 0; node < 2; ++node) {
             const float s = gauss_node(node, middle, half);
@@ -98,7 +98,7 @@ __device__ RaySums exact_sums(const RayJob& job, const Chord& chord, const Field
             }
             sums.add(field.trilinear(cell.voxel(job.grid), at[0], at[1], at[2]), moving, half, s * share);
         }
-        walk.go(stride);
+        walk.go(step);
     }
     return sums.sums();
 }
@@ -145,7 +145,7 @@ struct ExactSlopes {
 
 // The chord is traced after the march, which needs the registers.
 template <class Field, class March>
-__device__ WorldGradient by_ray(const RayAdjointJob& adjoint, const Pixel& p) {
+__device__ WorldGradient grad_ray(const RayAdjointJob& adjoint, const Pixel& p) {
     const RayJob& job = adjoint.rays;
     const Chord chord = chord_of(job, p);
     if (!(chord.length > 0.0)) return WorldGradient{};
@@ -162,35 +162,35 @@ __device__ WorldGradient by_ray(const RayAdjointJob& adjoint, const Pixel& p) {
         return to_world(step_gradient(ray, sums), job.ijk_from_world, source, target, length);
 }
 
-// The placement's derivative is summed over each block in a fixed order, so that the result has the same bits every time.
+// The grad_matrix's derivative is summed over each block in a fixed order, so that the result has the same bits every time.
 template <class Field, class March>
-__device__ void by_rays(const RayAdjointJob& job) {
-    __shared__ double placement[12][BLOCK_THREADS];
+__device__ void grad_rays(const RayAdjointJob& job) {
+    __shared__ double grad_matrix[12][BLOCK_THREADS];
     const Pixel p = my_pixel<1 << 30>(job.rays);
     WorldGradient g{};
     if (p.inside) {
-        g = by_ray<Field, March>(job, p);
+        g = grad_ray<Field, March>(job, p);
         const long long ray = ray_number(job.rays, p);
-        for (int a = 0; a < 3; ++a) job.by_source[3 * ray + a] = g.source[a], job.by_target[3 * ray + a] = g.target[a];
-        if (job.by_start) job.by_start[ray] = g.start;
-        if (job.by_stop) job.by_stop[ray] = g.stop;
+        for (int a = 0; a < 3; ++a) job.grad_source[3 * ray + a] = g.source[a], job.grad_target[3 * ray + a] = g.target[a];
+        if (job.grad_start) job.grad_start[ray] = g.start;
+        if (job.grad_stop) job.grad_stop[ray] = g.stop;
     }
-    for (int a = 0; a < 12; ++a) placement[a][threadIdx.x] = g.ijk_from_world[a / 4][a % 4];
+    for (int a = 0; a < 12; ++a) grad_matrix[a][threadIdx.x] = g.ijk_from_world[a / 4][a % 4];
     __syncthreads();
     if (threadIdx.x >= 12) return;
     double sum = 0.0;
-    for (int t = 0; t < BLOCK_THREADS; ++t) sum += placement[threadIdx.x][t];
+    for (int t = 0; t < BLOCK_THREADS; ++t) sum += grad_matrix[threadIdx.x][t];
     const long long block = ((long long)blockIdx.z * gridDim.y + blockIdx.y) * gridDim.x + blockIdx.x;
-    job.by_placement[12 * block + threadIdx.x] = sum;
+    job.grad_matrix[12 * block + threadIdx.x] = sum;
 }
 
 }  // namespace deepdrr
 
-#define DEEPDRR_BY_RAYS(name, Field, March, T, suffix)                                         \
+#define DEEPDRR_GRAD_RAYS(name, Field, March, T, suffix)                                         \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 4)                    \
         name##_by_rays_##suffix(deepdrr::RayAdjointJob job) {                                  \
-        deepdrr::by_rays<deepdrr::Field<T>, deepdrr::March>(job);                              \
+        deepdrr::grad_rays<deepdrr::Field<T>, deepdrr::March>(job);                              \
     }
-#define DEEPDRR_BY_RAYS_BOTH(name, Field, March)      \
-    DEEPDRR_BY_RAYS(name, Field, March, float, f32)   \
-    DEEPDRR_BY_RAYS(name, Field, March, short, i16)
+#define DEEPDRR_GRAD_RAYS_BOTH(name, Field, March)      \
+    DEEPDRR_GRAD_RAYS(name, Field, March, float, f32)   \
+    DEEPDRR_GRAD_RAYS(name, Field, March, short, i16)

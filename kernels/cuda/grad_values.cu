@@ -38,14 +38,14 @@ struct ChannelSpread {
     __device__ void for_each_channel(const Visit& visit) const {
 #pragma unroll 1
         for (int c = 0; c < job.rays.channels; ++c)
-            visit((G*)job.by_values + c * job.rays.channel_stride, upstream.at(c));
+            visit((G*)job.grad_values + c * job.rays.channel_stride, upstream.at(c));
     }
 };
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_VALUES_BOTH(step_nearest, step_nearest, ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(step_linear, step_linear, ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_nearest, exact_nearest, ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear, exact_linear, ChannelSpread)
-DEEPDRR_BY_VALUES_BOTH(step_cubic, step_cubic, ChannelSpread)
+DEEPDRR_GRAD_VALUES_BOTH(step_nearest, step_nearest, ChannelSpread)
+DEEPDRR_GRAD_VALUES_BOTH(step_linear, step_linear, ChannelSpread)
+DEEPDRR_GRAD_VALUES_BOTH(exact_nearest, exact_nearest, ChannelSpread)
+DEEPDRR_GRAD_VALUES_BOTH(exact_linear, exact_linear, ChannelSpread)
+DEEPDRR_GRAD_VALUES_BOTH(step_cubic, step_cubic, ChannelSpread)

@@ -10,7 +10,7 @@ namespace deepdrr {
 struct ValueAdjointJob {
     RayJob rays;            // values are not read
     const float* upstream;  // [B, C, H, W]
-    void* by_values;        // [C, I, J, K] with the rays' strides: float, or long long
+    void* grad_values;        // [C, I, J, K] with the rays' strides: float, or long long
     float per_quantum;      // quanta per unit, a power of two
 };
 
@@ -75,12 +75,12 @@ __device__ void step_cubic(const RayJob& job, const Pixel& p, const Spread& spre
 
 }  // namespace deepdrr
 
-#define DEEPDRR_BY_VALUES(name, march, Spread, suffix)                                                      \
+#define DEEPDRR_GRAD_VALUES(name, march, Spread, suffix)                                                      \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_by_values_##suffix(       \
         deepdrr::ValueAdjointJob job) {                                                                     \
         const deepdrr::Pixel p = deepdrr::my_pixel<1 << 30>(job.rays);                                      \
         if (p.inside) deepdrr::march(job.rays, p, deepdrr::Spread(job, p));                                 \
     }
-#define DEEPDRR_BY_VALUES_BOTH(name, march, Spread)           \
-    DEEPDRR_BY_VALUES(name, march, Spread<float>, fast)       \
-    DEEPDRR_BY_VALUES(name, march, Spread<long long>, fixed)
+#define DEEPDRR_GRAD_VALUES_BOTH(name, march, Spread)           \
+    DEEPDRR_GRAD_VALUES(name, march, Spread<float>, fast)       \
+    DEEPDRR_GRAD_VALUES(name, march, Spread<long long>, fixed)

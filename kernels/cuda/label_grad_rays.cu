@@ -85,7 +85,7 @@ struct HalfSlopes {
         float weight = 0.0f;
         int crossed = -1;  // the axis; none before the first piece
         for (Walk<Cells::halves> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
-            const Stride stride = walk.next();
+            const CellStep step = walk.next();
             const CellOfWalk cell(walk, job.grid);
             const Cell<float> corners = field.plain(cell.voxel(job.grid));
             const float before = weight;
@@ -97,15 +97,15 @@ struct HalfSlopes {
                     sums.add_slope(a, (weight - before) * there * mm, walk.at * share);
                 }
             }
-            const float middle = 0.5f * (walk.at + stride.stop), half = 0.5f * (stride.stop - walk.at);
+            const float middle = 0.5f * (walk.at + step.stop), half = 0.5f * (step.stop - walk.at);
 #pragma unroll 1
             for (int node = 0; node < 2; ++node) {
                 const float s = gauss_node(node, middle, half);
                 const Piece piece(cell, walk, job.grid, s);
                 sums.add(piece.of(corners), piece.moving, weight * half, s * share);
             }
-            crossed = stride.di ? 0 : stride.dj ? 1 : 2;
-            walk.go(stride);
+            crossed = step.di ? 0 : step.dj ? 1 : 2;
+            walk.go(step);
         }
         return sums.sums();
     }
@@ -113,7 +113,7 @@ struct HalfSlopes {
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_RAYS_BOTH(step_linear_hard, HardField, StepSlopes)
-DEEPDRR_BY_RAYS_BOTH(exact_linear_hard, HardField, HalfSlopes)
-DEEPDRR_BY_RAYS_BOTH(step_linear_soft, SoftField, StepSlopes)
-DEEPDRR_BY_RAYS_BOTH(exact_linear_soft, SoftField, ExactSlopes)
+DEEPDRR_GRAD_RAYS_BOTH(step_linear_hard, HardField, StepSlopes)
+DEEPDRR_GRAD_RAYS_BOTH(exact_linear_hard, HardField, HalfSlopes)
+DEEPDRR_GRAD_RAYS_BOTH(step_linear_soft, SoftField, StepSlopes)
+DEEPDRR_GRAD_RAYS_BOTH(exact_linear_soft, SoftField, ExactSlopes)

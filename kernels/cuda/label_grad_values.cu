@@ -18,7 +18,7 @@ struct LabelSpread {
         : job(j), labels(j.rays), upstream(j.upstream, j.rays, p) {}
 
     __device__ float of_label(int label) const { return label < labels.count ? upstream.at(label) : 0.0f; }
-    __device__ void put(int voxel, float term) const { add_to((G*)job.by_values, voxel, term, job.per_quantum); }
+    __device__ void put(int voxel, float term) const { add_to((G*)job.grad_values, voxel, term, job.per_quantum); }
 };
 
 // Every corner takes the gradient of its own label; nearly everywhere that is one for all.
@@ -72,7 +72,7 @@ __device__ void exact_hard(const RayJob& job, const Pixel& p, const Spread& spre
 
 }  // namespace deepdrr
 
-DEEPDRR_BY_VALUES_BOTH(step_linear_hard, step_hard, HardSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear_hard, exact_hard, HardSpread)
-DEEPDRR_BY_VALUES_BOTH(step_linear_soft, step_linear, SoftSpread)
-DEEPDRR_BY_VALUES_BOTH(exact_linear_soft, exact_linear, SoftSpread)
+DEEPDRR_GRAD_VALUES_BOTH(step_linear_hard, step_hard, HardSpread)
+DEEPDRR_GRAD_VALUES_BOTH(exact_linear_hard, exact_hard, HardSpread)
+DEEPDRR_GRAD_VALUES_BOTH(step_linear_soft, step_linear, SoftSpread)
+DEEPDRR_GRAD_VALUES_BOTH(exact_linear_soft, exact_linear, SoftSpread)

@@ -14,9 +14,9 @@
 
 namespace deepdrr {
 
-class Ledger {
+class LabelSums {
    public:
-    __device__ Ledger(const RayJob& job, const Pixel& p)
+    __device__ LabelSums(const RayJob& job, const Pixel& p)
         : out_(job.out +
                (((long long)p.part * job.views + p.view) * job.channels * job.height + p.row) * job.width + p.column),
           image_((long long)job.height * job.width),
@@ -37,7 +37,7 @@ class Ledger {
         if (++terms_ % SEGMENT == 0) close();
     }
     __device__ void close() {
-        book(held_, sum_), book(other_, other_sum_);
+        flush(held_, sum_), flush(other_, other_sum_);
         sum_ = other_sum_ = 0.0f;
     }
 
@@ -47,10 +47,10 @@ class Ledger {
         const float sum = sum_;
         held_ = other_, sum_ = other_sum_, other_ = before, other_sum_ = sum;
         if (label == held_) return;
-        book(held_, sum_);
+        flush(held_, sum_);
         held_ = label, sum_ = 0.0f;
     }
-    __device__ void book(int label, float sum) const {
+    __device__ void flush(int label, float sum) const {
         if ((unsigned)label < (unsigned)count_ && sum != 0.0f) atomicAdd(out_ + label * image_, scale_ * sum);
     }
 
@@ -66,17 +66,17 @@ template <class T>
 struct Router {
     RoutedVolume<T> volume;
     LabelMap labels;
-    Ledger ledger;
+    LabelSums sums;
 
-    __device__ Router(const RayJob& job, const Pixel& p) : volume(job), labels(job), ledger(job, p) {}
+    __device__ Router(const RayJob& job, const Pixel& p) : volume(job), labels(job), sums(job, p) {}
 
     __device__ void nearest(int voxel, float mm) {
-        ledger.add(labels.at(voxel), mm * volume.value(voxel));
-        ledger.count();
+        sums.add(labels.at(voxel), mm * volume.value(voxel));
+        sums.count();
     }
     __device__ void hard(int voxel, int nearest, const Weights& w) {
-        ledger.add(labels.at(nearest), interpolate(voxel, w));
-        ledger.count();
+        sums.add(labels.at(nearest), interpolate(voxel, w));
+        sums.count();
     }
     // Where the corners agree, as nearly everywhere, their sum goes to their label as in hard routing.
     __device__ void soft(int voxel, const Weights& w) {
@@ -86,11 +86,11 @@ struct Router {
             differs |= label[corner] ^ label[0];
         }
         if (!differs)
-            ledger.add(label[0], interpolate(voxel, w));
+            sums.add(label[0], interpolate(voxel, w));
         else
             for (int corner = 0; corner < 8; ++corner)
-                ledger.add(label[corner], w.at[corner] * volume.value(voxel + volume.corner(corner)));
-        ledger.count();
+                sums.add(label[corner], w.at[corner] * volume.value(voxel + volume.corner(corner)));
+        sums.count();
     }
 
    private:
@@ -157,7 +157,7 @@ __device__ void exact_linear_soft(const RayJob& job, const Pixel& p, Router<T>& 
         if (!p.inside) return;                                                                                \
         deepdrr::Router<T> router(job, p);                                                                    \
         deepdrr::name(job, p, router);                                                                        \
-        router.ledger.close();                                                                                \
+        router.sums.close();                                                                                \
     }
 #define DEEPDRR_ROUTED_BOTH(name, ...)            \
     DEEPDRR_ROUTED(name, float, f32, __VA_ARGS__) \

@@ -59,10 +59,10 @@ __device__ void exact_linear(const RayJob& job) {
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
     for (Walk<Cells::between> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
-        const Stride stride = walk.next();
+        const CellStep step = walk.next();
         const CellOfWalk cell(walk, grid);
-        add_corners(volume, cell.voxel(grid), cell.weights(walk.at, stride.stop), job.channels - p.first_channel, sums);
-        walk.go(stride);
+        add_corners(volume, cell.voxel(grid), cell.weights(walk.at, step.stop), job.channels - p.first_channel, sums);
+        walk.go(step);
         sums.count();
     }
     sums.write(job, p);
@@ -76,11 +76,11 @@ __device__ void exact_nearest(const RayJob& job) {
     const Grid& grid = job.grid;
     Sums<GROUP> sums;
     for (Walk<Cells::voxels> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
-        const Stride stride = walk.next();
+        const CellStep step = walk.next();
         const int voxel = voxel_of(walk, grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
-            sums.segment[c] += (stride.stop - walk.at) * volume.at(c, voxel);
-        walk.go(stride);
+            sums.segment[c] += (step.stop - walk.at) * volume.at(c, voxel);
+        walk.go(step);
         sums.count();
     }
     sums.write(job, p);

@@ -10,7 +10,7 @@
 
 namespace deepdrr {
 
-// Midpoint samples of a chord, in float from the entry, as the CPU's march places them.
+// Midpoint samples of a chord, in float from the entry, as the CPU's march positions them.
 struct Samples {
     float entry[3], pace[3], weight;
     int first, last;  // those of this part
@@ -84,12 +84,12 @@ struct Walk {
     __device__ float leaves(int a) const {
         return leaves_at(axis[a].entry, axis[a].slope, axis[a].inverse, walked[a]);
     }
-    __device__ Stride next() const {
+    __device__ CellStep next() const {
         return next_cell(at, end, leaves(0), leaves(1), leaves(2), axis[0].slope, axis[1].slope, axis[2].slope);
     }
-    __device__ void go(const Stride& stride) {
-        walked[0] += stride.di, walked[1] += stride.dj, walked[2] += stride.dk;
-        at = stride.stop;
+    __device__ void go(const CellStep& step) {
+        walked[0] += step.di, walked[1] += step.dj, walked[2] += step.dk;
+        at = step.stop;
     }
 };
 
@@ -167,9 +167,9 @@ __device__ void for_each_sample(const RayJob& job, const Pixel& p, const Visit& 
 template <Cells CELLS, class Visit>
 __device__ void for_each_piece(const RayJob& job, const Pixel& p, const Visit& visit) {
     for (Walk<CELLS> walk(walked_chord_of(job, p), job.grid, p.part, job.parts); walk.going();) {
-        const Stride stride = walk.next();
-        visit(walk, stride.stop);
-        walk.go(stride);
+        const CellStep step = walk.next();
+        visit(walk, step.stop);
+        walk.go(step);
     }
 }
 

@@ -16,14 +16,14 @@ static_assert(TILE == HORIZON, "the first tile holds what the causal sums begin 
 
 struct PrefilterJob {
     float* data;
-    long long size[3], distance[3];  // of the lines: all of them are size[0] * size[1] * size[2], the last one fastest
+    long long size[3], stride[3];  // of the lines: all of them are size[0] * size[1] * size[2], the last one fastest
     long long n, next;               // values in a line, and the distance between them
     int transposed;
 };
 
 __device__ inline long long line_offset(const PrefilterJob& job, long long line) {
     const long long c = line % job.size[2], ab = line / job.size[2];
-    return ab / job.size[1] * job.distance[0] + ab % job.size[1] * job.distance[1] + c * job.distance[2];
+    return ab / job.size[1] * job.stride[0] + ab % job.size[1] * job.stride[1] + c * job.stride[2];
 }
 
 __device__ inline long long lines_of(const PrefilterJob& job) { return job.size[0] * job.size[1] * job.size[2]; }

@@ -118,7 +118,7 @@ __device__ void spectral_by_areas(const SpectralJob& job) {
     for (int m = 0; m < MOST; ++m) out.put(m, LN_2 * by[m]);
 }
 
-// One group of four sums: the part of by_mu that comes through them, and by_weights.
+// One group of four sums: the part of grad_mu that comes through them, and grad_weights.
 template <int MOST>
 __device__ void spectral_by_tables(const SpectralJob& job) {
     __shared__ float a[PIXELS_AT_ONCE][MOST];

@@ -1,5 +1,5 @@
-// What an adjoint has to know of an interpolation: the field's value and derivative at the nodes of a packet, and how an
-// upstream gradient spreads over the coefficients about them.
+// What an adjoint needs of an interpolation: the field's value and derivative at the nodes of a packet, and how an upstream
+// gradient spreads over the coefficients about them.
 //
 //   Linear: eight voxels. Cubic: 64 coefficients of a B-spline.
 //
@@ -14,7 +14,7 @@ struct Slopes {
     alignas(64) float value[LANES], x[LANES], y[LANES], z[LANES];
 };
 
-// What the gradient by the values is added to: each channel is a grid of its own.
+// The gradient with respect to the values, to be added to: each channel is a grid of its own.
 struct Gradient {
     float* DEEPDRR_RESTRICT data;  // [C, I, J, K], zero at first
     Grid grid;

@@ -1,4 +1,4 @@
-// What an adjoint has to know of a cubic B-spline, see bases.h. Rows of four, as in cubic_integrals.h.
+// The cubic B-spline for adjoints, see bases.h, in rows of four coefficients as in cubic_integrals.h.
 #pragma once
 
 #include "adjoint/bases.h"
@@ -25,23 +25,23 @@ struct Cubic {
     }
 
    private:
-    // Sums over i and j: the field, its derivatives by x and by y, for the four k.
+    // Sums over i and j for the four k: the field, and its derivatives along x and y.
     struct Rows {
-        Row f, by_x, by_y;
+        Row f, dx, dy;
     };
 
     template <bool THIN>
     DEEPDRR_FN static void add_rows(const float* first, const Taps<THIN>& taps, float weight, const BSplineWeights& w,
                                     const BSplineWeights& d, int l, Rows& sum) {
         for (int a = 0; a < 4; ++a) {
-            Row plane = row_of(0.0f), by_y = plane;
+            Row plane = row_of(0.0f), dy = plane;
             for (int b = 0; b < 4; ++b) {
                 const Row row = taps.load(first + taps.i(a) + taps.j(b));
-                plane = multiply_add(w.j[b][l], row, plane), by_y = multiply_add(d.j[b][l], row, by_y);
+                plane = multiply_add(w.j[b][l], row, plane), dy = multiply_add(d.j[b][l], row, dy);
             }
             const Row wi = row_of(weight * w.i[a][l]);
-            sum.f = multiply_add(wi, plane, sum.f), sum.by_y = multiply_add(wi, by_y, sum.by_y);
-            sum.by_x = multiply_add(weight * d.i[a][l], plane, sum.by_x);
+            sum.f = multiply_add(wi, plane, sum.f), sum.dy = multiply_add(wi, dy, sum.dy);
+            sum.dx = multiply_add(weight * d.i[a][l], plane, sum.dx);
         }
     }
 
@@ -62,14 +62,14 @@ struct Cubic {
             for (int c = 0; c < values.channels; ++c)
                 add_rows(values.channel(c) + w.first[l], taps, weights[c * LANES + l], w, d, l, sum);
             const Row k = weight_row(nodes, grid, l);
-            store_row(terms[0][l], k * sum.f), store_row(terms[1][l], k * sum.by_x);
-            store_row(terms[2][l], k * sum.by_y), store_row(terms[3][l], slope_row(nodes, grid, l) * sum.f);
+            store_row(terms[0][l], k * sum.f), store_row(terms[1][l], k * sum.dx);
+            store_row(terms[2][l], k * sum.dy), store_row(terms[3][l], slope_row(nodes, grid, l) * sum.f);
         }
         sum_terms(terms[0], out->value), sum_terms(terms[1], out->x);
         sum_terms(terms[2], out->y), sum_terms(terms[3], out->z);
     }
 
-    // A lane without weight may name voxels that another thread writes to: it is passed over.
+    // Lanes without weight are skipped: their voxels may be some that another thread writes to.
     template <bool THIN>
     static void spread_rows(const Nodes<1>& nodes, const float* weights, const Gradient& gradient) {
         const Grid grid = gradient.grid;

@@ -1,8 +1,9 @@
-// Line integrals of a linear field with their derivatives by the rays.
+// Gradients of linear line integrals with respect to the rays.
 //
-// One march gives both, see slope_march.h and piece_march.h. The packets of a bundle take turns, as in line_integrals.h.
-// The sums of one channel do not depend on the upstream gradient: formed along with the integrals, they leave nothing to
-// march for when that comes. Those of several channels are one march of the channels' sum, weighted by it.
+// One march collects the integral and its derivatives, see slope_march.h and piece_march.h; the packets of a bundle advance
+// in turn, as in line_integrals.h. Those sums of a single channel do not depend on the upstream gradient: they are formed
+// with the integrals, and the gradient needs no march of its own. For several channels, one march goes through the sum of
+// the channels, weighted by the upstream gradient.
 #pragma once
 
 #include <vector>
@@ -13,20 +14,20 @@
 
 namespace deepdrr {
 
-// Numbers per ray: integral, slope, lever; where the integral is exact, the field at the chord's ends.
+// Numbers per ray: integral, slope, first moment; for exact integrals also the field at the chord's ends.
 constexpr int STEP_SUMS = 7, EXACT_SUMS = 9;
 
 inline void pack(const RaySums& sums, double scale, float* numbers) {
     numbers[0] = (float)(scale * sums.integral);
     for (int a = 0; a < 3; ++a)
-        numbers[1 + a] = (float)(scale * sums.slope[a]), numbers[4 + a] = (float)(scale * sums.lever[a]);
+        numbers[1 + a] = (float)(scale * sums.slope[a]), numbers[4 + a] = (float)(scale * sums.first_moment[a]);
     numbers[7] = (float)(scale * sums.first), numbers[8] = (float)(scale * sums.last);
 }
 
 inline RaySums unpack(const float* numbers, double weight) {
     RaySums sums = {};
     sums.integral = weight * numbers[0];
-    for (int a = 0; a < 3; ++a) sums.slope[a] = weight * numbers[1 + a], sums.lever[a] = weight * numbers[4 + a];
+    for (int a = 0; a < 3; ++a) sums.slope[a] = weight * numbers[1 + a], sums.first_moment[a] = weight * numbers[4 + a];
     sums.first = weight * numbers[7], sums.last = weight * numbers[8];
     return sums;
 }
@@ -77,9 +78,9 @@ void project_with_slopes(const Values<T>& values, const Affine& ijk_from_world, 
         sum_slopes<March>(values, ijk_from_world, rays, step, out, threads, WeightedChannels<T, true>(values, one));
 }
 
-// The gradients by the rays from such sums and the upstream gradient [B, 1, H, W].
-inline Placement gradients_from_slopes(const RayTask& task, const Image& slopes, const Image& upstream, int threads) {
-    return sum_placements_of_tiles(task.rays, threads, [&](const Tile& tile, Placement& placement) {
+// The gradients with respect to the rays from such sums and the upstream gradient [B, 1, H, W].
+inline MatrixGradient gradients_from_slopes(const RayTask& task, const Image& slopes, const Image& upstream, int threads) {
+    return sum_matrix_gradients_of_tiles(task.rays, threads, [&](const Tile& tile, MatrixGradient& grad_matrix) {
         TracedChord traced[LANES];
         trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
         const auto sums = [&](int l) {
@@ -88,15 +89,15 @@ inline Placement gradients_from_slopes(const RayTask& task, const Image& slopes,
             for (std::int64_t c = 0; c < slopes.channels; ++c) numbers[c] = slopes.at(tile.view, c, row, column);
             return unpack(numbers, upstream.at(tile.view, 0, row, column));
         };
-        finish_tile(task, tile, traced, slopes.channels == EXACT_SUMS, sums, placement);
+        finish_tile(task, tile, traced, slopes.channels == EXACT_SUMS, sums, grad_matrix);
     });
 }
 
 template <class March, bool THIN, class T>
-Placement march_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+MatrixGradient march_grad_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
                         int threads) {
     const Bundling bundling(task.rays);
-    return sum_placements(bundling.count, threads, [&](std::int64_t index, Placement& placement) {
+    return sum_matrix_gradients(bundling.count, threads, [&](std::int64_t index, MatrixGradient& grad_matrix) {
         const Bundle bundle = bundling.bundle(index);
         std::vector<std::vector<float>> weights;
         std::vector<WeightedChannels<T, THIN>> fields;
@@ -108,19 +109,19 @@ Placement march_by_rays(const RayTask& task, const Values<T>& values, double ste
         const auto finish = [&](const Tile& tile, const March& march) {
             TracedChord traced[LANES];
             trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
-            finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, placement);
+            finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, grad_matrix);
         };
         const auto own = [&](std::size_t n) -> const WeightedChannels<T, THIN>& { return fields[n]; };
         march_bundle<March>(task.rays, task.ijk_from_world, task.grid, step, bundle, own, finish);
     });
 }
 
-// The gradients by the rays of any number of channels, upstream [B, C, H, W].
+// The gradients with respect to the rays for any number of channels, upstream [B, C, H, W].
 template <class March, class T>
-Placement linear_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+MatrixGradient linear_grad_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
                          int threads) {
-    if (values.grid.n[2] > 1) return march_by_rays<March, false>(task, values, step, upstream, threads);
-    return march_by_rays<March, true>(task, values, step, upstream, threads);
+    if (values.grid.n[2] > 1) return march_grad_rays<March, false>(task, values, step, upstream, threads);
+    return march_grad_rays<March, true>(task, values, step, upstream, threads);
 }
 
 }  // namespace deepdrr

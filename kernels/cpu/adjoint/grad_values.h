@@ -1,10 +1,9 @@
-// The adjoint of line integrals by the values: every ray spreads its upstream gradient over the voxels it met.
+// Gradients of line integrals with respect to the values: every ray spreads its upstream gradient over the voxels it met.
 //
-// No two threads may write one voxel, and the order of the sums must not depend on their number. So the grid is cut into
-// slabs of cells across its longest axis, the same ones however many threads there are; one thread adds to a slab what
-// all rays, in order, have in it. A cell touches voxels of the next slab (a cubic one of both neighbours), but never of the
-// one after: the even slabs are done first, the odd ones after. No memory is needed beside the gradient and two numbers
-// per tile and view.
+// No two threads may write to one voxel, and the order of the sums must not depend on the number of threads. So the grid is
+// cut into slabs of cells across its longest axis, always the same ones; one thread adds all rays, in order, to a slab. A
+// cell touches voxels of the next slab (a cubic one those of both neighbours), but none of the one after: the even slabs
+// are done first, then the odd ones. This needs no memory beside the gradient and two numbers per tile and view.
 #pragma once
 
 #include <vector>
@@ -36,7 +35,7 @@ struct Slabs {
         return range;
     }
 
-    // Where points of the slab may lie along the axis; the outer ones have the outer half voxels too.
+    // The slab's extent along the axis; the outer slabs include the outer half voxels.
     double low(int slab) const { return slab == 0 ? -1.0 : range(slab).low[axis]; }
     double high(int slab) const { return slab == count - 1 ? grid.n[axis] : range(slab).high[axis] + 1; }
 };
@@ -58,7 +57,7 @@ DEEPDRR_FN Chord cut(const Chord& chord, int axis, double low, double high) {
     return part;
 }
 
-// A march over what a packet has in one slab: samples keep their places, an exact integral splits at the slab's planes.
+// A march over a packet's part in one slab: samples keep their positions, exact integrals are split at the slab's planes.
 inline StepNodes march_in(Chord* chords, const Slabs& slabs, int slab, double step, StepNodes*) {
     StepNodes march(chords, slabs.grid, slabs.range(slab), step);
     march.narrow(slabs.axis);
@@ -94,7 +93,7 @@ struct Adjoint {
     Gradient gradient;
 };
 
-// How far each tile reaches along the slabs' axis, so that a slab looks at few tiles twice.
+// The extent of each tile along the slabs' axis: a slab looks only at the tiles that reach it.
 inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling, int axis, int threads) {
     std::vector<Extent> extents((std::size_t)tiling.count);
     const std::int64_t tasks = (tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK;
@@ -109,7 +108,7 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
     return extents;
 }
 
-// Spreads the rays of a packet, weights [C, LANES], over a slab: a march from node to node, or midpoint samples in turns.
+// Spreads a packet's rays, weights [C, LANES], over a slab: from node to node, or chunk by chunk of midpoint samples.
 template <class Marching, class Basis>
 struct NodeSpread {
     Basis basis;
@@ -148,7 +147,7 @@ void spread_slab(const Adjoint& job, const Spread& spread, const Slabs& slabs, i
 }
 
 template <class Spread>
-void adjoint_by_values(const Adjoint& job, const Spread& spread, int threads) {
+void spread_upstream(const Adjoint& job, const Spread& spread, int threads) {
     const Slabs slabs(job.gradient.grid);
     const std::vector<Extent> extents = tile_extents(job, Tiling(job.rays), slabs.axis, threads);
     for (int parity = 0; parity < 2; ++parity)

@@ -1,4 +1,4 @@
-// What the adjoint by the values has to know of linear interpolation, see bases.h.
+// Linear interpolation for the gradient with respect to the values, see bases.h.
 #pragma once
 
 #include "adjoint/bases.h"
@@ -23,7 +23,7 @@ DEEPDRR_FN void total_weights(const Packet& nodes, float (*weight)[LANES]) {
 }
 
 struct Linear {
-    // A lane without weight may name a voxel that another thread writes to: it is passed over.
+    // Lanes without weight are skipped: their voxel may be one that another thread writes to.
     template <class Packet>
     static void spread(const Packet& nodes, const float* weights, const Gradient& gradient) {
         std::int64_t offset[8];

@@ -1,5 +1,5 @@
-// The adjoint by the values of nearest interpolation: every ray adds its upstream gradient, times the mm that count for a
-// voxel, to that voxel.
+// Nearest interpolation for the gradient with respect to the values: every ray adds its upstream gradient, times the mm that
+// count for a voxel, to that voxel.
 #pragma once
 
 #include "march/stencil_marches.h"
@@ -29,7 +29,7 @@ struct NearestExactSpread {
     }
 };
 
-// Midpoint samples, each at the place that StepMarch gives it.
+// Midpoint samples, each at the position that StepMarch gives it.
 struct NearestStepSpread {
     void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) const {
         const int low = slab == 0 ? 0 : slabs.range(slab).low[slabs.axis];

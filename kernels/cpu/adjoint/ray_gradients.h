@@ -1,6 +1,8 @@
-// The adjoint of line integrals by the rays: how sum over channels of upstream * integral changes as a ray's end points
-// and limits move. Every ray is written by one lane, and what all rays add to is summed in the order of fixed tasks: any
-// number of threads gives the same bits.
+// Gradients of line integrals with respect to the rays: how the sum over channels of upstream * integral changes as a ray's
+// end points and limits, and the volume's placement, move.
+//
+// One lane writes the gradient of a ray. The gradient with respect to ijk_from_world, to which all rays add, is summed in
+// the order of fixed tasks: any number of threads gives the same bits.
 #pragma once
 
 #include <vector>
@@ -13,7 +15,7 @@
 
 namespace deepdrr {
 
-// Where the gradients go; start, stop may be null.
+// Arrays for the gradients; start and stop may be null.
 struct RayGradients {
     double* DEEPDRR_RESTRICT source;  // [B, H, W, 3], world
     double* DEEPDRR_RESTRICT target;  // [B, H, W, 3], world
@@ -43,7 +45,7 @@ inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_fro
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
         const bool inside = r < rays.height && c < rays.width;
-        const Place source = inside ? rays.source.at(b, r, c) : Place{}, target = inside ? rays.target.at(b, r, c) : Place{};
+        const PointWorld source = inside ? rays.source.at(b, r, c) : PointWorld{}, target = inside ? rays.target.at(b, r, c) : PointWorld{};
         double square = 0;
         for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
         traced[lane] = trace(ijk_from_world, source.mm, target.mm, std::sqrt(square), inside ? *rays.start.at(b, r, c) : 0.0,
@@ -52,7 +54,7 @@ inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_fro
 }
 
 struct TileSums {
-    alignas(64) float slope[3][LANES], lever[3][LANES], integral[LANES];
+    alignas(64) float slope[3][LANES], first_moment[3][LANES], integral[LANES];
 };
 
 template <class Packet>
@@ -60,11 +62,11 @@ DEEPDRR_FN void collect(const Packet& nodes, const Slopes* slopes, TileSums& sum
     for (int n = 0; n < Packet::count; ++n) {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            const float w = nodes.weight[n][l], wu = w * nodes.along[n][l];
+            const float w = nodes.weight[n][l], wu = w * nodes.fraction[n][l];
             const float x = slopes[n].x[l] * nodes.moves[0][l], y = slopes[n].y[l] * nodes.moves[1][l];
             const float z = slopes[n].z[l] * nodes.moves[2][l];
             sums.slope[0][l] += w * x, sums.slope[1][l] += w * y, sums.slope[2][l] += w * z;
-            sums.lever[0][l] += wu * x, sums.lever[1][l] += wu * y, sums.lever[2][l] += wu * z;
+            sums.first_moment[0][l] += wu * x, sums.first_moment[1][l] += wu * y, sums.first_moment[2][l] += wu * z;
             sums.integral[l] += w * slopes[n].value[l];
         }
     }
@@ -72,7 +74,7 @@ DEEPDRR_FN void collect(const Packet& nodes, const Slopes* slopes, TileSums& sum
 
 inline void add_segment(const TileSums& segment, RaySums* total) {
     for (int l = 0; l < LANES; ++l) {
-        for (int a = 0; a < 3; ++a) total[l].slope[a] += segment.slope[a][l], total[l].lever[a] += segment.lever[a][l];
+        for (int a = 0; a < 3; ++a) total[l].slope[a] += segment.slope[a][l], total[l].first_moment[a] += segment.first_moment[a][l];
         total[l].integral += segment.integral[l];
     }
 }
@@ -92,7 +94,7 @@ void march_adjoint(const Chord* chords, const Values<T>& values, const float* we
     }
 }
 
-// Whose gradients are wanted, and where they go.
+// The rays, and arrays for their gradients.
 struct RayTask {
     Affine ijk_from_world;
     Rays rays;
@@ -100,14 +102,14 @@ struct RayTask {
     RayGradients out;
 };
 
-struct Placement {
-    double m[3][4];  // the derivative by ijk_from_world
+struct MatrixGradient {
+    double m[3][4];  // the gradient with respect to ijk_from_world
 };
 
-// What the sums of a tile's rays, already weighted by the upstream gradient, mean for the rays; adds to `placement`.
+// Turns the sums of a tile's rays, weighted by the upstream gradient, into their gradients; adds to `grad_matrix`.
 template <class SumsOf>
 void finish_tile(const RayTask& task, const Tile& tile, const TracedChord* traced, bool exact, const SumsOf& sums_of,
-                 Placement& placement) {
+                 MatrixGradient& grad_matrix) {
     for (int l = 0; l < LANES; ++l) {
         const std::int64_t row = tile.row + l / TILE, column = tile.column + l % TILE;
         if (row >= task.rays.height || column >= task.rays.width) continue;
@@ -120,17 +122,17 @@ void finish_tile(const RayTask& task, const Tile& tile, const TracedChord* trace
         }
         task.out.write((tile.view * task.rays.height + row) * task.rays.width + column, world);
         for (int a = 0; a < 3; ++a)
-            for (int x = 0; x < 4; ++x) placement.m[a][x] += world.ijk_from_world[a][x];
+            for (int x = 0; x < 4; ++x) grad_matrix.m[a][x] += world.ijk_from_world[a][x];
     }
 }
 
-// Runs work(number, placement) for every number below `count`; the sum of the placements, in the order of the numbers.
+// Runs work(number, grad_matrix) for every number below `count` and sums the matrices in the order of the numbers.
 template <class Work>
-Placement sum_placements(std::int64_t count, int threads, const Work& work) {
-    std::vector<Placement> partial((std::size_t)count, Placement{});
+MatrixGradient sum_matrix_gradients(std::int64_t count, int threads, const Work& work) {
+    std::vector<MatrixGradient> partial((std::size_t)count, MatrixGradient{});
     parallel_for(count, threads, [&](std::int64_t number) { work(number, partial[(std::size_t)number]); });
-    Placement total{};
-    for (const Placement& part : partial)
+    MatrixGradient total{};
+    for (const MatrixGradient& part : partial)
         for (int a = 0; a < 3; ++a)
             for (int x = 0; x < 4; ++x) total.m[a][x] += part.m[a][x];
     return total;
@@ -138,21 +140,21 @@ Placement sum_placements(std::int64_t count, int threads, const Work& work) {
 
 // The same for every tile, a few to a task.
 template <class Work>
-Placement sum_placements_of_tiles(const Rays& rays, int threads, const Work& work) {
+MatrixGradient sum_matrix_gradients_of_tiles(const Rays& rays, int threads, const Work& work) {
     const Tiling tiling(rays);
-    return sum_placements((tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK, threads,
-                          [&](std::int64_t number, Placement& placement) {
+    return sum_matrix_gradients((tiling.count + TILES_PER_TASK - 1) / TILES_PER_TASK, threads,
+                          [&](std::int64_t number, MatrixGradient& grad_matrix) {
                               const std::int64_t end = lesser(tiling.count, (number + 1) * TILES_PER_TASK);
                               for (std::int64_t index = number * TILES_PER_TASK; index < end; ++index)
-                                  work(tiling.tile(index), placement);
+                                  work(tiling.tile(index), grad_matrix);
                           });
 }
 
-// Midpoint samples of any basis, tile by tile.
+// Midpoint samples of any basis, tile by tile: for the B-spline.
 template <class Basis, class T>
-Placement adjoint_by_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+MatrixGradient sampled_grad_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
                           int threads) {
-    return sum_placements_of_tiles(task.rays, threads, [&](const Tile& tile, Placement& placement) {
+    return sum_matrix_gradients_of_tiles(task.rays, threads, [&](const Tile& tile, MatrixGradient& grad_matrix) {
         TracedChord traced[LANES];
         Chord chords[LANES];
         RaySums sums[LANES] = {};
@@ -161,7 +163,7 @@ Placement adjoint_by_rays(const RayTask& task, const Values<T>& values, double s
         read_tile(upstream, tile, values.scale, weights.data());
         for (int l = 0; l < LANES; ++l) chords[l] = traced[l].chord;
         march_adjoint<StepNodes, Basis>(chords, values, weights.data(), step, sums);
-        finish_tile(task, tile, traced, false, [&](int l) { return sums[l]; }, placement);
+        finish_tile(task, tile, traced, false, [&](int l) { return sums[l]; }, grad_matrix);
     });
 }
 

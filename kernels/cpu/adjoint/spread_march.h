@@ -1,38 +1,38 @@
 // Spreads the upstream gradient of a packet's rays over the voxels about their midpoint samples, linear interpolation.
 //
-// Only what falls into a range of cells along one axis is written. Turns start at multiples of their length, whatever the
-// range: a sample is in the same cell for all who look at it.
+// It writes only to a range of cells along one axis. Chunks start at multiples of their length, whatever the range: a
+// sample is in the same cell for all ranges.
 #pragma once
 
 #include "adjoint/bases.h"
 #include "march/stencil_marches.h"
-#include "march/step_places.h"
+#include "march/sample_positions.h"
 
 namespace deepdrr {
 
-class SpreadMarch : ExactPlaces {
+class SpreadMarch : ExactSamplePositions {
    public:
     // Cells low .. high along `axis`; weights [C, LANES] of the rays.
     SpreadMarch(const Chord* chords, const Grid& grid, double step, int axis, int low, int high)
-        : ExactPlaces(chords, grid, step), axis_(axis), low_(low), high_(high) {
+        : ExactSamplePositions(chords, grid, step), axis_(axis), low_(low), high_(high) {
         corner_offsets(grid, offset_);
         narrow();
     }
 
     void spread(const float* weights, const Gradient& gradient) {
-        for (; sample_ < samples_; sample_ += turn_) {
-            Places places;
-            const bool inside = place(places);
+        for (; sample_ < samples_; sample_ += chunk_) {
+            Positions positions;
+            const bool interior = place(positions);
             for (int first = 0; first < LANES; first += GROUP)
-                if (inside)
-                    run<true>(weights, gradient, places, first);
+                if (interior)
+                    run<true>(weights, gradient, positions, first);
                 else
-                    run<false>(weights, gradient, places, first);
+                    run<false>(weights, gradient, positions, first);
         }
     }
 
    private:
-    // Starts later and ends earlier: the samples that remain are all that may lie in the range, and a few more.
+    // Starts later and ends earlier, with all samples that may lie in the range, and a few more.
     void narrow() {
         const int highest = lowest_corner(grid_.n[axis_] - 1, grid_.n[axis_]);
         const double low = low_ == 0 ? -1.0 : low_, high = high_ >= highest ? grid_.n[axis_] : high_ + 1;
@@ -45,24 +45,24 @@ class SpreadMarch : ExactPlaces {
             first = lesser(first, greater(lesser(a, b) - 1.0, 0.0));
             last = greater(last, lesser(greater(a, b) + 2.0, (double)count_[l]));
         }
-        sample_ = (int)first / turn_ * turn_, samples_ = lesser((int)last + 1, samples_);
+        sample_ = (int)first / chunk_ * chunk_, samples_ = lesser((int)last + 1, samples_);
     }
 
-    template <bool INSIDE>
-    DEEPDRR_FN void run(const float* weights, const Gradient& gradient, const Places& places, int first) const {
-        const Ints origin = load<Ints>(places.voxel + first), left = load<Ints>(count_ + first) - sample_;
-        const Ints base = load<Ints>(places.cell[axis_] + first);
+    template <bool INTERIOR>
+    DEEPDRR_FN void run(const float* weights, const Gradient& gradient, const Positions& positions, int first) const {
+        const Ints origin = load<Ints>(positions.voxel + first), left = load<Ints>(count_ + first) - sample_;
+        const Ints base = load<Ints>(positions.cell[axis_] + first);
         float part[GROUP];
         for (int l = 0; l < GROUP; ++l) part[l] = (float)part_[first + l];
         const Floats mm = load<Floats>(part);
         Ints at[3], pace[3];
-        for (int a = 0; a < 3; ++a) at[a] = load<Ints>(places.at[a] + first), pace[a] = load<Ints>(places.pace[a] + first);
-        for (int n = 0; n < turn_; ++n) {
-            const Along x = along<INSIDE>(places, 0, first, at[0]), y = along<INSIDE>(places, 1, first, at[1]);
-            const Along z = along<INSIDE>(places, 2, first, at[2]);
+        for (int a = 0; a < 3; ++a) at[a] = load<Ints>(positions.at[a] + first), pace[a] = load<Ints>(positions.pace[a] + first);
+        for (int n = 0; n < chunk_; ++n) {
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, at[0]), y = axis_position<INTERIOR>(positions, 1, first, at[1]);
+            const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, at[2]);
             const Ints cell = base + (axis_ == 0 ? x.cell : axis_ == 1 ? y.cell : z.cell);
             Ints live = (cell >= low_) & (cell <= high_);
-            if (!INSIDE) live &= n < left;
+            if (!INTERIOR) live &= n < left;
             Samples samples;
             store(origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell, samples.voxel);
             store(live, samples.live);
@@ -88,7 +88,7 @@ class SpreadMarch : ExactPlaces {
         }
     }
 
-    // A lane that is not live may name a voxel that another thread writes to: it is passed over.
+    // Lanes that are not live are skipped: their voxel may be one that another thread writes to.
     DEEPDRR_FN void scatter(const Samples& samples, const float* weights, float* data) const {
         const bool pairs = grid_.n[2] > 1;
         for (int l = 0; l < GROUP; ++l) {

@@ -1,8 +1,8 @@
-// Line integrals of a cubic B-spline with midpoint samples: 64 coefficients per sample, in 16 rows of four.
+// Line integrals of a cubic B-spline at midpoint samples: 64 coefficients per sample, in 16 rows of four.
 //
-// Packets of rays march through the volume side by side, in turns, as in line_integrals.h. A lane sums its rows in a
-// register of four, along i and j, and keeps the sum over its samples so; the four are added up at the end of a turn.
-// Sheets of rays mix sixteen whole rows, as those of linear interpolation do four.
+// The packets of a region advance in turn, as in line_integrals.h. A lane sums its rows along i and j in a register of four
+// and keeps that over the samples of a chunk, at whose end the four are added up. Fans mix sixteen whole rows, where those
+// of linear interpolation mix four.
 #pragma once
 
 #include "march/bspline_taps.h"
@@ -12,7 +12,7 @@
 
 namespace deepdrr {
 
-constexpr int SPLINE_TURN = 8;
+constexpr int SPLINE_CHUNK = 8;
 
 // Sum over i and j of the rows of lane l.
 template <bool THIN>
@@ -49,19 +49,19 @@ DEEPDRR_FN void prefetch_taps(const int (*cell)[LANES], const float* channel, co
     }
 }
 
-// A packet on its way.
+// A packet of rays, its march and its sums so far.
 template <bool THIN>
-struct SplineTraveller {
+struct SplinePacketState {
     Pixels pixels;
     StepNodes march;
     alignas(64) float total[CHANNELS][LANES] = {};
 
-    SplineTraveller(const Pixels& of, const Chord* chords, const Grid& grid, double step)
+    SplinePacketState(const Pixels& of, const Chord* chords, const Grid& grid, double step)
         : pixels(of), march(chords, grid, CellRange::whole(grid), step) {}
 
     double result(int c, int l) const { return total[c][l]; }
 
-    // Up to SPLINE_TURN nodes further, in `count` channels from `first`; false at the end of all its rays.
+    // Adds up to SPLINE_CHUNK nodes of `count` channels from `first`; false at the end of all its rays.
     bool advance(const Values<float>& values, int first, int count, const std::int64_t* /*offset*/) {
         const Grid grid = values.grid;
         const Taps<THIN> taps{grid};
@@ -72,13 +72,13 @@ struct SplineTraveller {
         alignas(64) int later[3][LANES];
         for (int c = 0; c < count; ++c)
             for (int l = 0; l < LANES; ++l) store_row(sum[c][l], row_of(0.0f));
-        for (int n = 0; n < SPLINE_TURN && (more = march.next(nodes)); ++n) {
+        for (int n = 0; n < SPLINE_CHUNK && (more = march.next(nodes)); ++n) {
             weigh<THIN>(nodes, grid, w);
             for (int a = 0; a < 4; ++a) {
                 DEEPDRR_LANES
                 for (int l = 0; l < LANES; ++l) w.i[a][l] *= nodes.weight[0][l];
             }
-            march.announce(SPLINE_TURN, later);
+            march.look_ahead(SPLINE_CHUNK, later);
             for (int c = 0; c < count; ++c) prefetch_taps(later, values.channel(first + c), taps);
             for (int c = 0; c < count; ++c) add_splines(nodes, w, values.channel(first + c), taps, sum[c]);
         }
@@ -92,9 +92,9 @@ struct SplineTraveller {
 inline void project_cubic(const Values<float>& values, const Affine& ijk_from_world, const Rays& rays, double step,
                           const Image& image, int threads) {
     if (is_thin(values.grid))
-        project_packets<SplineTraveller<true>>(values, ijk_from_world, rays, step, image, threads, false);
+        project_packets<SplinePacketState<true>>(values, ijk_from_world, rays, step, image, threads, false);
     else
-        project_packets<SplineTraveller<false>, SplineSheet>(values, ijk_from_world, rays, step, image, threads, true);
+        project_packets<SplinePacketState<false>, SplineFan>(values, ijk_from_world, rays, step, image, threads, true);
 }
 
 }  // namespace deepdrr

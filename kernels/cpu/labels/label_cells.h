@@ -1,4 +1,4 @@
-// A field that is routed by label, and what a group of lanes reads of it about a cell. THIN is a grid of one voxel along k.
+// A field that is routed by label: what a group of lanes reads about a cell. THIN is a grid of one voxel along k.
 #pragma once
 
 #include "march/cells.h"
@@ -48,8 +48,8 @@ DEEPDRR_FN Cell<Floats> fetch_cell(const LabelledField<T>& field, Ints voxel) {
     return {p.low, p.high, q.low, q.high, r.low, r.high, s.low, s.high};
 }
 
-// The label of the corner that lies nearest to a position in the cell. Positions are a little short, see step_places.h: a
-// sample that is meant to lie on the face between two voxels belongs to the upper one.
+// The label of the corner that lies nearest to a position in the cell. Positions are rounded down, see
+// sample_positions.h: a sample on the face between two voxels belongs to the upper one.
 constexpr float UPPER_HALF = 0.5f - 1e-6f;
 
 template <class T>

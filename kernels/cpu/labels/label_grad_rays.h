@@ -1,7 +1,7 @@
-// Gradients by the rays of linear integrals routed by label: those of one field, in which every value is weighted by the
-// upstream gradient of the channel that it goes to.
+// Gradients of linear integrals routed by label with respect to the rays: those of one field, in which the upstream gradient
+// of the channel that a value goes to weights that value.
 //
-//   HardCells: by that of the nearest voxel's label.     SoftCells: each corner by that of its own label.
+//   HardCells: the weight of the nearest voxel's label.     SoftCells: each corner has the weight of its own label.
 //
 // `weights` [labels + 1, LANES], the last of which are 0.
 #pragma once
@@ -81,11 +81,11 @@ class HalfPieceMarch {
         HalfNodes nodes;
         Sums turn = {};
         bool more = true;
-        for (int n = 0; n < TURN && (more = nodes_.next(nodes)); ++n)
+        for (int n = 0; n < CHUNK && (more = nodes_.next(nodes)); ++n)
             for (int first = 0; first < LANES; first += GROUP) add(field, nodes, first, turn);
         for (int l = 0; l < LANES; ++l) {
             sums_[l].integral += turn.value[l];
-            for (int a = 0; a < 3; ++a) sums_[l].slope[a] += turn.slope[a][l], sums_[l].lever[a] += turn.lever[a][l];
+            for (int a = 0; a < 3; ++a) sums_[l].slope[a] += turn.slope[a][l], sums_[l].first_moment[a] += turn.first_moment[a][l];
         }
         return more;
     }
@@ -93,10 +93,10 @@ class HalfPieceMarch {
     const RaySums& sums(int l) const { return sums_[l]; }
 
    private:
-    static constexpr int TURN = 8;
+    static constexpr int CHUNK = 8;
 
     struct Sums {
-        alignas(64) float value[LANES], slope[3][LANES], lever[3][LANES];
+        alignas(64) float value[LANES], slope[3][LANES], first_moment[3][LANES];
     };
 
     template <class Field>
@@ -111,17 +111,17 @@ class HalfPieceMarch {
         store(weight, weight_ + first);
         for (int a = 0; a < 3; ++a) {
             const Floats pulse = jump * of(nodes.crossed, a);
-            add_to(turn.slope[a] + first, pulse), add_to(turn.lever[a] + first, before * pulse);
+            add_to(turn.slope[a] + first, pulse), add_to(turn.first_moment[a] + first, before * pulse);
         }
         for (int n = 0; n < 2; ++n) {
             const Slope<Floats> f = trilinear_slope(cell, of(nodes.at[n], 0), of(nodes.at[n], 1), of(nodes.at[n], 2));
             const Floats w = weight * load<Floats>(nodes.weight[n] + first);
-            const Floats u = load<Floats>(nodes.along[n] + first);
+            const Floats u = load<Floats>(nodes.fraction[n] + first);
             const Floats slope[3] = {w * f.x, w * f.y, w * f.z};
             add_to(turn.value + first, w * f.value);
             for (int a = 0; a < 3; ++a) {
                 const Floats moved = slope[a] * of(nodes.moves, a);
-                add_to(turn.slope[a] + first, moved), add_to(turn.lever[a] + first, u * moved);
+                add_to(turn.slope[a] + first, moved), add_to(turn.first_moment[a] + first, u * moved);
             }
         }
     }
@@ -135,11 +135,11 @@ class HalfPieceMarch {
 };
 
 template <class March, template <class, bool> class Cells, bool THIN, class T>
-Placement march_labels_by_rays(const RayTask& task, const LabelledField<T>& field, double step, const Image& upstream,
+MatrixGradient march_routed_grad_rays(const RayTask& task, const LabelledField<T>& field, double step, const Image& upstream,
                                int threads) {
     const std::vector<double> scale((std::size_t)field.labels.count, field.values.scale[0]);
     const Bundling bundling(task.rays);
-    return sum_placements(bundling.count, threads, [&](std::int64_t index, Placement& placement) {
+    return sum_matrix_gradients(bundling.count, threads, [&](std::int64_t index, MatrixGradient& grad_matrix) {
         const Bundle bundle = bundling.bundle(index);
         std::vector<std::vector<float>> weights;
         std::vector<Cells<T, THIN>> cells;
@@ -151,19 +151,19 @@ Placement march_labels_by_rays(const RayTask& task, const LabelledField<T>& fiel
         const auto finish = [&](const Tile& tile, const March& march) {
             TracedChord traced[LANES];
             trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
-            finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, placement);
+            finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, grad_matrix);
         };
         const auto own = [&](std::size_t n) -> const Cells<T, THIN>& { return cells[n]; };
         march_bundle<March>(task.rays, task.ijk_from_world, task.grid, step, bundle, own, finish);
     });
 }
 
-// The gradients by the rays, upstream [B, labels, H, W].
+// The gradients with respect to the rays, upstream [B, labels, H, W].
 template <class March, template <class, bool> class Cells, class T>
-Placement labels_by_rays(const RayTask& task, const LabelledField<T>& field, double step, const Image& upstream,
+MatrixGradient routed_grad_rays(const RayTask& task, const LabelledField<T>& field, double step, const Image& upstream,
                          int threads) {
-    if (task.grid.n[2] > 1) return march_labels_by_rays<March, Cells, false>(task, field, step, upstream, threads);
-    return march_labels_by_rays<March, Cells, true>(task, field, step, upstream, threads);
+    if (task.grid.n[2] > 1) return march_routed_grad_rays<March, Cells, false>(task, field, step, upstream, threads);
+    return march_routed_grad_rays<March, Cells, true>(task, field, step, upstream, threads);
 }
 
 }  // namespace deepdrr

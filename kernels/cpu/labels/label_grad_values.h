@@ -1,5 +1,5 @@
-// The adjoint by the values of linear integrals routed by label: what a ray spreads over the corners of a cell is the
-// upstream gradient of the channel that each of them goes to, see label_slopes.h.
+// Gradients of linear integrals routed by label with respect to the values: each corner of a cell receives the upstream
+// gradient of the channel that it goes to, see label_grad_rays.h.
 #pragma once
 
 #include "march/half_nodes.h"
@@ -9,13 +9,13 @@
 
 namespace deepdrr {
 
-// A position that lies as near to the nearest voxel as the nodes do.
-using Places = const float (*)[LANES];
-inline Places side_of(const Nodes<1>& nodes) { return nodes.at[0]; }
-inline Places side_of(const HalfNodes& nodes) { return nodes.centre; }
+// A position in the cell whose nearest voxel is that of the nodes.
+using CellPositions = const float (*)[LANES];
+inline CellPositions side_of(const Nodes<1>& nodes) { return nodes.at[0]; }
+inline CellPositions side_of(const HalfNodes& nodes) { return nodes.centre; }
 
-// Calls spread(lane, first corner of its cell, weights of its corners) for every lane that has something to spread: one
-// that has not may name a voxel that another thread writes to.
+// Calls spread(lane, first corner of its cell, weights of its corners) for every lane with a weight. The voxel of the others
+// may be one that another thread writes to.
 template <class Packet, class Spread>
 DEEPDRR_FN void for_each_cell(const Packet& nodes, const Spread& spread) {
     alignas(64) float weight[8][LANES];
@@ -35,7 +35,7 @@ struct HardSpread {
     void spread(const Packet& nodes, const float* weights, const Gradient& gradient) const {
         std::int64_t offset[8];
         corner_offsets(gradient.grid, offset);
-        const Places at = side_of(nodes);
+        const CellPositions at = side_of(nodes);
         for_each_cell(nodes, [&](int l, int voxel, const float* corner) {
             const std::int64_t nearest = voxel + (at[0][l] >= 0.5f ? offset[4] : 0) + (at[1][l] >= 0.5f ? offset[2] : 0) +
                                          (at[2][l] >= 0.5f ? offset[1] : 0);

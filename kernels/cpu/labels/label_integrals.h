@@ -1,9 +1,9 @@
-// Line integrals of one value, or of 1, each part of which goes to the channel of a label.
+// Line integrals of one value, or of 1, whose parts go to the channels of their labels.
 //
-//   Hard: the interpolated value, to the label of the nearest voxel. For Stencil1 and NearStencil8.
-//   Soft: each corner's share of it, to that corner's own label. For Stencil8.
+//   Hard: the interpolated value goes to the label of the nearest voxel. For Stencil1 and NearStencil8.
+//   Soft: each corner's share goes to that corner's own label. For Stencil8.
 //
-// Packets, bundles and turns are those of line_integrals.h.
+// The packets of a bundle advance in turn, as in line_integrals.h.
 #pragma once
 
 #include <cstring>
@@ -24,7 +24,7 @@ DEEPDRR_FN const int* nearest(const NearStencil8& stencil) { return stencil.near
 
 struct Hard {
     template <class Stencil, class T>
-    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, Ledger& ledger) {
+    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, LabelSums& sums) {
         alignas(64) int label[LANES];
         alignas(64) float value[LANES] = {};
         for (int first = 0; first < LANES; first += GROUP) {
@@ -35,7 +35,7 @@ struct Hard {
             add(stencil, field.values.data, field.offset, value);
         else
             std::memcpy(value, stencil.weight[0], sizeof value);  // of Stencil1
-        ledger.add(label, value);
+        sums.add(label, value);
     }
 };
 
@@ -72,7 +72,7 @@ DEEPDRR_FN Ints fetch_row(const LabelledField<T>& field, Ints voxel, int row) {
 // Where the corners of a lane agree, as nearly everywhere, their sum goes to their label as in hard routing.
 struct Soft {
     template <class Stencil, class T>
-    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, Ledger& ledger) {
+    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, LabelSums& sums) {
         alignas(64) int bytes[4][LANES], label[LANES], differs[LANES];
         alignas(64) float share[8][LANES], value[LANES];
         for (int first = 0; first < LANES; first += GROUP)
@@ -87,7 +87,7 @@ struct Soft {
             const int one = bytes[0][l] & 0xff, same = one * 0x101;
             differs[l] = (bytes[0][l] ^ same) | (bytes[1][l] ^ same) | (bytes[2][l] ^ same) | (bytes[3][l] ^ same);
             any |= differs[l];
-            label[l] = differs[l] ? ledger.label(l) : lesser(one, field.labels.count);
+            label[l] = differs[l] ? sums.label(l) : lesser(one, field.labels.count);
             float sum = 0.0f;
             for (int corner = 0; corner < 8; ++corner) sum += share[corner][l];
             value[l] = differs[l] ? 0.0f : sum;
@@ -96,34 +96,34 @@ struct Soft {
             for (int l = 0; l < LANES; ++l)
                 for (int corner = 0; differs[l] && corner < 8; ++corner) {
                     const int own = bytes[corner / 2][l] >> (corner & 1) * 8 & 0xff;
-                    ledger.add_at_once(lesser(own, field.labels.count), l, share[corner][l]);
+                    sums.add_at_once(lesser(own, field.labels.count), l, share[corner][l]);
                 }
-        ledger.add(label, value);
+        sums.add(label, value);
     }
 };
 
 // A packet on its way; see Traveller.
 template <class Routing, class Stencil, template <class> class March>
-class RoutedTraveller {
+class RoutedPacketState {
    public:
-    using Thin = RoutedTraveller<Routing, typename Stencil::Thin, March>;
+    using Thin = RoutedPacketState<Routing, typename Stencil::Thin, March>;
 
-    RoutedTraveller(const Chord* chords, const Grid& grid, double step, float (*total)[LANES])
+    RoutedPacketState(const Chord* chords, const Grid& grid, double step, float (*total)[LANES])
         : march_(chords, grid, step), total_(total) {}
 
     template <class T>
     bool advance(const LabelledField<T>& field) {
         bool more = true;
         Stencil stencil;
-        Ledger ledger(total_);
+        LabelSums sums(total_);
         alignas(64) int later[LANES];
-        for (int n = 0; n < TURN && (more = march_.next(stencil)); ++n) {
-            march_.announce(TURN, later);
+        for (int n = 0; n < CHUNK && (more = march_.next(stencil)); ++n) {
+            march_.look_ahead(CHUNK, later);
             if (field.values.data) prefetch(later, field.values.data, field.offset);
             for (int l = 0; l < LANES; l += TILE + 1) DEEPDRR_PREFETCH(field.labels.data + later[l]);
-            Routing::route(stencil, field, ledger);
+            Routing::route(stencil, field, sums);
         }
-        ledger.book();
+        sums.flush();
         return more;
     }
 

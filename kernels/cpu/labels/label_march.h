@@ -1,33 +1,32 @@
-// Marches of a packet whose integral goes, part by part, to the label of the nearest voxel. Their sums are in `total`
-// [labels + 1, LANES].
+// Marches of a packet whose integral goes to the label of the nearest voxel, part by part, into `total` [labels + 1, LANES].
 //
 //   HardSteps: a linear field at midpoint samples.     HardWalk: the nearest voxel's value, from voxel to voxel.
 #pragma once
 
 #include "deepdrr/walk.h"
 #include "labels/label_cells.h"
-#include "march/step_places.h"
+#include "march/sample_positions.h"
 
 namespace deepdrr {
 
-// The sums of a group of lanes by label, as a Ledger has them for a packet; a lane is booked when it comes to another.
-class GroupLedger {
+// The sums of a group of lanes by label, like LabelSums for a packet; a lane that changes label is flushed alone.
+class GroupLabelSums {
    public:
-    GroupLedger(float (*total)[LANES], int first) : total_(&total[0][first]) {}
+    GroupLabelSums(float (*total)[LANES], int first) : total_(&total[0][first]) {}
 
     DEEPDRR_FN void add(Ints label, Floats value) {
         const Ints changed = label != label_;
         if (const unsigned lanes = bits_of(changed)) {
-            book(lanes);
+            flush(lanes);
             sum_ = where(changed, Floats{}, sum_), label_ = label;
         }
         sum_ += value;
     }
 
-    DEEPDRR_FN void close() { book((1u << GROUP) - 1); }
+    DEEPDRR_FN void close() { flush((1u << GROUP) - 1); }
 
    private:
-    DEEPDRR_FN void book(unsigned lanes) {
+    DEEPDRR_FN void flush(unsigned lanes) {
         alignas(64) int label[GROUP];
         alignas(64) float sum[GROUP];
         store(label_, label), store(sum_, sum);
@@ -40,59 +39,59 @@ class GroupLedger {
     Floats sum_{};
 };
 
-class HardSteps : StepPlaces<16, 22> {
+class HardSteps : SamplePositions<16, 22> {
    public:
     using Thin = HardSteps;
 
     HardSteps(const Chord* chords, const Grid& grid, double step, float (*total)[LANES])
-        : StepPlaces(chords, grid, step), total_(total) {
+        : SamplePositions(chords, grid, step), total_(total) {
         for (int l = 0; l < LANES; ++l) length_[l] = (float)part_[l];
     }
 
-    // One turn; false where it was the last.
+    // One chunk; false where it was the last.
     template <class T>
     bool advance(const LabelledField<T>& field) {
         if (sample_ >= samples_) return false;
-        Places places;
-        const bool inside = place(places);
+        Positions positions;
+        const bool interior = place(positions);
         for (int first = 0; first < LANES; first += GROUP)
             if (grid_.n[2] == 1)
-                run<false, true>(field, places, first);
-            else if (inside)
-                run<true, false>(field, places, first);
+                run<false, true>(field, positions, first);
+            else if (interior)
+                run<true, false>(field, positions, first);
             else
-                run<false, false>(field, places, first);
-        sample_ += turn_;
+                run<false, false>(field, positions, first);
+        sample_ += chunk_;
         return sample_ < samples_;
     }
 
    private:
-    template <bool INSIDE, bool THIN, class T>
-    DEEPDRR_FN void run(const LabelledField<T>& field, const Places& places, int first) {
-        const Ints origin = load<Ints>(places.voxel + first), left = load<Ints>(count_ + first) - sample_;
-        const Ints di = load<Ints>(places.pace[0] + first), dj = load<Ints>(places.pace[1] + first);
-        const Ints dk = load<Ints>(places.pace[2] + first);
-        Ints i = load<Ints>(places.at[0] + first), j = load<Ints>(places.at[1] + first);
-        Ints k = load<Ints>(places.at[2] + first);
+    template <bool INTERIOR, bool THIN, class T>
+    DEEPDRR_FN void run(const LabelledField<T>& field, const Positions& positions, int first) {
+        const Ints origin = load<Ints>(positions.voxel + first), left = load<Ints>(count_ + first) - sample_;
+        const Ints di = load<Ints>(positions.pace[0] + first), dj = load<Ints>(positions.pace[1] + first);
+        const Ints dk = load<Ints>(positions.pace[2] + first);
+        Ints i = load<Ints>(positions.at[0] + first), j = load<Ints>(positions.at[1] + first);
+        Ints k = load<Ints>(positions.at[2] + first);
         const Floats part = load<Floats>(length_ + first);
-        GroupLedger ledger(total_, first);
-        for (int n = 0; n < turn_; ++n) {
-            const Along x = along<INSIDE>(places, 0, first, i), y = along<INSIDE>(places, 1, first, j);
-            const Along z = along<INSIDE>(places, 2, first, k);
+        GroupLabelSums sums(total_, first);
+        for (int n = 0; n < chunk_; ++n) {
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i), y = axis_position<INTERIOR>(positions, 1, first, j);
+            const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, k);
             const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
-            if (INSIDE) announce(field, origin, i + TURN * di, j + TURN * dj, k + TURN * dk, first);
+            if (INTERIOR) look_ahead(field, origin, i + CHUNK * di, j + CHUNK * dj, k + CHUNK * dk, first);
             const Floats f =
                 part * trilinear_slope(fetch_cell<THIN>(field, voxel), x.part, y.part, z.part).value;
             const Ints label = nearest_label(field, voxel, x.part, y.part, z.part);
-            ledger.add(label, INSIDE ? f : where(n < left, f, Floats{}));
+            sums.add(label, INTERIOR ? f : where(n < left, f, Floats{}));
             i += di, j += dj, k += dk;
         }
-        ledger.close();
+        sums.close();
     }
 
     // As SlopeMarch does.
     template <class T>
-    DEEPDRR_FN void announce(const LabelledField<T>& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
+    DEEPDRR_FN void look_ahead(const LabelledField<T>& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
         const Ints voxel = origin + (i >> bits_) * grid_.plane + (j >> bits_) * grid_.row + (k >> bits_);
         for (int l = on_diagonal(first); l < GROUP; l += DIAGONAL) prefetch_cell(field, lane(voxel, l));
     }
@@ -101,7 +100,8 @@ class HardSteps : StepPlaces<16, 22> {
     alignas(64) float length_[LANES];  // mm, of a sample
 };
 
-// The walk of walk.h from voxel to voxel, many lanes at a time. The grid may have one voxel along any axis.
+// The walk of walk.h from voxel to voxel, in vectors of a group of lanes (PacketWalk leaves that to the compiler, which
+// cannot do it around the label sums). The grid may have one voxel along any axis.
 class HardWalk {
    public:
     using Thin = HardWalk;
@@ -121,7 +121,7 @@ class HardWalk {
         for (int l = 0; l < LANES; ++l) length_[l] = (float)chords[l].length;
     }
 
-    // TURN voxels further; false where all rays are at their ends.
+    // CHUNK voxels further; false where all rays are at their ends.
     template <class T>
     bool advance(const LabelledField<T>& field) {
         bool more = false;
@@ -130,7 +130,7 @@ class HardWalk {
     }
 
    private:
-    static constexpr int TURN = 8;
+    static constexpr int CHUNK = 8;
 
     // One axis of a group: the next plane that it crosses is `plane` cells behind the start of the cell of entry.
     struct Crossing {
@@ -164,28 +164,28 @@ class HardWalk {
         if (!any(at < length)) return false;
         Crossing i = crossing(0, first), j = crossing(1, first), k = crossing(2, first);
         const Ints start = i.within() + j.within() + k.within(), ahead = start - load<Ints>(before_ + first);
-        GroupLedger ledger(total_, first);
-        for (int n = 0; n < TURN; ++n) {
+        GroupLabelSums sums(total_, first);
+        for (int n = 0; n < CHUNK; ++n) {
             const Floats si = i.at(), sj = j.at(), sk = k.at();
             const Floats low = where(sj < sk, sj, sk), nearest = where(si < low, si, low);
-            const Ints go = nearest < length, by_i = si == nearest, by_j = ~by_i & (sj == nearest);
+            const Ints go = nearest < length, crosses_i = si == nearest, crosses_j = ~crosses_i & (sj == nearest);
             const Floats end = where(go, nearest, length), stop = where(end > at, end, at);
             const Ints voxel = i.within() + j.within() + k.within();
-            announce(field, voxel + ahead, first);
+            look_ahead(field, voxel + ahead, first);
             const Ints label = label_of(field.labels, fetch_bytes(field.labels, voxel));
-            ledger.add(label, (stop - at) * fetch_voxel(field, voxel));
-            i.pass(go & by_i), j.pass(go & by_j), k.pass(go & ~(by_i | by_j));
+            sums.add(label, (stop - at) * fetch_voxel(field, voxel));
+            i.pass(go & crosses_i), j.pass(go & crosses_j), k.pass(go & ~(crosses_i | crosses_j));
             at = stop;
         }
-        ledger.close();
+        sums.close();
         keep(i, 0, first), keep(j, 1, first), keep(k, 2, first);
         store(at, at_ + first), store(start, before_ + first);
         return any(at < length);
     }
 
-    // Brings the voxels into the cache that the next turn comes to if it goes as far as the one before.
+    // Brings the voxels into the cache that the next chunk comes to if it goes as far as this one.
     template <class T>
-    DEEPDRR_FN static void announce(const LabelledField<T>& field, Ints voxel, int first) {
+    DEEPDRR_FN static void look_ahead(const LabelledField<T>& field, Ints voxel, int first) {
         for (int l = on_diagonal(first); l < GROUP; l += DIAGONAL) {
             if (field.values.data) DEEPDRR_PREFETCH(field.values.data + lane(voxel, l));
             DEEPDRR_PREFETCH(field.labels.data + lane(voxel, l));

@@ -1,4 +1,4 @@
-// The label map that routes an integral, and the sums by label of a packet of rays.
+// The label map that routes an integral, and a packet's sums by label.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ struct Labels {
     int count;                                  // a label that is not below it is taken for `count`
 };
 
-// The byte at each index and above it the one that follows, if there is one; what stands above those has no meaning.
+// The byte at each index in the lowest eight bits, the next byte, if there is one, in the eight bits above; ignore the rest.
 DEEPDRR_FN Ints fetch_bytes(const Labels& labels, Ints index) {
 #if defined(__AVX512F__) && defined(__GNUC__)
     if (labels.last >= 3) {  // four bytes are loaded, none of them behind the last
@@ -42,17 +42,17 @@ DEEPDRR_FN Ints label_of(const Labels& labels, Ints bytes) {
     return where(label > labels.count, Ints{} + labels.count, label);
 }
 
-// The sums of a packet by label. A ray stays with one label for long: each lane keeps a sum of its own, which is booked
-// on its label when a lane of the packet comes to another, and now and then, so that no float sum has many terms.
-class Ledger {
+// The sums of a packet by label. A ray stays in one label for long, so each lane keeps a running sum. All are flushed to
+// the totals of their labels when a lane of the packet changes label, and now and then: no float sum gets many terms.
+class LabelSums {
    public:
-    explicit Ledger(float (*total)[LANES]) : total_(total) {}
+    explicit LabelSums(float (*total)[LANES]) : total_(total) {}
 
     DEEPDRR_FN void add(const int* label, const float* value) {
         int changes = 0;
         for (int l = 0; l < LANES; ++l) changes |= label[l] ^ label_[l];
         if (changes) {
-            book();
+            flush();
             for (int l = 0; l < LANES; ++l) label_[l] = label[l];
         }
         DEEPDRR_LANES
@@ -63,7 +63,7 @@ class Ledger {
 
     DEEPDRR_FN int label(int l) const { return label_[l]; }
 
-    DEEPDRR_FN void book() {
+    DEEPDRR_FN void flush() {
         for (int l = 0; l < LANES; ++l) total_[label_[l]][l] += sum_[l];
         for (int l = 0; l < LANES; ++l) sum_[l] = 0.0f;
     }

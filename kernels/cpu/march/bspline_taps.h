@@ -1,7 +1,6 @@
 // The 4 x 4 x 4 coefficients about the nodes of a packet, as 16 rows along k for every lane, and their weights.
 //
-// THIN says that an axis of the grid has fewer than four voxels: the taps that it lacks have no weight, and stand for its
-// first voxel.
+// THIN is a grid with fewer than four voxels along an axis: the missing taps have weight 0 and read its first voxel.
 #pragma once
 
 #include "deepdrr/bspline.h"

@@ -1,8 +1,8 @@
-// The values at the corners of a cell, for a group of lanes at a time: of one channel, or of the sum of all channels, each
-// weighted by the upstream gradient of the lane's ray.
+// The values at the corners of a cell, for a group of lanes at a time: of one channel, or of all channels' sum, weighted by
+// the upstream gradients of the lane's ray.
 //
-// Neighbours along k come with one load: base[index] and base[index + 1]. THIN is a grid of one voxel along k, which has no
-// neighbours.
+// One load fetches two neighbours along k, base[index] and base[index + 1]. THIN is a grid of one voxel along k, which has
+// no such neighbours.
 #pragma once
 
 #include <cstdint>

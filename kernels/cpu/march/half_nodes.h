@@ -1,8 +1,8 @@
 // Quadrature nodes of a linear field that is routed to the label of the nearest voxel.
 //
-// The nearest voxel changes in the middle of a cell: the walk is one through half cells, as that of NearStencil8. Where it
-// changes the routed field jumps, and a ray that moves takes the place of the jump along: the derivative by the position
-// has a pulse there, whose integral along the ray is the jump times the millimetres per voxel of the crossed axis.
+// The nearest voxel changes in the middle of a cell, so the walk goes through half cells, like that of NearStencil8. Where
+// the label changes, the routed field jumps, and the jump moves with the ray: the derivative with respect to the position
+// has a pulse there. Its integral along the ray is the jump times the millimetres per voxel of the crossed axis.
 #pragma once
 
 #include "deepdrr/half_cells.h"
@@ -32,7 +32,7 @@ class HalfPieceNodes {
             }
         for (int l = 0; l < LANES; ++l) {
             at_[l] = 0.0f, length_[l] = (float)chords[l].length;
-            share_[l] = length_[l] > 0.0f ? 1.0f / length_[l] : 0.0f;
+            inverse_length_[l] = length_[l] > 0.0f ? 1.0f / length_[l] : 0.0f;
             left_ = greater(left_, length_[l]);
         }
     }
@@ -42,18 +42,18 @@ class HalfPieceNodes {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float at = at_[l];
-            const Stride stride = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
+            const CellStep step = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
                                             slope_[1][l], slope_[2][l]);
-            const float middle = 0.5f * (at + stride.stop), half = 0.5f * (stride.stop - at);
+            const float middle = 0.5f * (at + step.stop), half = 0.5f * (step.stop - at);
             const int i = place(nodes, 0, l, at, middle, half), j = place(nodes, 1, l, at, middle, half);
             const int k = place(nodes, 2, l, at, middle, half);
             nodes.voxel[l] = grid_.voxel(i, j, k);
             nodes.weight[0][l] = nodes.weight[1][l] = half;
-            nodes.before[l] = at * share_[l];
-            nodes.along[0][l] = (middle - GAUSS * half) * share_[l];
-            nodes.along[1][l] = (middle + GAUSS * half) * share_[l];
-            pass(0, l, stride.di), pass(1, l, stride.dj), pass(2, l, stride.dk);
-            at_[l] = stride.stop, left_in_lane_[l] = length_[l] - stride.stop;
+            nodes.before[l] = at * inverse_length_[l];
+            nodes.fraction[0][l] = (middle - GAUSS * half) * inverse_length_[l];
+            nodes.fraction[1][l] = (middle + GAUSS * half) * inverse_length_[l];
+            pass(0, l, step.di), pass(1, l, step.dj), pass(2, l, step.dk);
+            at_[l] = step.stop, left_in_lane_[l] = length_[l] - step.stop;
         }
         left_ = 0.0f;
         for (int l = 0; l < LANES; ++l) left_ = greater(left_, left_in_lane_[l]);
@@ -90,7 +90,7 @@ class HalfPieceNodes {
     CellRange range_;
     float left_;
     alignas(64) float left_in_lane_[LANES];
-    alignas(64) float at_[LANES], length_[LANES], share_[LANES];
+    alignas(64) float at_[LANES], length_[LANES], inverse_length_[LANES];
     alignas(64) float entry_[3][LANES], slope_[3][LANES], inverse_[3][LANES], crossed_[3][LANES];
     alignas(64) int first_[3][LANES], walked_[3][LANES];
 };

@@ -1,11 +1,11 @@
-// Quadrature nodes along the chords of a packet: what an adjoint needs where a forward march needs only weights.
+// Quadrature nodes along the chords of a packet. Adjoints need positions where forward marches need only weights.
 //
-// Each `next` gives every lane one cell and COUNT nodes in it: the position in the cell, the weight in mm, the fraction of
-// the chord before it. Cells outside `CellRange` are left out (their weight is 0), so that the work can be divided among
-// threads by the voxels it writes to.
+// Each `next` gives every lane one cell and COUNT nodes in it: the position in the cell, the weight in mm, and the fraction
+// of the chord before the node. Nodes in cells outside `CellRange` get weight 0, so that the work can be divided among
+// threads by the voxels that it writes to.
 //
 //   StepNodes: midpoint samples, one node each, at positions in double: a derivative jumps where a sample changes cell.
-//   PieceNodes: a walk from cell to cell, two Gauss-Legendre nodes each.
+//   PieceNodes: a walk from cell to cell with two Gauss-Legendre nodes in each.
 #pragma once
 
 #include "deepdrr/midpoints.h"
@@ -34,7 +34,7 @@ struct Nodes {
     alignas(64) float moves[3][LANES];      // 0 where the position is clamped to a face, and its derivative 0
     alignas(64) float at[COUNT][3][LANES];  // position in the cell, 0..1
     alignas(64) float weight[COUNT][LANES];  // mm
-    alignas(64) float along[COUNT][LANES];   // fraction of the chord, 0..1
+    alignas(64) float fraction[COUNT][LANES];   // fraction of the chord, 0..1
 };
 
 class StepNodes {
@@ -50,7 +50,7 @@ class StepNodes {
                 pace_[a][l] = part * chords[l].slope[a];
                 entry_[a][l] = chords[l].entry[a] + 0.5 * pace_[a][l];
             }
-            count_[l] = count, part_[l] = (float)part, fraction_[l] = count > 0 ? 1.0f / (float)count : 0.0f;
+            count_[l] = count, part_[l] = (float)part, inverse_count_[l] = count > 0 ? 1.0f / (float)count : 0.0f;
             samples_ = greater(samples_, count);
         }
     }
@@ -81,14 +81,14 @@ class StepNodes {
                                (j <= range_.high[1]) & (k >= range_.low[2]) & (k <= range_.high[2]);
             nodes.voxel[l] = grid_.voxel(i, j, k);
             nodes.weight[0][l] = inside & (sample_ < count_[l]) ? part_[l] : 0.0f;
-            nodes.along[0][l] = ((float)sample_ + 0.5f) * fraction_[l];
+            nodes.fraction[0][l] = ((float)sample_ + 0.5f) * inverse_count_[l];
         }
         ++sample_;
         return true;
     }
 
     // The cells [3, LANES] about where the packet will be so many samples later: what to fetch into the cache by then.
-    void announce(int samples, int (*cell)[LANES]) const {
+    void look_ahead(int samples, int (*cell)[LANES]) const {
         for (int a = 0; a < 3; ++a) {
             const double last = (double)(grid_.n[a] - 1);
             DEEPDRR_LANES
@@ -114,7 +114,7 @@ class StepNodes {
     CellRange range_;
     int sample_, samples_;
     alignas(64) double entry_[3][LANES], pace_[3][LANES];
-    alignas(64) float part_[LANES], fraction_[LANES];
+    alignas(64) float part_[LANES], inverse_count_[LANES];
     alignas(64) int count_[LANES];
 };
 
@@ -132,7 +132,7 @@ class PieceNodes {
             }
         for (int l = 0; l < LANES; ++l) {
             at_[l] = 0.0f, length_[l] = (float)chords[l].length;
-            share_[l] = length_[l] > 0.0f ? 1.0f / length_[l] : 0.0f;
+            inverse_length_[l] = length_[l] > 0.0f ? 1.0f / length_[l] : 0.0f;
             left_ = greater(left_, length_[l]);
         }
     }
@@ -142,17 +142,17 @@ class PieceNodes {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float at = at_[l];
-            const Stride stride = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
+            const CellStep step = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
                                             slope_[1][l], slope_[2][l]);
-            const float middle = 0.5f * (at + stride.stop), half = 0.5f * (stride.stop - at);
+            const float middle = 0.5f * (at + step.stop), half = 0.5f * (step.stop - at);
             const int i = place(nodes, 0, l, middle, half), j = place(nodes, 1, l, middle, half);
             const int k = place(nodes, 2, l, middle, half);
             nodes.voxel[l] = grid_.voxel(i, j, k);
             nodes.weight[0][l] = nodes.weight[1][l] = half;
-            nodes.along[0][l] = (middle - GAUSS * half) * share_[l];
-            nodes.along[1][l] = (middle + GAUSS * half) * share_[l];
-            walked_[0][l] += stride.di, walked_[1][l] += stride.dj, walked_[2][l] += stride.dk;
-            at_[l] = stride.stop, left_in_lane_[l] = length_[l] - stride.stop;
+            nodes.fraction[0][l] = (middle - GAUSS * half) * inverse_length_[l];
+            nodes.fraction[1][l] = (middle + GAUSS * half) * inverse_length_[l];
+            walked_[0][l] += step.di, walked_[1][l] += step.dj, walked_[2][l] += step.dk;
+            at_[l] = step.stop, left_in_lane_[l] = length_[l] - step.stop;
         }
         left_ = 0.0f;
         for (int l = 0; l < LANES; ++l) left_ = greater(left_, left_in_lane_[l]);
@@ -181,7 +181,7 @@ class PieceNodes {
     CellRange range_;
     float left_;
     alignas(64) float left_in_lane_[LANES];
-    alignas(64) float at_[LANES], length_[LANES], share_[LANES];
+    alignas(64) float at_[LANES], length_[LANES], inverse_length_[LANES];
     alignas(64) float entry_[3][LANES], slope_[3][LANES], inverse_[3][LANES];
     alignas(64) int first_[3][LANES], walked_[3][LANES];
 };

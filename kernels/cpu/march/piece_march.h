@@ -49,14 +49,14 @@ class PieceMarch {
         if (!started_) add_ends(field, chords_, grid_, sums_);
         started_ = true;
         Nodes<2> nodes;
-        alignas(64) float value[LANES] = {}, slope[3][LANES] = {}, lever[3][LANES] = {};
+        alignas(64) float value[LANES] = {}, slope[3][LANES] = {}, first_moment[3][LANES] = {};
         bool more = true;
-        for (int n = 0; n < TURN && (more = nodes_.next(nodes)); ++n)
+        for (int n = 0; n < CHUNK && (more = nodes_.next(nodes)); ++n)
             for (int first = 0; first < LANES; first += GROUP)
-                add(field, nodes, first, value + first, slope, lever);
+                add(field, nodes, first, value + first, slope, first_moment);
         for (int l = 0; l < LANES; ++l) {
             sums_[l].integral += value[l];
-            for (int a = 0; a < 3; ++a) sums_[l].slope[a] += slope[a][l], sums_[l].lever[a] += lever[a][l];
+            for (int a = 0; a < 3; ++a) sums_[l].slope[a] += slope[a][l], sums_[l].first_moment[a] += first_moment[a][l];
         }
         return more;
     }
@@ -64,22 +64,22 @@ class PieceMarch {
     const RaySums& sums(int l) const { return sums_[l]; }
 
    private:
-    static constexpr int TURN = 8;
+    static constexpr int CHUNK = 8;
 
     template <class Field>
     DEEPDRR_FN void add(const Field& field, const Nodes<2>& nodes, int first, float* value, float (*slope)[LANES],
-                        float (*lever)[LANES]) const {
+                        float (*first_moment)[LANES]) const {
         const auto within = [&](int n, int a) { return load<Floats>(nodes.at[n][a] + first); };
         const Cell<Floats> cell =
             field.cell(load<Ints>(nodes.voxel + first), within(0, 0), within(0, 1), within(0, 2), first);
         const auto moves = [&](int a) { return load<Floats>(nodes.moves[a] + first); };
         for (int n = 0; n < 2; ++n) {
             const Slope<Floats> f = trilinear_slope(cell, within(n, 0), within(n, 1), within(n, 2));
-            const Floats w = load<Floats>(nodes.weight[n] + first), wu = w * load<Floats>(nodes.along[n] + first);
+            const Floats w = load<Floats>(nodes.weight[n] + first), wu = w * load<Floats>(nodes.fraction[n] + first);
             const Floats x = f.x * moves(0), y = f.y * moves(1), z = f.z * moves(2);
             add_to(value, w * f.value);
             add_to(slope[0] + first, w * x), add_to(slope[1] + first, w * y), add_to(slope[2] + first, w * z);
-            add_to(lever[0] + first, wu * x), add_to(lever[1] + first, wu * y), add_to(lever[2] + first, wu * z);
+            add_to(first_moment[0] + first, wu * x), add_to(first_moment[1] + first, wu * y), add_to(first_moment[2] + first, wu * z);
         }
     }
 

@@ -1,5 +1,5 @@
-// Sheets of rays, see sheets.h, through a cubic B-spline: at every sample the sixteen rows of coefficients about them are
-// mixed with weights that all rays share, and each ray looks up its four along k.
+// Fans of rays (fans.h) through a cubic B-spline: at every sample, the sixteen rows of coefficients about them are mixed
+// with weights that all rays share, and each ray looks up its four taps along k.
 #pragma once
 
 #include "march/bspline_taps.h"
@@ -7,26 +7,26 @@
 
 namespace deepdrr {
 
-struct SplineSheet : Sheet {
+struct SplineFan : Fan {
     static constexpr int TAPS = 4;
 
-    SplineSheet(const Pixels& of, const Course* courses) : Sheet(of, courses, TAPS) {}
+    SplineFan(const Pixels& of, const SampledChord* chords) : Fan(of, chords, TAPS) {}
 };
 
-// The places of SHEET_TURN samples of a sheet, from sample `at` on.
-struct SplinePlaces {
-    alignas(64) float i[4][SHEET_TURN], j[4][SHEET_TURN];  // weights
-    alignas(64) int voxel[SHEET_TURN];                     // the first that is read
-    alignas(64) int first[SHEET_TURN];                     // its k
+// Rows and weights of FAN_CHUNK samples of a fan, from sample `at` on.
+struct SplineFanPositions {
+    alignas(64) float i[4][FAN_CHUNK], j[4][FAN_CHUNK];  // weights
+    alignas(64) int voxel[FAN_CHUNK];                     // the first that is read
+    alignas(64) int first[FAN_CHUNK];                     // its k
 
-    SplinePlaces(const Sheet& sheet, int at, const Grid& grid) {
-        const int furthest = grid.n[2] - LANES * sheet.rows;
+    SplineFanPositions(const Fan& fan, int at, const Grid& grid) {
+        const int furthest = grid.n[2] - LANES * fan.rows;
         DEEPDRR_LANES
-        for (int s = 0; s < SHEET_TURN; ++s) {
+        for (int s = 0; s < FAN_CHUNK; ++s) {
             const double n = at + s;
-            const Corner x = locate_in_double(sheet.entry[0] + n * sheet.pace[0], grid.n[0]);
-            const Corner y = locate_in_double(sheet.entry[1] + n * sheet.pace[1], grid.n[1]);
-            const double k = greater(sheet.entry[2] + n * sheet.pace[2] - Sheet::MARGIN - 1.0, 0.0);
+            const Corner x = locate_in_double(fan.entry[0] + n * fan.pace[0], grid.n[0]);
+            const Corner y = locate_in_double(fan.entry[1] + n * fan.pace[1], grid.n[1]);
+            const double k = greater(fan.entry[2] + n * fan.pace[2] - Fan::MARGIN - 1.0, 0.0);
             first[s] = lesser((int)k, furthest);
             voxel[s] = grid.voxel(first_tap(x.low, grid.n[0]), first_tap(y.low, grid.n[1]), first[s]);
             bspline_weights(x.part, i[0][s], i[1][s], i[2][s], i[3][s]);
@@ -56,15 +56,15 @@ DEEPDRR_FN void mix_rows(const float* at, const Grid& grid, const float* i, cons
     mix(plane[0], plane[1], plane[2], plane[3], i, mixed);
 }
 
-// The four weights of every ray along k at sample n, and their place in rows that begin at voxel `first`.
+// The four weights of every ray along k at sample n, and where its taps are in rows that begin at voxel `first`.
 struct SplineLookUp {
     alignas(64) float weight[4][LANES];
     alignas(64) int low[LANES], high[LANES];  // taps 0 and 2
 
-    SplineLookUp(const Sheet& sheet, int n, int first, const Grid& grid) {
+    SplineLookUp(const Fan& fan, int n, int first, const Grid& grid) {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            const Corner z = locate_in_double(sheet.k_entry[l] + (double)n * sheet.k_pace[l], grid.n[2]);
+            const Corner z = locate_in_double(fan.k_entry[l] + (double)n * fan.k_pace[l], grid.n[2]);
             bspline_weights(z.part, weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
             fold_weights(z.low, grid.n[2], weight[0][l], weight[1][l], weight[2][l], weight[3][l]);
             low[l] = first_tap(z.low, grid.n[2]) - first, high[l] = low[l] + 2;
@@ -72,23 +72,23 @@ struct SplineLookUp {
     }
 };
 
-// Up to SHEET_TURN samples further, in `count` channels from `first`.
+// Adds up to FAN_CHUNK samples of `count` channels from `first`.
 template <int ROWS>
-void advance_spline_rows(Sheet& sheet, const Values<float>& values, int first, int count) {
+void advance_spline_rows(Fan& fan, const Values<float>& values, int first, int count) {
     const Grid grid = values.grid;
-    const SplinePlaces places(sheet, sheet.at, grid), next(sheet, sheet.at + SHEET_TURN, grid);
-    const int samples = lesser(sheet.count - sheet.at, SHEET_TURN);
-    const int ahead = lesser(sheet.count - sheet.at - SHEET_TURN, SHEET_TURN);
+    const SplineFanPositions positions(fan, fan.at, grid), next(fan, fan.at + FAN_CHUNK, grid);
+    const int samples = lesser(fan.count - fan.at, FAN_CHUNK);
+    const int ahead = lesser(fan.count - fan.at - FAN_CHUNK, FAN_CHUNK);
     alignas(64) float sum[CHANNELS][LANES] = {};
     for (int s = 0; s < samples; ++s) {
-        const SplineLookUp k(sheet, sheet.at + s, places.first[s], grid);
+        const SplineLookUp k(fan, fan.at + s, positions.first[s], grid);
         float i[4], j[4];
-        for (int t = 0; t < 4; ++t) i[t] = places.i[t][s], j[t] = places.j[t][s];
+        for (int t = 0; t < 4; ++t) i[t] = positions.i[t][s], j[t] = positions.j[t][s];
         for (int c = 0; c < count; ++c) {
             const float* channel = values.channel(first + c);
             if (s < ahead) prefetch_rows<ROWS>(channel + next.voxel[s], grid);
             alignas(64) float row[ROWS * LANES];
-            for (int r = 0; r < ROWS * LANES; r += LANES) mix_rows(channel + places.voxel[s] + r, grid, i, j, row + r);
+            for (int r = 0; r < ROWS * LANES; r += LANES) mix_rows(channel + positions.voxel[s] + r, grid, i, j, row + r);
             Pairs low, high;
             look_up<ROWS>(row, k.low, low), look_up<ROWS>(row, k.high, high);
             DEEPDRR_LANES
@@ -97,23 +97,23 @@ void advance_spline_rows(Sheet& sheet, const Values<float>& values, int first, i
                              (k.weight[2][l] * high.low[l] + k.weight[3][l] * high.high[l]);
         }
     }
-    sheet.at += samples;
+    fan.at += samples;
     for (int c = 0; c < count; ++c)
-        for (int l = 0; l < LANES; ++l) sheet.total[c][l] += sheet.part[l] * sum[c][l];
+        for (int l = 0; l < LANES; ++l) fan.total[c][l] += fan.part[l] * sum[c][l];
 }
 
-// False at the end of the sheet's rays.
-inline bool advance(SplineSheet& sheet, const Values<float>& values, int first, int count, const std::int64_t*) {
-    if (sheet.at >= sheet.count) return false;
-    if (sheet.rows == 1)
-        advance_spline_rows<1>(sheet, values, first, count);
-    else if (sheet.rows == 2)
-        advance_spline_rows<2>(sheet, values, first, count);
-    else if (sheet.rows == 3)
-        advance_spline_rows<3>(sheet, values, first, count);
+// False at the end of the fan's rays.
+inline bool advance(SplineFan& fan, const Values<float>& values, int first, int count, const std::int64_t*) {
+    if (fan.at >= fan.count) return false;
+    if (fan.rows == 1)
+        advance_spline_rows<1>(fan, values, first, count);
+    else if (fan.rows == 2)
+        advance_spline_rows<2>(fan, values, first, count);
+    else if (fan.rows == 3)
+        advance_spline_rows<3>(fan, values, first, count);
     else
-        advance_spline_rows<MOST_ROWS>(sheet, values, first, count);
-    return sheet.at < sheet.count;
+        advance_spline_rows<MOST_ROWS>(fan, values, first, count);
+    return fan.at < fan.count;
 }
 
 }  // namespace deepdrr

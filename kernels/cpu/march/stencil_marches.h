@@ -1,11 +1,12 @@
-// Marches: how a packet of LANES rays moves through the volume. Each `next` fills one stencil per lane (the voxels to add
-// up and their weights in mm) and says whether there was any left.
+// Marches that give stencils: how a packet of LANES rays moves through the volume.
+//
+// Each `next` fills one stencil per lane (the voxels to add up and their weights in mm) and says whether any was left.
 //
 //   Stencil1: one voxel (nearest).            Stencil8: the eight corners of a cell (linear).
 //   CellWalk<Stencil>: exact integration.     StepMarch<Stencil>: midpoint samples.
-//   NearStencil8: Stencil8 with the nearest of the eight; a CellWalk stops wherever that changes.
+//   NearStencil8: Stencil8 with the nearest of the eight; a CellWalk stops wherever the nearest changes.
 //
-// `announce` says about where the packet will be so many stencils later: the voxels to fetch into the cache by then.
+// `look_ahead` estimates where the packet will be some stencils later: the voxels to bring into the cache by then.
 #pragma once
 
 #include "deepdrr/half_cells.h"
@@ -80,12 +81,12 @@ class CellWalk {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float at = at_[l];
-            const Stride stride = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
+            const CellStep step = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
                                             slope_[1][l], slope_[2][l]);
-            fill(stencil, l, at, stride.stop);
-            walked_[0][l] += stride.di, walked_[1][l] += stride.dj, walked_[2][l] += stride.dk;
-            at_[l] = stride.stop;
-            left_in_lane_[l] = length_[l] - stride.stop;
+            fill(stencil, l, at, step.stop);
+            walked_[0][l] += step.di, walked_[1][l] += step.dj, walked_[2][l] += step.dk;
+            at_[l] = step.stop;
+            left_in_lane_[l] = length_[l] - step.stop;
         }
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) left = greater(left, left_in_lane_[l]);
@@ -93,7 +94,7 @@ class CellWalk {
         return true;
     }
 
-    void announce(int stencils, int* voxel) const {
+    void look_ahead(int stencils, int* voxel) const {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float x = slope_[0][l], y = slope_[1][l], z = slope_[2][l];
@@ -182,7 +183,7 @@ class StepMarch {
         return true;
     }
 
-    void announce(int stencils, int* voxel) const {
+    void look_ahead(int stencils, int* voxel) const {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float k = (float)lesser(sample_ + stencils, count_[l]);

@@ -22,7 +22,7 @@ void grad_values(Floats32 gradient, const Packed<double>& ijk_from_world, const 
     const Gradient into{gradient.mutable_data(), grid(gradient), stride_of(gradient, 0), (int)gradient.shape(0)};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
-    adjoint_by_values(job, Spread{}, threads);
+    spread_upstream(job, Spread{}, threads);
 }
 
 template <class Spread>

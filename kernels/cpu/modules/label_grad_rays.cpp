@@ -16,12 +16,12 @@ template <class T, class March, template <class, bool> class Cells>
 void label_grad_rays(const Bytes& labels, const py::array_t<T>& values, const Packed<double>& scale,
                      const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> upstream,
                      Packed<double> grad_source, Packed<double> grad_target, Packed<double> grad_start,
-                     Packed<double> grad_stop, Packed<double> grad_placement, int threads) {
+                     Packed<double> grad_stop, Packed<double> grad_matrix, int threads) {
     const Call call(rays, upstream);
     const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
-    RayGradientArrays out{grad_source, grad_target, grad_start, grad_stop, grad_placement};
+    RayGradientArrays out{grad_source, grad_target, grad_start, grad_stop, grad_matrix};
     const RayTask task = out.task(affine(ijk_from_world), call.rays, field.values.grid);
-    out.run([&] { return labels_by_rays<March, Cells>(task, field, step, call.image, threads); });
+    out.run([&] { return routed_grad_rays<March, Cells>(task, field, step, call.image, threads); });
 }
 
 // Both kinds of storage under one name.
@@ -32,7 +32,7 @@ void define(py::module_& module, const char* name) {
                    py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"),
                    py::arg("step"), py::arg("upstream").noconvert(), py::arg("grad_source").noconvert(),
                    py::arg("grad_target").noconvert(), py::arg("grad_start").noconvert(),
-                   py::arg("grad_stop").noconvert(), py::arg("grad_placement").noconvert(), py::arg("threads"));
+                   py::arg("grad_stop").noconvert(), py::arg("grad_matrix").noconvert(), py::arg("threads"));
     };
     define_one(&label_grad_rays<float, March, Cells>);
     define_one(&label_grad_rays<std::int16_t, March, Cells>);

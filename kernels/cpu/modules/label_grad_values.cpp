@@ -22,7 +22,7 @@ void label_grad_values(const Bytes& labels, Floats32 gradient, const Packed<doub
     const Gradient into{gradient.mutable_data(), field.values.grid, 0, 1};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
     const py::gil_scoped_release unlocked;
-    adjoint_by_values(job, NodeSpread<Marching, Basis>{Basis{field.labels}}, threads);
+    spread_upstream(job, NodeSpread<Marching, Basis>{Basis{field.labels}}, threads);
 }
 
 template <class Marching, class Basis>

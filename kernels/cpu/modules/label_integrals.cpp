@@ -38,11 +38,11 @@ void define(py::module_& module, const char* name) {
 
 void define_label_integrals(py::module_& module) {
     define<HardWalk>(module, "exact_nearest_hard");
-    define<RoutedTraveller<Hard, Stencil1, StepMarch>>(module, "step_nearest_hard");
-    define<RoutedTraveller<Hard, NearStencil8, CellWalk>>(module, "exact_linear_hard");
+    define<RoutedPacketState<Hard, Stencil1, StepMarch>>(module, "step_nearest_hard");
+    define<RoutedPacketState<Hard, NearStencil8, CellWalk>>(module, "exact_linear_hard");
     define<HardSteps>(module, "step_linear_hard");
-    define<RoutedTraveller<Soft, Stencil8, CellWalk>>(module, "exact_linear_soft");
-    define<RoutedTraveller<Soft, Stencil8, StepMarch>>(module, "step_linear_soft");
+    define<RoutedPacketState<Soft, Stencil8, CellWalk>>(module, "exact_linear_soft");
+    define<RoutedPacketState<Soft, Stencil8, StepMarch>>(module, "step_linear_soft");
 }
 
 }  // namespace deepdrr

@@ -61,7 +61,7 @@ std::pair<Packed<std::uint32_t>, double> filled_blocks(const py::array_t<T>& val
     Packed<std::uint32_t> map({values.shape(0), (py::ssize_t)blocks.down, (py::ssize_t)blocks.across});
     std::fill_n(map.mutable_data(), map.size(), 0u);
     find_blocks(field, map.mutable_data(), threads);
-    return {map, filled_part(map.data(), map.size(), blocks)};
+    return {map, occupied_share(map.data(), map.size(), blocks)};
 }
 
 void step_cubic(const Floats32& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,

@@ -1,5 +1,5 @@
-// The detector's noise in the Python module; see module.cpp. deepdrr/detector/draws/_draws.py has checked types and shapes; what
-// is checked here guards memory.
+// The detector's noise in the Python module. deepdrr/detector/draws/_draws.py has checked types and shapes; `require` guards
+// memory.
 
 #include <pybind11/pybind11.h>
 

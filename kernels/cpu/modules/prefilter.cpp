@@ -1,4 +1,4 @@
-// The Python face of prefilter.h, in the module of module.cpp.
+// The B-spline prefilter in the Python module, see prefilter.h.
 
 #include <pybind11/pybind11.h>
 
@@ -11,7 +11,7 @@ namespace deepdrr {
 
 namespace {
 
-// Coefficients in the place of values [N, a, b, c], c dense.
+// Replaces values [N, a, b, c], c dense, by coefficients.
 void prefilter_in_place(py::array_t<float> values, bool transposed, int threads) {
     require(values.ndim() == 4, "values must be [N, a, b, c]");
     require(values.shape(3) == 1 || values.strides(3) == sizeof(float), "the last axis of the grid must be dense");
@@ -22,7 +22,7 @@ void prefilter_in_place(py::array_t<float> values, bool transposed, int threads)
         const bool apart = values.strides(a) >= reach && values.strides(a) % (py::ssize_t)sizeof(float) == 0;
         require(values.shape(a) < 2 || apart, "rows, planes and grids must not overlap");
         if (values.shape(a) > 1) reach += (values.shape(a) - 1) * values.strides(a);
-        job.n[a] = values.shape(a), job.distance[a] = values.strides(a) / (py::ssize_t)sizeof(float);
+        job.n[a] = values.shape(a), job.stride[a] = values.strides(a) / (py::ssize_t)sizeof(float);
     }
     const py::gil_scoped_release unlocked;
     prefilter(job, threads);

@@ -18,11 +18,11 @@ inline double* per_ray(Packed<double>& array, const Rays& rays, int components) 
 // Gradients with respect to source and target [B, H, W, 3], start and stop [B, H, W], empty where not wanted, and
 // ijk_from_world [3, 4].
 struct RayGradientArrays {
-    Packed<double> source, target, start, stop, placement;
+    Packed<double> source, target, start, stop, grad_matrix;
 
     RayTask task(const Affine& matrix, const Rays& rays, const Grid& grid) {
         require(source.size() > 0 && target.size() > 0, "there must be gradients of source and target");
-        require(placement.size() == 12, "grad_placement must be [3, 4]");
+        require(grad_matrix.size() == 12, "grad_matrix must be [3, 4]");
         return {matrix, rays, grid, {per_ray(source, rays, 3), per_ray(target, rays, 3), per_ray(start, rays, 1),
                                      per_ray(stop, rays, 1)}};
     }
@@ -30,9 +30,9 @@ struct RayGradientArrays {
     // Calls compute() without Python's lock and keeps the gradient with respect to ijk_from_world that it returns.
     template <class Compute>
     void run(const Compute& compute) {
-        double* to = placement.mutable_data();
+        double* to = grad_matrix.mutable_data();
         const pybind11::gil_scoped_release unlocked;
-        const Placement total = compute();
+        const MatrixGradient total = compute();
         std::memcpy(to, total.m, sizeof total.m);
     }
 };

@@ -1,5 +1,5 @@
-// The spectral operator in the Python module; see module.cpp. deepdrr/spectrum/sums/_operator.py has checked types and
-// shapes; what is checked here guards memory.
+// Spectral sums and their gradients in the Python module, see spectral_sums.h. deepdrr/spectrum/sums/_operator.py has checked
+// types and shapes; `require` guards memory.
 
 #include <pybind11/pybind11.h>
 
@@ -36,7 +36,7 @@ void sums(const Packed<float>& areas, const Packed<double>& mu, const Packed<dou
     const Spectral spectral = tables(mu, weights);
     require_picture(areas, areas, spectral.mu.rows);
     require_picture(out, areas, spectral.weights.rows);
-    const Blocks blocks(areas.shape(0), areas.shape(2));
+    const PixelBlocks blocks(areas.shape(0), areas.shape(2));
     const float* from = areas.data();
     float* to = out.mutable_data();
     const py::gil_scoped_release unlocked;
@@ -44,14 +44,14 @@ void sums(const Packed<float>& areas, const Packed<double>& mu, const Packed<dou
 }
 
 void adjoint(const Packed<float>& upstream, const Packed<float>& areas, const Packed<double>& mu,
-             const Packed<double>& weights, Packed<float> by_areas, Packed<double> by_mu, Packed<double> by_weights,
+             const Packed<double>& weights, Packed<float> grad_areas, Packed<double> grad_mu, Packed<double> grad_weights,
              int threads) {
     const Spectral spectral = tables(mu, weights);
     require_picture(areas, areas, spectral.mu.rows);
     require_picture(upstream, areas, spectral.weights.rows);
-    const SpectralGradients gradients{wanted(by_areas, areas.size()), wanted(by_mu, mu.size()),
-                                      wanted(by_weights, weights.size())};
-    const Blocks blocks(areas.shape(0), areas.shape(2));
+    const SpectralGradients gradients{wanted(grad_areas, areas.size()), wanted(grad_mu, mu.size()),
+                                      wanted(grad_weights, weights.size())};
+    const PixelBlocks blocks(areas.shape(0), areas.shape(2));
     const float *pull = upstream.data(), *from = areas.data();
     const py::gil_scoped_release unlocked;
     spectral_sums_adjoint(pull, from, spectral, blocks, gradients, threads);
@@ -63,8 +63,8 @@ void define_spectral_sums(py::module_& module) {
     module.def("spectral_sums", &sums, py::arg("areas").noconvert(), py::arg("mu").noconvert(),
                py::arg("weights").noconvert(), py::arg("out").noconvert(), py::arg("threads"));
     module.def("spectral_sums_adjoint", &adjoint, py::arg("upstream").noconvert(), py::arg("areas").noconvert(),
-               py::arg("mu").noconvert(), py::arg("weights").noconvert(), py::arg("by_areas").noconvert(),
-               py::arg("by_mu").noconvert(), py::arg("by_weights").noconvert(), py::arg("threads"));
+               py::arg("mu").noconvert(), py::arg("weights").noconvert(), py::arg("grad_areas").noconvert(),
+               py::arg("grad_mu").noconvert(), py::arg("grad_weights").noconvert(), py::arg("threads"));
 }
 
 }  // namespace deepdrr

@@ -1,8 +1,8 @@
-// Which blocks of a channel hold anything but zeros: what a march need not read.
+// Which blocks of a channel are occupied, that is, hold anything but zeros: a march skips the others.
 //
-// A block is SIDE x SIDE rows of cells, and as many cells along k as make 32 blocks of a row, 8 at least. Its bit says
-// whether any corner of its cells is not zero. Materials and labels that share a volume leave most blocks of most
-// channels empty.
+// A block is SIDE x SIDE rows of cells; along k it is as long as needed for at most 32 blocks in a row, 8 cells at least.
+// Its bit says whether any corner of its cells is not zero. Materials and labels that share a volume leave most blocks of
+// most channels empty.
 #pragma once
 
 #include <bitset>
@@ -79,11 +79,11 @@ void find_blocks(const Values<T>& values, std::uint32_t* map, int threads) {
     });
 }
 
-// Which part of the blocks of a map of so many words is filled.
-inline double filled_part(const std::uint32_t* map, std::int64_t words, const BlockGrid& blocks) {
-    std::int64_t filled = 0;
-    for (std::int64_t w = 0; w < words; ++w) filled += (std::int64_t)std::bitset<32>(map[w]).count();
-    return (double)filled / (double)(words * blocks.along);
+// The share of blocks that are occupied, of a map with this many words.
+inline double occupied_share(const std::uint32_t* map, std::int64_t words, const BlockGrid& blocks) {
+    std::int64_t occupied = 0;
+    for (std::int64_t w = 0; w < words; ++w) occupied += (std::int64_t)std::bitset<32>(map[w]).count();
+    return (double)occupied / (double)(words * blocks.along);
 }
 
 }  // namespace deepdrr

@@ -1,9 +1,9 @@
 // Pairs of neighbouring voxels for the lanes of a packet: low[l] = base[index[l]], high[l] = base[index[l] + 1].
 //
-// One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two; any other x86
-// loads them one by one, straight into the halves of registers (gathers are no faster on processors of the AVX2
-// generation). `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed; AVX2 and
-// AVX-512 keep such a row in registers.
+// One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two. Any other x86
+// loads them one by one, straight into the halves of registers: gathers are no faster on processors of the AVX2 generation.
+// `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed; AVX2 and AVX-512 keep such a
+// row in registers.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,6 @@
-// How the rays of a batch of images are dealt out: in packets of LANES rays, one 4 x 4 tile of pixels each.
+// How the rays of a batch of images are divided: into packets of LANES rays, one 4 x 4 tile of pixels each.
+//
+// Each ray of a packet is one SIMD lane. A bundle is a square of tiles whose packets advance side by side.
 #pragma once
 
 #include <cmath>
@@ -83,7 +85,7 @@ struct Pixels {
 
 DEEPDRR_FN Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
                       const Grid& grid) {
-    const Place source = rays.source.at(b, r, c), target = rays.target.at(b, r, c);
+    const PointWorld source = rays.source.at(b, r, c), target = rays.target.at(b, r, c);
     double square = 0;
     for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
     return clip(ijk_from_world, source.mm, target.mm, std::sqrt(square), *rays.start.at(b, r, c), *rays.stop.at(b, r, c),

@@ -1,7 +1,7 @@
-// A number per lane, for as many lanes at a time as one vector register holds, with the arithmetic of a number.
+// Vector types: one number per lane, for as many lanes as a vector register holds, with the arithmetic of a number.
 //
-// GCC and Clang know such types; for any other compiler a group is one lane and the types are float and int. A packet's
-// LANES are a whole number of groups. Comparisons give masks for `where`.
+// GCC and Clang have such types; for any other compiler a group is one lane and the types are float and int. The LANES of a
+// packet are a whole number of groups. Comparisons give masks for `where`.
 #pragma once
 
 #include <cstring>

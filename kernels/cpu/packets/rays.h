@@ -17,16 +17,16 @@ struct Strided {
     }
 };
 
-struct Place {
+struct PointWorld {
     double mm[3];  // world
 };
 
-// The ends of rays as sums of two arrays: the pixels of a camera are so many rows plus so many columns, and need no
-// number each.
+// The ends of rays as sums of two arrays: the pixels of a camera are the sums of one vector per row and one per column, so
+// that no array holds a point per pixel.
 struct Ends {
     Strided first, second;
 
-    DEEPDRR_FN Place at(std::int64_t b, std::int64_t r, std::int64_t c) const {
+    DEEPDRR_FN PointWorld at(std::int64_t b, std::int64_t r, std::int64_t c) const {
         const double *p = first.at(b, r, c), *q = second.at(b, r, c);
         return {{p[0] + q[0], p[1] + q[1], p[2] + q[2]}};
     }

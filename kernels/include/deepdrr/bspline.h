@@ -39,7 +39,7 @@ DEEPDRR_FN int first_tap(int cell, int n) { return clamp(cell - 1, 0, greater(n 
 
 DEEPDRR_FN bool is_outer_cell(int cell, int n) { return (cell < 1) | (cell + 2 >= n); }
 
-// For n of 4 or more, by values.
+// For n of 4 or more, with selections in place of indices.
 DEEPDRR_FN void fold_weights(int cell, int n, float& w0, float& w1, float& w2, float& w3) {
     const bool first = cell == 0, last = cell == n - 2;
     const float a = first ? w1 : last ? 0.0f : w0, b = first ? w0 + w2 : last ? w0 : w1;

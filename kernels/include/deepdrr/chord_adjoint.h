@@ -1,12 +1,12 @@
-// The derivative of an integral along a chord, carried back to the ray that was clipped to it.
+// The gradient of an integral along a chord, carried back to the ray that was clipped to the chord.
 //
 // A ray p(t) = o + t d is clipped to t in [a, b]; L is its length in mm. With u = (t - a) / (b - a), w the weights in mm
-// and f' the field's derivative by the position, a march along the chord collects
+// and f' the field's derivative with respect to the position, a march along the chord collects
 //
-//     slope = sum w f',        lever = sum w u f',        integral = sum w f,
+//     slope = sum w f',        first_moment = sum w u f',        integral = sum w f,
 //
-// which is all that the derivatives by o and d at fixed a and b need: dI/do = slope, dI/dd = a slope + (b - a) lever.
-// The ends a and b move too: an end on a face of the box obeys a = (face - o_x) / d_x along that axis.
+// from which follow the derivatives at fixed a and b: dI/do = slope, dI/dd = a slope + (b - a) first_moment. The ends a and
+// b move too: an end on a face of the box obeys a = (face - o_x) / d_x along that axis.
 #pragma once
 
 #include "deepdrr/chord.h"
@@ -14,12 +14,12 @@
 
 namespace deepdrr {
 
-// What ends a chord: the face of axis 0, 1 or 2, the limit that came with the ray, or the ray's own end.
-enum Bound { BY_LIMIT = 3, BY_RAY = 4 };
+// What bounds a chord: the face of axis 0, 1 or 2, the limit given with the ray, or the ray's own end.
+enum Bound { LIMIT = 3, RAY_END = 4 };
 
 struct End {
     double t;
-    int by;
+    int bound;
 };
 
 struct TracedChord {
@@ -29,7 +29,7 @@ struct TracedChord {
     End start, stop;
 };
 
-DEEPDRR_FN End limit(double t) { return {clamp(t, 0.0, 1.0), t >= 0.0 && t <= 1.0 ? BY_LIMIT : BY_RAY}; }
+DEEPDRR_FN End limit(double t) { return {clamp(t, 0.0, 1.0), t >= 0.0 && t <= 1.0 ? LIMIT : RAY_END}; }
 
 DEEPDRR_FN void trace_axis(double o, double d, int n, int axis, End& start, End& stop) {
     const double low = -0.5, high = n - 0.5;
@@ -43,7 +43,7 @@ DEEPDRR_FN void trace_axis(double o, double d, int n, int axis, End& start, End&
     if (far < stop.t) stop = {far, axis};
 }
 
-// `clip` of chord.h with a record of what it met; the chord is the same to the last bit.
+// `clip` of chord.h with a record of what bounds the chord; the chord is the same to the last bit.
 DEEPDRR_FN TracedChord trace(const Affine& ijk_from_world, const double* source, const double* target, double length_mm,
                              double start, double stop, const Grid& grid) {
     TracedChord traced;
@@ -65,46 +65,46 @@ DEEPDRR_FN TracedChord trace(const Affine& ijk_from_world, const double* source,
     return traced;
 }
 
-// An exact integral needs the field at the chord's ends too.
+// `first` and `last`, the field at the chord's ends, are for exact integrals.
 struct RaySums {
-    double slope[3], lever[3], integral, first, last;
+    double slope[3], first_moment[3], integral, first, last;
 };
 
-// Derivatives of the integral by the ray's end points in voxel coordinates, its limits, and the logarithm of its length.
+// Gradients with respect to the ray's end points in voxel coordinates, its limits, and the logarithm of its length.
 struct RayGradient {
     double source[3], target[3], start, stop, length;
 };
 
-DEEPDRR_FN void pull_end(const TracedChord& ray, const End& end, double by_end, double* by_o, double* by_d,
-                         double& by_limit) {
-    if (end.by == BY_LIMIT) by_limit += by_end;
-    if (end.by > 2) return;
-    const double by_face = -by_end / ray.d[end.by];
-    by_o[end.by] += by_face;
-    by_d[end.by] += end.t * by_face;
+DEEPDRR_FN void pull_end(const TracedChord& ray, const End& end, double grad_end, double* grad_o, double* grad_d,
+                         double& grad_limit) {
+    if (end.bound == LIMIT) grad_limit += grad_end;
+    if (end.bound > 2) return;
+    const double grad_face = -grad_end / ray.d[end.bound];
+    grad_o[end.bound] += grad_face;
+    grad_d[end.bound] += end.t * grad_face;
 }
 
-// by_start, by_stop: derivatives of the integral by a and b at fixed o, d and L.
-DEEPDRR_FN RayGradient ray_gradient(const TracedChord& ray, const RaySums& sums, double by_start, double by_stop) {
+// grad_start, grad_stop: derivatives with respect to a and b at fixed o, d and L.
+DEEPDRR_FN RayGradient ray_gradient(const TracedChord& ray, const RaySums& sums, double grad_start, double grad_stop) {
     const double a = ray.start.t, span = ray.stop.t - ray.start.t;
-    double by_o[3], by_d[3];
-    for (int x = 0; x < 3; ++x) by_o[x] = sums.slope[x], by_d[x] = a * sums.slope[x] + span * sums.lever[x];
+    double grad_o[3], grad_d[3];
+    for (int x = 0; x < 3; ++x) grad_o[x] = sums.slope[x], grad_d[x] = a * sums.slope[x] + span * sums.first_moment[x];
     RayGradient gradient{{0, 0, 0}, {0, 0, 0}, 0, 0, sums.integral};
-    pull_end(ray, ray.start, by_start, by_o, by_d, gradient.start);
-    pull_end(ray, ray.stop, by_stop, by_o, by_d, gradient.stop);
-    for (int x = 0; x < 3; ++x) gradient.source[x] = by_o[x] - by_d[x], gradient.target[x] = by_d[x];
+    pull_end(ray, ray.start, grad_start, grad_o, grad_d, gradient.start);
+    pull_end(ray, ray.stop, grad_stop, grad_o, grad_d, gradient.stop);
+    for (int x = 0; x < 3; ++x) gradient.source[x] = grad_o[x] - grad_d[x], gradient.target[x] = grad_d[x];
     return gradient;
 }
 
 // Midpoint samples: they move with both ends, and their weight (b - a) L / n with the chord.
 DEEPDRR_FN RayGradient step_gradient(const TracedChord& ray, const RaySums& sums) {
     const double stretch = sums.integral / (ray.stop.t - ray.start.t);
-    double by_start = -stretch, by_stop = stretch;
+    double grad_start = -stretch, grad_stop = stretch;
     for (int x = 0; x < 3; ++x) {
-        by_start += ray.d[x] * (sums.slope[x] - sums.lever[x]);
-        by_stop += ray.d[x] * sums.lever[x];
+        grad_start += ray.d[x] * (sums.slope[x] - sums.first_moment[x]);
+        grad_stop += ray.d[x] * sums.first_moment[x];
     }
-    return ray_gradient(ray, sums, by_start, by_stop);
+    return ray_gradient(ray, sums, grad_start, grad_stop);
 }
 
 // The exact integral: its ends add or take away the field's value there.
@@ -112,7 +112,7 @@ DEEPDRR_FN RayGradient exact_gradient(const TracedChord& ray, const RaySums& sum
     return ray_gradient(ray, sums, -ray.length_mm * sums.first, ray.length_mm * sums.last);
 }
 
-// The same by the end points in the world, and by the transform between the two.
+// Gradients with respect to the end points in the world, the limits, and the transform from the world to voxels.
 struct WorldGradient {
     double source[3], target[3], start, stop, ijk_from_world[3][4];
 };

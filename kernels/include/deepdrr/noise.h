@@ -21,7 +21,7 @@ enum Purpose : std::uint32_t { FOR_QUANTA = 1, FOR_ELECTRONS = 2 };
 
 constexpr double FEW = 10.0;  // the mean from which PTRS is valid, and a sum of terms slow
 constexpr int MOST_TERMS = 100;  // P(k > 100) < 1e-60 for a mean of 10: rounding must not keep the sum below the uniform
-constexpr std::uint32_t MOST_TRIES = 256;  // more than a quarter are accepted: only what is no number gets here
+constexpr std::uint32_t MOST_TRIES = 256;  // each accepted with more than 1/4: only NaN gets here
 
 DEEPDRR_FN double normal_draw(std::uint64_t seed, std::uint64_t element) {
     const Uniforms u = uniforms(seed, element, 0, FOR_ELECTRONS);

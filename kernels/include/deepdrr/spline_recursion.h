@@ -1,4 +1,4 @@
-// The recursions that make the coefficients of a cubic B-spline, along one axis of n > 1 values f with the pole
+// The recursions for the coefficients of a cubic B-spline along one axis of n > 1 values f, with the pole
 // z = sqrt(3) - 2 (Unser 1999, IEEE Signal Processing Magazine 16(6):22, box 2), the values mirrored about both ends:
 //
 //   s[k] = gain f[k] + z s[k-1],   begun with s[0] = the sum of first_weight(n, k) gain f[k]
@@ -15,7 +15,7 @@
 namespace deepdrr {
 
 constexpr double POLE = -0.26794919243112270647, LAST = POLE / (POLE * POLE - 1.0);
-constexpr int HORIZON = 32;  // POLE^32 < 1e-18: what lies further is nothing in double
+constexpr int HORIZON = 32;  // POLE^32 < 1e-18: values further away are below the rounding of double
 
 struct SplineAxis {
     std::int64_t n;

@@ -1,4 +1,4 @@
-// The one header that knows which compiler is at work: nvcc, GCC, Clang or MSVC.
+// The one header that depends on the compiler: nvcc, GCC, Clang or MSVC.
 //
 //   DEEPDRR_FN        a small function for the host and the device, always inlined
 //   DEEPDRR_LANES     before a loop over the lanes of a packet of rays: its iterations are independent

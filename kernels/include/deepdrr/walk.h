@@ -43,24 +43,24 @@ DEEPDRR_FN float leaves_at(float entry, float slope, float inverse, int walked) 
     return ((float)(walked + (slope >= 0.0f)) - entry) * inverse;
 }
 
-struct Stride {
-    float stop;      // mm from the entry where the current cell ends
-    int di, dj, dk;  // the cell after it, one of the three being +-1; all 0 where the chord ends
+struct CellStep {
+    float stop;      // mm from the entry to where the current cell ends
+    int di, dj, dk;  // to the next cell, one of the three being +-1; all 0 where the chord ends
 };
 
-// One cell: from `at` to the nearest of the three planes, or to the chord's end.
-DEEPDRR_FN Stride next_cell(float at, float length, float si, float sj, float sk, float gi, float gj, float gk) {
+// The step from `at` to the nearest of the three planes, or to the chord's end.
+DEEPDRR_FN CellStep next_cell(float at, float length, float si, float sj, float sk, float gi, float gj, float gk) {
     const float nearest = lesser(si, lesser(sj, sk));
     const int go = nearest < length;
-    const int by_i = si == nearest;
-    const int by_j = (sj == nearest) & (by_i ^ 1);
-    const int by_k = (by_i | by_j) ^ 1;
-    Stride stride;
-    stride.stop = greater(at, lesser(nearest, length));
-    stride.di = (go & by_i) * (gi >= 0.0f ? 1 : -1);
-    stride.dj = (go & by_j) * (gj >= 0.0f ? 1 : -1);
-    stride.dk = (go & by_k) * (gk >= 0.0f ? 1 : -1);
-    return stride;
+    const int crosses_i = si == nearest;
+    const int crosses_j = (sj == nearest) & (crosses_i ^ 1);
+    const int crosses_k = (crosses_i | crosses_j) ^ 1;
+    CellStep step;
+    step.stop = greater(at, lesser(nearest, length));
+    step.di = (go & crosses_i) * (gi >= 0.0f ? 1 : -1);
+    step.dj = (go & crosses_j) * (gj >= 0.0f ? 1 : -1);
+    step.dk = (go & crosses_k) * (gk >= 0.0f ? 1 : -1);
+    return step;
 }
 
 }  // namespace deepdrr
