@@ -1,5 +1,5 @@
-// Treats subnormal numbers, those below 1e-38, as 0 on this thread while an object lives. A processor takes a hundred times
-// as long for them, and the coefficients of a spline fade into them in a region of zeros.
+// Treats subnormal numbers, those below 1e-38, as 0 on this thread while an object lives. A processor takes a hundred
+// times as long for them, and the coefficients of a spline fade into them in a region of zeros.
 #pragma once
 
 #if defined(__x86_64__) || defined(_M_X64)

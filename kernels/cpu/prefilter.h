@@ -1,7 +1,7 @@
 // The coefficients of a cubic B-spline, in place.
 //
-// Along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i] is solved for c by the recursions of spline_recursion.h. Values
-// beyond the grid mirror those inside about the outer voxels' centres, which are not repeated.
+// Along each axis, (c[i-1] + 4 c[i] + c[i+1]) / 6 = f[i] is solved for c by the recursions of spline_recursion.h.
+// Values beyond the grid mirror those inside about the outer voxels' centres, which are not repeated.
 //
 // The recursion runs in double; between the axes the numbers are floats. SIDE_BY_SIDE lines are filtered together, one
 // per lane. The memory is passed twice: once plane by plane, along both axes of a plane while it is in the cache, and

@@ -1,11 +1,12 @@
-// Sums over a spectrum behind a body, and their derivatives: for every pixel, with the area densities a_m of M materials,
+// Sums over a spectrum behind a body, and their derivatives: for every pixel, with the area densities a_m of M
+// materials,
 //
 //   S_k = sum_n w_kn T_n,   T_n = exp(-sum_m mu_mn a_m),   k < K sums, n < N energies
 //
-// Pixels are processed in blocks whose planes (M of area densities, K of sums, a few of transmissions) stay in the first
-// cache, a few energies at a time: no array of pixels times energies is ever made. The adjoint computes the transmissions
-// again. The gradients of mu and w, to which all pixels add, are summed per task, in double, and then over the tasks in
-// order. Tasks are the same for any number of threads, and so are the results to the last bit.
+// Pixels are processed in blocks whose planes (M of area densities, K of sums, a few of transmissions) stay in the
+// first cache, a few energies at a time: no array of pixels times energies is ever made. The adjoint computes the
+// transmissions again. The gradients of mu and w, to which all pixels add, are summed per task, in double, and then
+// over the tasks in order. Tasks are the same for any number of threads, and so are the results to the last bit.
 #pragma once
 
 #include <algorithm>
@@ -43,7 +44,8 @@ struct Table {
             for (int n = 0; n < nodes; ++n) {
                 const double value = values[(std::int64_t)r * nodes + n];
                 by_node[(std::size_t)n * rows + r] = (float)(node_scale * value);
-                by_group[((std::size_t)(n / NODES_AT_ONCE) * rows + r) * NODES_AT_ONCE + n % NODES_AT_ONCE] = (float)(group_scale * value);
+                const std::size_t group = (std::size_t)(n / NODES_AT_ONCE) * rows + r;
+                by_group[group * NODES_AT_ONCE + n % NODES_AT_ONCE] = (float)(group_scale * value);
             }
     }
     const float* node(int n) const { return by_node.data() + (std::size_t)n * rows; }
@@ -139,7 +141,9 @@ struct PixelBlocks {
     std::int64_t pixels, per_picture, per_task, tasks;
 
     PixelBlocks(std::int64_t pictures, std::int64_t pixels_each)
-        : pixels(pixels_each), per_picture((pixels_each + BLOCK_PIXELS - 1) / BLOCK_PIXELS), all_(pictures * per_picture) {
+        : pixels(pixels_each),
+          per_picture((pixels_each + BLOCK_PIXELS - 1) / BLOCK_PIXELS),
+          all_(pictures * per_picture) {
         per_task = std::max<std::int64_t>(LEAST_BLOCKS, (all_ + MOST_TASKS - 1) / MOST_TASKS);
         tasks = (all_ + per_task - 1) / per_task;
     }
@@ -165,7 +169,8 @@ inline void load(Plane* to, const float* picture, int planes, const PixelBlocks&
     }
 }
 
-inline void store(const Plane* from, float* picture, int planes, const PixelBlocks& blocks, std::int64_t first, int count) {
+inline void store(const Plane* from, float* picture, int planes, const PixelBlocks& blocks, std::int64_t first,
+                  int count) {
     for (int i = 0; i < planes; ++i) std::copy_n(from[i].at, count, picture + i * blocks.pixels + first);
 }
 
@@ -261,7 +266,8 @@ inline void spectral_sums_adjoint(const float* upstream, const float* areas, con
             load(pull, upstream + picture * count * blocks.pixels, count, blocks, first, pixels);
             adjoint.block(area, pull, by_area, work, partial.data() + size * (std::size_t)task);
             if (wanted.grad_areas)
-                store(by_area, wanted.grad_areas + picture * materials * blocks.pixels, materials, blocks, first, pixels);
+                store(by_area, wanted.grad_areas + picture * materials * blocks.pixels, materials, blocks, first,
+                      pixels);
         });
     });
     if (!tables) return;

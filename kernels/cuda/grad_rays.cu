@@ -1,5 +1,5 @@
-// The adjoint of line integrals by the rays: how the sum over channels of upstream * integral changes as a ray's end points
-// and limits, and the volume's grad_matrix, move.
+// Gradients of line integrals with respect to the rays: how the sum over channels of upstream * integral changes as a
+// ray's end points and limits, and the volume's placement, move. One thread, one ray.
 //
 // Bytes: the voxels of the forward march, 24 double results per ray. Operations: about 75 float per linear sample and 28
 // for its sums.

@@ -1,5 +1,5 @@
-// Value and slope of a field, summed along a ray, and what the sums mean for its ends and the volume's grad_matrix
-// (chord_adjoint.h). One thread, one ray.
+// Value and slope of a field, summed along a ray, and the gradients with respect to the ray's ends and the volume's
+// placement that follow (chord_adjoint.h). One thread, one ray.
 //
 // A Field is all channels of a volume weighted by the ray's upstream gradient: trilinear(voxel, x, y, z) gives its value
 // and slope at a position in the cell whose lowest corner is a voxel; cubic(x, y, z, grid) those of a spline.
@@ -17,14 +17,14 @@ struct RayAdjointJob {
     const float* upstream;  // [B, C, H, W]
     double *grad_source, *grad_target;  // [B, H, W, 3]
     double *grad_start, *grad_stop;     // [B, H, W], or null
-    double* grad_matrix;           // [blocks, 12]
+    double* grad_matrix;                // [blocks, 12], with respect to ijk_from_world
 };
 
-// Where a position is clamped to a face it does not move.
+// 0 where a position is clamped to a face, else 1.
 __device__ inline float moves(float p, int n) { return p >= 0.0f && p <= (float)(n - 1) ? 1.0f : 0.0f; }
 
-// A sum of floats with what their rounding lost (Kahan 1965): as good as a double, which takes as many registers and, on
-// most GPUs, as long as 32 or 64 additions of floats.
+// A sum of floats that keeps what their rounding lost (Kahan 1965): as good as a double, which takes as many registers and,
+// on most GPUs, as long as 32 or 64 additions of floats.
 struct Sum {
     float total = 0.0f, lost = 0.0f;
 
@@ -68,8 +68,8 @@ __device__ RaySums step_sums(const RayJob& job, const Chord& chord, const Field&
         if constexpr (CUBIC)
             sums.add(field.cubic(cell.x, cell.y, cell.z, job.grid), moving, samples.weight, fraction);
         else
-            sums.add(field.trilinear(cell.voxel(job.grid), cell.x.part, cell.y.part, cell.z.part), moving, samples.weight,
-                     along);
+            sums.add(field.trilinear(cell.voxel(job.grid), cell.x.part, cell.y.part, cell.z.part), moving,
+                     samples.weight, fraction);
     }
     return sums.sums();
 }
@@ -83,7 +83,7 @@ template <class Field>
 __device__ RaySums exact_sums(const RayJob& job, const Chord& chord, const Field& field) {
     SlopeSums sums;
     const float share = 1.0f / (float)chord.length;
-    for (Walk<Cells::between> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
+    for (Walk<Cells::BETWEEN> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
         const CellStep step = walk.next();
         const CellOfWalk cell(walk, job.grid);
         const float middle = 0.5f * (walk.at + step.stop), half = 0.5f * (step.stop - walk.at);
@@ -118,7 +118,7 @@ __device__ RayGradient finish_exact(const RayJob& job, const TracedChord& ray, c
     return exact_gradient(ray, all);
 }
 
-// The marches that a gradient by the rays is made of.
+// The marches that give a gradient with respect to the rays.
 struct StepSlopes {
     static constexpr bool exact = false;
     template <class Field>
@@ -162,7 +162,7 @@ __device__ WorldGradient grad_ray(const RayAdjointJob& adjoint, const Pixel& p) 
         return to_world(step_gradient(ray, sums), job.ijk_from_world, source, target, length);
 }
 
-// The grad_matrix's derivative is summed over each block in a fixed order, so that the result has the same bits every time.
+// grad_matrix is summed over each block in a fixed order, so that the result has the same bits every time.
 template <class Field, class March>
 __device__ void grad_rays(const RayAdjointJob& job) {
     __shared__ double grad_matrix[12][BLOCK_THREADS];
@@ -171,7 +171,10 @@ __device__ void grad_rays(const RayAdjointJob& job) {
     if (p.inside) {
         g = grad_ray<Field, March>(job, p);
         const long long ray = ray_number(job.rays, p);
-        for (int a = 0; a < 3; ++a) job.grad_source[3 * ray + a] = g.source[a], job.grad_target[3 * ray + a] = g.target[a];
+        for (int a = 0; a < 3; ++a) {
+            job.grad_source[3 * ray + a] = g.source[a];
+            job.grad_target[3 * ray + a] = g.target[a];
+        }
         if (job.grad_start) job.grad_start[ray] = g.start;
         if (job.grad_stop) job.grad_stop[ray] = g.stop;
     }

@@ -1,8 +1,9 @@
-// The adjoint of line integrals by the values: every ray spreads its upstream gradient over the voxels it met.
+// Gradients of line integrals with respect to the values: every ray spreads its upstream gradient over the voxels it met.
 //
 // `fast` adds floats: the order, hence the last bits, change from run to run. `fixed` adds integers, see grad_values.cuh.
 //
-// Bytes: two per byte of the forward march's voxels (read and write), through the L2's atomic units, which bound the speed.
+// Bytes: two per byte of the forward march's voxels (read and write), through the L2's atomic units, which bound the
+// speed.
 #include "grad_values.cuh"
 
 namespace deepdrr {

@@ -1,5 +1,7 @@
-// How a ray spreads its upstream gradient over the voxels it meets, march by march. What goes to a voxel, and where it is
-// added to, is a Spread's business: `add(voxel, weight)`, and `add_cell(volume, voxel, weights)` for the corners of a cell.
+// How a ray spreads its upstream gradient over the voxels it meets, march by march.
+//
+// A Spread decides what goes to a voxel and where it is added: `add(voxel, weight)`, `add_row` for four voxels of a
+// spline, and `add_cell(volume, voxel, weights)` for the corners of a cell.
 #pragma once
 
 #include "job.cuh"
@@ -15,8 +17,8 @@ struct ValueAdjointJob {
 };
 
 // Rays meet in voxels, so the additions are atomic. Floats are added in any order; 64-bit integers give the same sum in
-// every order: terms of up to 2^40 quanta, of which 2^22 fit. They are made of two of 32 bits, as most GPUs have few units
-// that convert to 64.
+// every order: terms of up to 2^40 quanta, of which 2^22 fit. They are made of two of 32 bits, as most GPUs have few
+// units that convert to 64.
 __device__ inline void add_to(float* gradient, long long voxel, float term, float) { atomicAdd(gradient + voxel, term); }
 
 __device__ inline void add_to(long long* gradient, long long voxel, float term, float per_quantum) {
@@ -44,7 +46,7 @@ __device__ void step_linear(const RayJob& job, const Pixel& p, const Spread& spr
 
 template <class Spread>
 __device__ void exact_nearest(const RayJob& job, const Pixel& p, const Spread& spread) {
-    for_each_piece<Cells::voxels>(job, p, [&](const Walk<Cells::voxels>& walk, float stop) {
+    for_each_piece<Cells::VOXELS>(job, p, [&](const Walk<Cells::VOXELS>& walk, float stop) {
         spread.add(voxel_of(walk, job.grid), stop - walk.at);
     });
 }
@@ -52,7 +54,7 @@ __device__ void exact_nearest(const RayJob& job, const Pixel& p, const Spread& s
 template <class Spread>
 __device__ void exact_linear(const RayJob& job, const Pixel& p, const Spread& spread) {
     const Volume<float> volume(job, 0);
-    for_each_piece<Cells::between>(job, p, [&](const Walk<Cells::between>& walk, float stop) {
+    for_each_piece<Cells::BETWEEN>(job, p, [&](const Walk<Cells::BETWEEN>& walk, float stop) {
         const CellOfWalk cell(walk, job.grid);
         spread.add_cell(volume, cell.voxel(job.grid), cell.weights(walk.at, stop));
     });

@@ -1,8 +1,8 @@
-// What a kernel that marches rays is given, and which ray a thread has.
+// The arguments of the kernels that march rays, and the ray of a thread.
 //
-// Every kernel takes one struct by value, packed by `deepdrr/raycast/cuda/_jobs.py`; the kernel `job_bytes` lets a test check
-// that both sides mean the same. One thread marches one ray (or one part of it); a warp covers 8 x 4 pixels, so that its rays stay
-// close to each other in the volume and share cache lines.
+// Every kernel takes one struct by value, packed by `deepdrr/raycast/cuda/_jobs.py`; the kernel `job_bytes` lets a test
+// check that both sides mean the same. One thread marches one ray (or one part of it); a warp covers 8 x 4 pixels, so
+// that its rays stay close to each other in the volume and share cache lines.
 #pragma once
 
 #include "deepdrr/chord.h"
@@ -11,7 +11,7 @@
 namespace deepdrr {
 
 constexpr int BLOCK_WIDTH = 16, BLOCK_HEIGHT = 8, BLOCK_THREADS = BLOCK_WIDTH * BLOCK_HEIGHT;
-constexpr int SEGMENT = 32;  // terms that are summed before they go into a total: a thousand lose few units in the last place
+constexpr int SEGMENT = 32;  // terms summed before they go into a total: a thousand lose few units of the last digit
 
 // A [B, H, W] or [B, H, W, 3] array of doubles with any strides (in elements); those of a broadcast axis are 0.
 struct Strided {
@@ -27,7 +27,7 @@ struct RayJob {
     const void* values;      // [C, I, J, K] with a voxel's neighbour along k beside it: float, or short with a scale
     const float* scale;      // [C], or null: value = scale[c] * stored
     const unsigned char* labels;  // [I, J, K], laid like a channel of the values, or null; see labels.cuh
-    void* found;             // [B, H, W] what find_chords has written, or null; see march.cuh
+    void* found;             // [B, H, W] written by find_chords, or null; see march.cuh
     long long channel_stride;
     Strided source, target, start, stop;
     Affine ijk_from_world;

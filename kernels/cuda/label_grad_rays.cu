@@ -1,9 +1,10 @@
-// The adjoint by the rays of linear integrals routed by label: that of one field, in which every value is weighted by the
-// upstream gradient of the channel that it goes to (labels.cuh).
+// Gradients of linear integrals routed by label with respect to the rays: those of one field, in which the upstream
+// gradient of the channel that a value goes to weights that value (labels.cuh).
 //
-// Bytes and operations: those of grad_rays.cu, one byte per label, and the upstream gradient of the labels that a ray meets.
-#include "labels.cuh"
+// Bytes and operations: those of grad_rays.cu, one byte per label, and the upstream gradient of the labels that a ray
+// meets.
 #include "grad_rays.cuh"
+#include "labels.cuh"
 
 namespace deepdrr {
 
@@ -58,16 +59,16 @@ struct HardField : LabelField<T> {
     }
 };
 
-// Through half cells. Where the nearest voxel changes the routed field jumps, and a ray that moves takes the place of the
-// jump along: the derivative by the position has a pulse there, whose integral along the ray is the jump times the
-// millimetres per voxel of the crossed axis.
+// Through half cells. Where the label changes, the routed field jumps, and the jump moves with the ray: the derivative
+// with respect to the position has a pulse there. Its integral along the ray is the jump times the millimetres per voxel
+// of the crossed axis.
 struct HalfSlopes {
     static constexpr bool exact = true;
 
     struct Piece {
         float at[3], moving[3];
 
-        __device__ Piece(const CellOfWalk& cell, const Walk<Cells::halves>& walk, const Grid& grid, float s) {
+        __device__ Piece(const CellOfWalk& cell, const Walk<Cells::HALVES>& walk, const Grid& grid, float s) {
             for (int a = 0; a < 3; ++a) {
                 at[a] = clamp(cell.enter[a] + s * cell.slope[a], 0.0f, 1.0f);
                 moving[a] = half_moves(walk.cell(a), grid.n[a]) ? 1.0f : 0.0f;
@@ -84,7 +85,7 @@ struct HalfSlopes {
         const float share = 1.0f / (float)chord.length;
         float weight = 0.0f;
         int crossed = -1;  // the axis; none before the first piece
-        for (Walk<Cells::halves> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
+        for (Walk<Cells::HALVES> walk(WalkedChord(chord), job.grid, 0, 1); walk.going();) {
             const CellStep step = walk.next();
             const CellOfWalk cell(walk, job.grid);
             const Cell<float> corners = field.plain(cell.voxel(job.grid));

@@ -1,13 +1,13 @@
-// The adjoint by the values of linear integrals routed by label: what a ray spreads over the corners of a cell is the
-// upstream gradient of the channel that each of them goes to (labels.cuh). `fast` and `fixed` are those of grad_values.cu.
+// Gradients of linear integrals routed by label with respect to the values: each corner of a cell receives the upstream
+// gradient of the channel that it goes to (labels.cuh). `fast` and `fixed` are those of grad_values.cu.
 //
 // Bytes: those of grad_values.cu for one channel, the labels', and the upstream gradient of the labels that a ray meets.
-#include "labels.cuh"
 #include "grad_values.cuh"
+#include "labels.cuh"
 
 namespace deepdrr {
 
-// What a voxel or a cell of a label is given.
+// The upstream gradient of a label, and where it is added to.
 template <class G>
 struct LabelSpread {
     const ValueAdjointJob& job;
@@ -40,7 +40,7 @@ struct SoftSpread : LabelSpread<G> {
     }
 };
 
-// All corners take that of the nearest voxel's label.
+// All corners take the gradient of the nearest voxel's label.
 template <class G>
 struct HardSpread : LabelSpread<G> {
     using LabelSpread<G>::LabelSpread;
@@ -64,7 +64,7 @@ __device__ void step_hard(const RayJob& job, const Pixel& p, const Spread& sprea
 template <class Spread>
 __device__ void exact_hard(const RayJob& job, const Pixel& p, const Spread& spread) {
     const Volume<float> volume(job, 0);
-    for_each_piece<Cells::halves>(job, p, [&](const Walk<Cells::halves>& walk, float stop) {
+    for_each_piece<Cells::HALVES>(job, p, [&](const Walk<Cells::HALVES>& walk, float stop) {
         const CellOfWalk cell(walk, job.grid);
         spread.spread(volume, cell.voxel(job.grid), voxel_of(walk, job.grid), cell.weights(walk.at, stop));
     });

@@ -1,14 +1,14 @@
-// Line integrals of one value, or of 1, each part of which goes to the channel of a label (labels.cuh).
+// Line integrals of one value, or of 1, whose parts go to the channels of their labels (labels.cuh).
 //
 // A thread keeps its ray's sums. 128 of them fit neither registers nor shared memory (64 KB for a block of 128 threads:
-// one block on a multiprocessor); but a ray stays with a label for long, and fades between two. So a thread holds the sums
-// of the last two labels, and books one on its channel's image when a third label comes, and both now and then, so that
-// no float sum has many terms. An atomic addition is used where none is needed, as nobody else adds to the pixel: it asks
-// for no answer, where reading the pixel would stop the warp for as long as the L2 takes. One thread's additions to one
-// place are done in its order: the result has the same bits every time.
+// one block on a multiprocessor); but a ray stays in one label for long, and fades between two. So a thread holds the
+// sums of the last two labels. It adds one to its channel's image when a third label comes, and both now and then, so
+// that no float sum has many terms. These additions are atomic although nobody else adds to the pixel: an atomic addition
+// returns at once, where reading the pixel would stop the warp until the L2 answers. One thread's additions to one
+// address happen in order: the result has the same bits every time.
 //
-// Bytes: those of line_integrals.cu and the labels' (one per voxel), and 4 bytes per booking: in a CT one for every 14 samples.
-// Operations: those of line_integrals.cu and 6 per sample for the label; soft, 30 for the corners'.
+// Bytes: those of line_integrals.cu and the labels' (one per voxel), and 4 bytes per flush: in a CT one for every 14
+// samples. Operations: those of line_integrals.cu and 6 per sample for the label; soft, 30 for the corners'.
 #include "labels.cuh"
 #include "march.cuh"
 
@@ -29,7 +29,7 @@ class LabelSums {
           other_sum_(0.0f) {}
 
     __device__ void add(int label, float term) {
-        if (label != held_) turn_to(label);
+        if (label != held_) switch_to(label);
         sum_ += term;
     }
     // After every sample or cell.
@@ -42,7 +42,7 @@ class LabelSums {
     }
 
    private:
-    __device__ void turn_to(int label) {
+    __device__ void switch_to(int label) {
         const int before = held_;
         const float sum = sum_;
         held_ = other_, sum_ = other_sum_, other_ = before, other_sum_ = sum;
@@ -61,7 +61,7 @@ class LabelSums {
     float sum_, other_sum_;
 };
 
-// What a ray does with what it meets.
+// Routes the values that a ray meets to the sums of their labels.
 template <class T>
 struct Router {
     RoutedVolume<T> volume;
@@ -110,7 +110,7 @@ __device__ void step_nearest_hard(const RayJob& job, const Pixel& p, Router<T>& 
 
 template <class T>
 __device__ void exact_nearest_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
-    for_each_piece<Cells::voxels>(job, p, [&](const Walk<Cells::voxels>& walk, float stop) {
+    for_each_piece<Cells::VOXELS>(job, p, [&](const Walk<Cells::VOXELS>& walk, float stop) {
         router.nearest(voxel_of(walk, job.grid), stop - walk.at);
     });
 }
@@ -126,7 +126,7 @@ __device__ void step_linear_hard(const RayJob& job, const Pixel& p, Router<T>& r
 
 template <class T>
 __device__ void exact_linear_hard(const RayJob& job, const Pixel& p, Router<T>& router) {
-    for_each_piece<Cells::halves>(job, p, [&](const Walk<Cells::halves>& walk, float stop) {
+    for_each_piece<Cells::HALVES>(job, p, [&](const Walk<Cells::HALVES>& walk, float stop) {
         const CellOfWalk cell(walk, job.grid);
         router.hard(cell.voxel(job.grid), voxel_of(walk, job.grid), cell.weights(walk.at, stop));
     });
@@ -142,7 +142,7 @@ __device__ void step_linear_soft(const RayJob& job, const Pixel& p, Router<T>& r
 
 template <class T>
 __device__ void exact_linear_soft(const RayJob& job, const Pixel& p, Router<T>& router) {
-    for_each_piece<Cells::between>(job, p, [&](const Walk<Cells::between>& walk, float stop) {
+    for_each_piece<Cells::BETWEEN>(job, p, [&](const Walk<Cells::BETWEEN>& walk, float stop) {
         const CellOfWalk cell(walk, job.grid);
         router.soft(cell.voxel(job.grid), cell.weights(walk.at, stop));
     });

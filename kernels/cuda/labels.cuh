@@ -1,7 +1,7 @@
 // The label map of a routed integral, and the one channel of values that it routes.
 //
-// Hard routing gives the interpolated value to the label of the nearest voxel, soft routing each corner's share of it to
-// that corner's own label; the job's channels are the labels. A label that is not below their number finds none.
+// Hard routing gives the interpolated value to the label of the nearest voxel, soft routing each corner's share of it
+// to that corner's own label; the job's channels are the labels. A label that is not below their number has no channel.
 #pragma once
 
 #include "job.cuh"

@@ -20,81 +20,47 @@ __device__ void add_corners(const Volume<T>& volume, int voxel, const Weights& w
 }
 
 template <int GROUP, class T>
-__device__ void step_linear(const RayJob& job) {
-    const Pixel p = my_pixel<GROUP>(job);
-    if (!p.inside) return;
-    const Samples samples = samples_of(job, p);
-    const Volume<T> volume(job, p.first_channel);
-    const Grid& grid = job.grid;
-    Sums<GROUP> sums;
-    for (int k = samples.first; k < samples.last; ++k) {
-        const CellOfSample cell(samples, k, grid);
-        add_corners(volume, cell.voxel(grid), cell.weights(samples.weight), job.channels - p.first_channel, sums);
+__device__ void step_linear(const RayJob& job, const Pixel& p, const Volume<T>& volume, Sums<GROUP>& sums) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
+        const CellOfSample cell(samples, k, job.grid);
+        add_corners(volume, cell.voxel(job.grid), cell.weights(samples.weight), job.channels - p.first_channel, sums);
         sums.count();
-    }
-    sums.write(job, p);
+    });
 }
 
 template <int GROUP, class T>
-__device__ void step_nearest(const RayJob& job) {
-    const Pixel p = my_pixel<GROUP>(job);
-    if (!p.inside) return;
-    const Samples samples = samples_of(job, p);
-    const Volume<T> volume(job, p.first_channel);
-    Sums<GROUP> sums;
-    for (int k = samples.first; k < samples.last; ++k) {
+__device__ void step_nearest(const RayJob& job, const Pixel& p, const Volume<T>& volume, Sums<GROUP>& sums) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
         const int voxel = voxel_of(samples, k, job.grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
             sums.segment[c] += samples.weight * volume.at(c, voxel);
         sums.count();
-    }
-    sums.write(job, p);
+    });
 }
 
 template <int GROUP, class T>
-__device__ void exact_linear(const RayJob& job) {
-    const Pixel p = my_pixel<GROUP>(job);
-    if (!p.inside) return;
-    const Volume<T> volume(job, p.first_channel);
-    const Grid& grid = job.grid;
-    Sums<GROUP> sums;
-    for (Walk<Cells::between> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
-        const CellStep step = walk.next();
-        const CellOfWalk cell(walk, grid);
-        add_corners(volume, cell.voxel(grid), cell.weights(walk.at, step.stop), job.channels - p.first_channel, sums);
-        walk.go(step);
+__device__ void exact_linear(const RayJob& job, const Pixel& p, const Volume<T>& volume, Sums<GROUP>& sums) {
+    for_each_piece<Cells::BETWEEN>(job, p, [&](const Walk<Cells::BETWEEN>& walk, float stop) {
+        const CellOfWalk cell(walk, job.grid);
+        add_corners(volume, cell.voxel(job.grid), cell.weights(walk.at, stop), job.channels - p.first_channel, sums);
         sums.count();
-    }
-    sums.write(job, p);
+    });
 }
 
 template <int GROUP, class T>
-__device__ void exact_nearest(const RayJob& job) {
-    const Pixel p = my_pixel<GROUP>(job);
-    if (!p.inside) return;
-    const Volume<T> volume(job, p.first_channel);
-    const Grid& grid = job.grid;
-    Sums<GROUP> sums;
-    for (Walk<Cells::voxels> walk(walked_chord_of(job, p), grid, p.part, job.parts); walk.going();) {
-        const CellStep step = walk.next();
-        const int voxel = voxel_of(walk, grid);
+__device__ void exact_nearest(const RayJob& job, const Pixel& p, const Volume<T>& volume, Sums<GROUP>& sums) {
+    for_each_piece<Cells::VOXELS>(job, p, [&](const Walk<Cells::VOXELS>& walk, float stop) {
+        const int voxel = voxel_of(walk, job.grid);
         for (int c = 0; c < GROUP && p.first_channel + c < job.channels; ++c)
-            sums.segment[c] += (step.stop - walk.at) * volume.at(c, voxel);
-        walk.go(step);
+            sums.segment[c] += (stop - walk.at) * volume.at(c, voxel);
         sums.count();
-    }
-    sums.write(job, p);
+    });
 }
 
 template <int GROUP, class T>
-__device__ void step_cubic(const RayJob& job) {
-    const Pixel p = my_pixel<GROUP>(job);
-    if (!p.inside) return;
-    const Samples samples = samples_of(job, p);
-    const Volume<T> volume(job, p.first_channel);
+__device__ void step_cubic(const RayJob& job, const Pixel& p, const Volume<T>& volume, Sums<GROUP>& sums) {
     const Grid& grid = job.grid;
-    Sums<GROUP> sums;
-    for (int k = samples.first; k < samples.last; ++k) {
+    for_each_sample(job, p, [&](const Samples& samples, int k) {
         const Taps x(locate(samples.at(0, k), grid.n[0]), grid.n[0], grid.plane);
         const Taps y(locate(samples.at(1, k), grid.n[1]), grid.n[1], grid.row);
         const Taps z(locate(samples.at(2, k), grid.n[2]), grid.n[2], 1);
@@ -110,15 +76,18 @@ __device__ void step_cubic(const RayJob& job) {
             sums.segment[c] += samples.weight * sum;
         }
         sums.count();
-    }
-    sums.write(job, p);
+    });
 }
 
 }  // namespace deepdrr
 
-#define DEEPDRR_KERNEL(name, GROUP, T, suffix)                                                            \
+#define DEEPDRR_KERNEL(name, GROUP, T, suffix)                                                                  \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS) name##_##suffix(deepdrr::RayJob job) { \
-        deepdrr::name<GROUP, T>(job);                                                                     \
+        const deepdrr::Pixel p = deepdrr::my_pixel<GROUP>(job);                                                 \
+        if (!p.inside) return;                                                                                  \
+        deepdrr::Sums<GROUP> sums;                                                                              \
+        deepdrr::name(job, p, deepdrr::Volume<T>(job, p.first_channel), sums);                                  \
+        sums.write(job, p);                                                                                     \
     }
 #define DEEPDRR_KERNELS(name)                 \
     DEEPDRR_KERNEL(name, 1, float, f32)       \

@@ -1,4 +1,4 @@
-// Where a ray stops on its way: samples at even distances, cells one after another, and the voxels about a point.
+// The marches along a ray: samples at even distances, cells one after another, and the voxels about a point.
 #pragma once
 
 #include "deepdrr/bspline.h"
@@ -10,20 +10,16 @@
 
 namespace deepdrr {
 
-// Midpoint samples of a chord, in float from the entry, as the CPU's march positions them.
+// Midpoint samples of a chord, or of one of its parts.
 struct Samples {
     float entry[3], pace[3], weight;
     int first, last;  // those of this part
 
     __device__ Samples(const Chord& chord, const RayJob& job) {
-        const int count = sample_count(chord.length, job.step);
-        const double mm = count > 0 ? chord.length / count : 0.0;
-        for (int a = 0; a < 3; ++a) {
-            entry[a] = (float)(chord.entry[a] + 0.5 * mm * chord.slope[a]);
-            pace[a] = (float)(mm * chord.slope[a]);
-        }
-        weight = (float)mm;
-        first = 0, last = count;
+        const Midpoints midpoints(chord, job.step);
+        for (int a = 0; a < 3; ++a) entry[a] = midpoints.entry[a], pace[a] = midpoints.pace[a];
+        weight = midpoints.weight;
+        first = 0, last = midpoints.count;
     }
     __device__ void keep_part(int part, int parts) {
         const int count = last;  // times parts it fits an int: there are at most a million
@@ -43,8 +39,8 @@ struct WalkedChord {
     }
 };
 
-// Chords are found in double, which most GPUs have few units for. Where rays are cut into parts, or channels into groups,
-// the kernel find_chords does it once for all.
+// Chords are found in double, which most GPUs have few units for. Where rays are cut into parts, or channels into
+// groups, the kernel find_chords does it once for all.
 __device__ inline WalkedChord walked_chord_of(const RayJob& job, const Pixel& p) {
     if (job.found) return ((const WalkedChord*)job.found)[ray_number(job, p)];
     return WalkedChord(chord_of(job, p));
@@ -56,9 +52,6 @@ __device__ inline Samples samples_of(const RayJob& job, const Pixel& p) {
     return samples;
 }
 
-// What a walk counts: voxels, the cells between their centres, or the halves of those (half_cells.h).
-enum class Cells { voxels, between, halves };
-
 // A chord's walk from cell to cell, cut into parts by length; every part begins in the cell where it starts.
 template <Cells CELLS>
 struct Walk {
@@ -68,8 +61,8 @@ struct Walk {
 
     __device__ Walk(const WalkedChord& walked_chord, const Grid& grid, int part, int parts) {
         const Chord& chord = walked_chord.chord;
-        constexpr int per_voxel = CELLS == Cells::halves ? 2 : 1;
-        constexpr bool whole = CELLS == Cells::voxels;
+        constexpr int per_voxel = CELLS == Cells::HALVES ? 2 : 1;
+        constexpr bool whole = CELLS == Cells::VOXELS;
         const double from = chord.length * part / parts;
         for (int a = 0; a < 3; ++a) {
             const double q = per_voxel * (chord.entry[a] + from * chord.slope[a]) + (whole ? 0.5 : 0.0);
@@ -94,7 +87,7 @@ struct Walk {
 };
 
 // The voxel of a walk.
-__device__ inline int voxel_of(const Walk<Cells::voxels>& walk, const Grid& grid) {
+__device__ inline int voxel_of(const Walk<Cells::VOXELS>& walk, const Grid& grid) {
     int at[3];
     for (int a = 0; a < 3; ++a) at[a] = clamp(walk.cell(a), 0, grid.n[a] - 1);
     return grid.voxel(at[0], at[1], at[2]);
@@ -112,14 +105,14 @@ struct CellOfWalk {
     int low[3];
     float enter[3], slope[3];
 
-    __device__ CellOfWalk(const Walk<Cells::between>& walk, const Grid& grid) {
+    __device__ CellOfWalk(const Walk<Cells::BETWEEN>& walk, const Grid& grid) {
         for (int a = 0; a < 3; ++a) {
             low[a] = lowest_corner(walk.cell(a), grid.n[a]);
             enter[a] = walk.axis[a].entry + (float)(walk.axis[a].first - low[a]);
             slope[a] = walk.axis[a].slope;
         }
     }
-    __device__ CellOfWalk(const Walk<Cells::halves>& walk, const Grid& grid) {
+    __device__ CellOfWalk(const Walk<Cells::HALVES>& walk, const Grid& grid) {
         for (int a = 0; a < 3; ++a) {
             low[a] = lowest_corner(cell_of_half(walk.cell(a)), grid.n[a]);
             enter[a] = enter_from_half(walk.axis[a].entry, walk.axis[a].first, low[a]);
@@ -132,7 +125,7 @@ struct CellOfWalk {
     }
 };
 
-__device__ inline int voxel_of(const Walk<Cells::halves>& walk, const Grid& grid) {
+__device__ inline int voxel_of(const Walk<Cells::HALVES>& walk, const Grid& grid) {
     return grid.voxel(voxel_of_half(walk.cell(0), grid.n[0]), voxel_of_half(walk.cell(1), grid.n[1]),
                       voxel_of_half(walk.cell(2), grid.n[2]));
 }
@@ -156,7 +149,7 @@ struct CellOfSample {
     __device__ int nearest_corner() const { return nearest_corner_at(x.part, y.part, z.part); }
 };
 
-// Calls visit(samples, k) for every sample of a pixel's ray, or of its part.
+// Calls visit(samples, k) for every sample of a pixel's ray, or of the pixel's part of it.
 template <class Visit>
 __device__ void for_each_sample(const RayJob& job, const Pixel& p, const Visit& visit) {
     const Samples samples = samples_of(job, p);

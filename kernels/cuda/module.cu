@@ -12,8 +12,8 @@
 
 // Sizes of the structs that the kernels take and leave to each other, for the test that compares them with Python's.
 extern "C" __global__ void job_bytes(int* out) {
-    out[0] = sizeof(deepdrr::RayJob), out[1] = sizeof(deepdrr::RayAdjointJob), out[2] = sizeof(deepdrr::ValueAdjointJob);
-    out[3] = sizeof(deepdrr::NoiseJob), out[4] = sizeof(deepdrr::SpectralJob);
-    out[5] = sizeof(deepdrr::PrefilterJob);
-    out[6] = sizeof(deepdrr::Samples), out[7] = sizeof(deepdrr::WalkedChord);
+    using namespace deepdrr;
+    out[0] = sizeof(RayJob), out[1] = sizeof(RayAdjointJob), out[2] = sizeof(ValueAdjointJob);
+    out[3] = sizeof(NoiseJob), out[4] = sizeof(SpectralJob), out[5] = sizeof(PrefilterJob);
+    out[6] = sizeof(Samples), out[7] = sizeof(WalkedChord);
 }

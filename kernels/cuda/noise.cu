@@ -1,8 +1,8 @@
-// A detector's noise: one thread, one pixel, every number a function of the seed and the pixel (noise.h), so that it has
-// the bits of the CPU's.
+// A detector's noise: one thread, one pixel, every number a function of the seed and the pixel (noise.h), so that it
+// has the bits of the CPU's.
 //
-// Bytes: 12 per pixel and draw of quanta (mean and variance in, energy out), 4 of electrons. Operations, of Philox 60 on
-// integers: about 60 double for electrons and for half of the pixels' quanta; 150 where the quick acceptance fails.
+// Bytes: 12 per pixel and draw of quanta (mean and variance in, energy out), 4 of electrons. Operations, of Philox 60
+// on integers: about 60 double for electrons and for half of the pixels' quanta; 150 where the quick acceptance fails.
 #include "deepdrr/noise.h"
 
 namespace deepdrr {

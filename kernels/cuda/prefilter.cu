@@ -1,11 +1,12 @@
-// The coefficients of a cubic B-spline, in place, one axis per launch: the recursions of spline_recursion.h, one thread per
-// line of voxels, in double, with the causal sums kept as floats where the values were.
+// The coefficients of a cubic B-spline, in place, one axis per launch: the recursions of spline_recursion.h, one thread
+// per line of voxels, in double, with the causal sums kept as floats where the values were.
 //
 //   prefilter_across  lines across the dense axis: neighbouring threads have neighbouring lines, every access is coalesced
 //   prefilter_along   lines along it: tiles of 32 values of 128 lines pass through shared memory, read and written by rows
 //
-// Bytes: 16 per voxel and axis (read and written on the way there and on the way back), 48 in all; memory bounds the speed.
-// Operations: 5 double per voxel and axis. A line is one thread's: a volume of 512 x 512 x 133 has 68 000 to 262 000.
+// Bytes: 16 per voxel and axis (read and written on the way there and on the way back), 48 in all; memory bounds the
+// speed. Operations: 5 double per voxel and axis. A line is one thread's: a volume of 512 x 512 x 133 has 68 000 to 262
+// 000.
 #include "deepdrr/scalar.h"
 #include "deepdrr/spline_recursion.h"
 

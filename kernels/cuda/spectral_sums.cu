@@ -2,13 +2,14 @@
 //
 //   S_k = sum_n w_kn T_n,   T_n = exp2(sum_m mu_mn a_m),   mu as -log2(e) times the mass attenuation
 //
-// Sums and their derivative by the area densities: one thread, one pixel, its M areas in registers; the tables come through
-// shared memory, which a warp reads by broadcast. Sums are taken four at a time, and transmissions again for the next four.
-// The derivatives by the tables: one thread, one energy, its column of the tables in registers; the pixels come through
-// shared memory, and nothing is added across threads. Each block sums its pixels in double, and the caller the blocks.
+// Sums and the gradient of the area densities: one thread, one pixel, its M areas in registers; the tables come
+// through shared memory, which a warp reads by broadcast. Sums are taken four at a time, and transmissions again for
+// the next four. The gradients of the tables: one thread, one energy, its column of the tables in registers; the
+// pixels come through shared memory, and nothing is added across threads. Each block sums its pixels in double, and the
+// caller the blocks.
 //
-// Bytes: 4 (M + K) per pixel, 4 (2 M + K) for the derivative. Operations per pixel and energy: 12 + M + 4, about twice that
-// for a derivative: with 100 energies arithmetic bounds the speed, with 10 memory does.
+// Bytes: 4 (M + K) per pixel, 4 (2 M + K) for the derivative. Operations per pixel and energy: 12 + M + 4, about twice
+// that for a derivative: with 100 energies arithmetic bounds the speed, with 10 memory does.
 #include "deepdrr/exp2.h"
 
 namespace deepdrr {

@@ -1,5 +1,5 @@
-// What an adjoint needs of an interpolation: the field's value and derivative at the nodes of a packet, and how an upstream
-// gradient spreads over the coefficients about them.
+// What an adjoint needs of an interpolation: the field's value and derivative at the nodes of a packet, and how an
+// upstream gradient spreads over the coefficients about them.
 //
 //   Linear: eight voxels. Cubic: 64 coefficients of a B-spline.
 //

@@ -1,15 +1,15 @@
 // Gradients of linear line integrals with respect to the rays.
 //
-// One march collects the integral and its derivatives, see slope_march.h and piece_march.h; the packets of a bundle advance
-// in turn, as in line_integrals.h. Those sums of a single channel do not depend on the upstream gradient: they are formed
-// with the integrals, and the gradient needs no march of its own. For several channels, one march goes through the sum of
-// the channels, weighted by the upstream gradient.
+// One march collects the integral and its derivatives, see slope_march.h and piece_march.h; the packets of a bundle
+// advance in turn, as in line_integrals.h. Those sums of a single channel do not depend on the upstream gradient: they
+// are formed with the integrals, and the gradient needs no march of its own. For several channels, one march goes
+// through the sum of the channels, weighted by the upstream gradient.
 #pragma once
 
 #include <vector>
 
-#include "march/piece_march.h"
 #include "adjoint/ray_gradients.h"
+#include "march/piece_march.h"
 #include "march/slope_march.h"
 
 namespace deepdrr {
@@ -64,7 +64,7 @@ void sum_slopes(const Values<T>& values, const Affine& ijk_from_world, const Ray
                 write_tile(out, tile, c, [&](int l) { return numbers[l][c]; });
         };
         const auto same = [&](std::size_t) -> const Field& { return field; };
-        march_bundle<March>(rays, ijk_from_world, values.grid, step, bundling.bundle(index), same, write);
+        march_bundle<March>(rays, ijk_from_world, values.grid, step, bundling.at(index), same, write);
     });
 }
 
@@ -79,7 +79,8 @@ void project_with_slopes(const Values<T>& values, const Affine& ijk_from_world, 
 }
 
 // The gradients with respect to the rays from such sums and the upstream gradient [B, 1, H, W].
-inline MatrixGradient gradients_from_slopes(const RayTask& task, const Image& slopes, const Image& upstream, int threads) {
+inline MatrixGradient gradients_from_slopes(const RayTask& task, const Image& slopes, const Image& upstream,
+                                            int threads) {
     return sum_matrix_gradients_of_tiles(task.rays, threads, [&](const Tile& tile, MatrixGradient& grad_matrix) {
         TracedChord traced[LANES];
         trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
@@ -93,27 +94,37 @@ inline MatrixGradient gradients_from_slopes(const RayTask& task, const Image& sl
     });
 }
 
-template <class March, bool THIN, class T>
-MatrixGradient march_grad_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
-                        int threads) {
+// Marches every packet through a field of its own, field_of(weights), where weights [C + 1, LANES] are the packet's
+// upstream gradients times scale [C], and 0 at last.
+template <class March, class FieldOf>
+MatrixGradient march_weighted(const RayTask& task, const double* scale, double step, const Image& upstream, int threads,
+                              const FieldOf& field_of) {
+    using Field = decltype(field_of(nullptr));
     const Bundling bundling(task.rays);
     return sum_matrix_gradients(bundling.count, threads, [&](std::int64_t index, MatrixGradient& grad_matrix) {
-        const Bundle bundle = bundling.bundle(index);
+        const Bundle bundle = bundling.at(index);
         std::vector<std::vector<float>> weights;
-        std::vector<WeightedChannels<T, THIN>> fields;
+        std::vector<Field> fields;
         for_each_tile(task.rays, bundle, [&](const Tile& tile) {
-            weights.emplace_back((std::size_t)LANES * values.channels);
-            read_tile(upstream, tile, values.scale, weights.back().data());
-            fields.emplace_back(values, weights.back().data());
+            weights.emplace_back((std::size_t)LANES * (upstream.channels + 1));
+            read_tile(upstream, tile, scale, weights.back().data());
+            fields.push_back(field_of(weights.back().data()));
         });
         const auto finish = [&](const Tile& tile, const March& march) {
             TracedChord traced[LANES];
             trace_tile(task.rays, tile, task.ijk_from_world, task.grid, traced);
             finish_tile(task, tile, traced, March::exact, [&](int l) { return march.sums(l); }, grad_matrix);
         };
-        const auto own = [&](std::size_t n) -> const WeightedChannels<T, THIN>& { return fields[n]; };
+        const auto own = [&](std::size_t n) -> const Field& { return fields[n]; };
         march_bundle<March>(task.rays, task.ijk_from_world, task.grid, step, bundle, own, finish);
     });
+}
+
+template <class March, bool THIN, class T>
+MatrixGradient march_grad_rays(const RayTask& task, const Values<T>& values, double step, const Image& upstream,
+                               int threads) {
+    const auto channels = [&](const float* weights) { return WeightedChannels<T, THIN>(values, weights); };
+    return march_weighted<March>(task, values.scale, step, upstream, threads, channels);
 }
 
 // The gradients with respect to the rays for any number of channels, upstream [B, C, H, W].

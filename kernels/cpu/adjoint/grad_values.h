@@ -1,9 +1,11 @@
-// Gradients of line integrals with respect to the values: every ray spreads its upstream gradient over the voxels it met.
+// Gradients of line integrals with respect to the values: every ray spreads its upstream gradient over the voxels it
+// met.
 //
-// No two threads may write to one voxel, and the order of the sums must not depend on the number of threads. So the grid is
-// cut into slabs of cells across its longest axis, always the same ones; one thread adds all rays, in order, to a slab. A
-// cell touches voxels of the next slab (a cubic one those of both neighbours), but none of the one after: the even slabs
-// are done first, then the odd ones. This needs no memory beside the gradient and two numbers per tile and view.
+// No two threads may write to one voxel, and the order of the sums must not depend on the number of threads. So the
+// grid is cut into slabs of cells across its longest axis, always the same ones; one thread adds all rays, in order, to
+// a slab. A cell touches voxels of the next slab (a cubic one those of both neighbours), but none of the one after: the
+// even slabs are done first, then the odd ones. This needs no memory beside the gradient and two numbers per tile and
+// view.
 #pragma once
 
 #include <vector>
@@ -57,7 +59,8 @@ DEEPDRR_FN Chord cut(const Chord& chord, int axis, double low, double high) {
     return part;
 }
 
-// A march over a packet's part in one slab: samples keep their positions, exact integrals are split at the slab's planes.
+// A march over a packet's part in one slab: samples keep their positions, exact integrals are split at the slab's
+// planes.
 inline StepNodes march_in(Chord* chords, const Slabs& slabs, int slab, double step, StepNodes*) {
     StepNodes march(chords, slabs.grid, slabs.range(slab), step);
     march.narrow(slabs.axis);
@@ -101,7 +104,7 @@ inline std::vector<Extent> tile_extents(const Adjoint& job, const Tiling& tiling
         const std::int64_t end = lesser(tiling.count, (task + 1) * TILES_PER_TASK);
         for (std::int64_t index = task * TILES_PER_TASK; index < end; ++index) {
             Chord chords[LANES];
-            tile_chords(job.rays, tiling.tile(index), job.ijk_from_world, job.gradient.grid, chords);
+            tile_chords(job.rays, tiling.at(index), job.ijk_from_world, job.gradient.grid, chords);
             extents[(std::size_t)index] = extent(chords, axis);
         }
     });
@@ -138,7 +141,7 @@ void spread_slab(const Adjoint& job, const Spread& spread, const Slabs& slabs, i
     for (std::int64_t index = 0; index < tiling.count; ++index) {
         const Extent extent = extents[(std::size_t)index];
         if (extent.high < low - 0.5f || extent.low > high) continue;  // half a voxel for nearest interpolation
-        const Tile tile = tiling.tile(index);
+        const Tile tile = tiling.at(index);
         Chord chords[LANES];
         tile_chords(job.rays, tile, job.ijk_from_world, job.gradient.grid, chords);
         read_tile(job.upstream, tile, ones.data(), weights.data());

@@ -1,9 +1,9 @@
-// Nearest interpolation for the gradient with respect to the values: every ray adds its upstream gradient, times the mm that
-// count for a voxel, to that voxel.
+// Nearest interpolation for the gradient with respect to the values: every ray adds its upstream gradient, times the mm
+// that count for a voxel, to that voxel.
 #pragma once
 
-#include "march/stencil_marches.h"
 #include "adjoint/grad_values.h"
+#include "march/stencil_marches.h"
 
 namespace deepdrr {
 
@@ -13,8 +13,8 @@ DEEPDRR_FN void add_to_voxel(const Adjoint& job, const float* weights, int l, in
         gradient.data[c * gradient.channel_stride + voxel] += mm * weights[c * LANES + l];
 }
 
-// Exact: the walk over the part of the chords in the slab. Rounding may put a sliver of it into the voxel beside the slab,
-// which no other thread writes to meanwhile.
+// Exact: the walk over the part of the chords in the slab. Rounding may put a sliver of it into the voxel beside the
+// slab, which no other thread writes to meanwhile.
 struct NearestExactSpread {
     void spread(Chord* chords, const Slabs& slabs, int slab, const Adjoint& job, const float* weights) const {
         const double low = slab == 0 ? -1.0 : slabs.range(slab).low[slabs.axis] - 0.5;
@@ -35,19 +35,15 @@ struct NearestStepSpread {
         const int low = slab == 0 ? 0 : slabs.range(slab).low[slabs.axis];
         const int high = slab == slabs.count - 1 ? slabs.grid.n[slabs.axis] - 1 : slabs.range(slab).high[slabs.axis];
         for (int l = 0; l < LANES; ++l) {
-            const int count = sample_count(chords[l].length, job.step);
-            const double part = count > 0 ? chords[l].length / count : 0.0;
-            float entry[3], pace[3];
-            for (int a = 0; a < 3; ++a) {
-                entry[a] = (float)(chords[l].entry[a] + 0.5 * part * chords[l].slope[a]);
-                pace[a] = (float)(part * chords[l].slope[a]);
-            }
-            for (int n = 0; n < count; ++n) {
+            const Midpoints samples(chords[l], job.step);
+            for (int n = 0; n < samples.count; ++n) {
                 int at[3];
-                for (int a = 0; a < 3; ++a)
-                    at[a] = (int)clamp(entry[a] + (float)n * pace[a] + 0.5f, 0.0f, (float)(slabs.grid.n[a] - 1));
+                for (int a = 0; a < 3; ++a) {
+                    const float p = samples.entry[a] + (float)n * samples.pace[a];
+                    at[a] = (int)clamp(p + 0.5f, 0.0f, (float)(slabs.grid.n[a] - 1));
+                }
                 if (at[slabs.axis] < low || at[slabs.axis] > high) continue;
-                add_to_voxel(job, weights, l, slabs.grid.voxel(at[0], at[1], at[2]), (float)part);
+                add_to_voxel(job, weights, l, slabs.grid.voxel(at[0], at[1], at[2]), samples.weight);
             }
         }
     }

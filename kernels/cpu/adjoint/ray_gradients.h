@@ -1,8 +1,8 @@
-// Gradients of line integrals with respect to the rays: how the sum over channels of upstream * integral changes as a ray's
-// end points and limits, and the volume's placement, move.
+// Gradients of line integrals with respect to the rays: how the sum over channels of upstream * integral changes as a
+// ray's end points and limits, and the volume's placement, move.
 //
-// One lane writes the gradient of a ray. The gradient with respect to ijk_from_world, to which all rays add, is summed in
-// the order of fixed tasks: any number of threads gives the same bits.
+// One lane writes the gradient of a ray. The gradient with respect to ijk_from_world, to which all rays add, is summed
+// in the order of fixed tasks: any number of threads gives the same bits.
 #pragma once
 
 #include <vector>
@@ -10,8 +10,8 @@
 #include "adjoint/bases.h"
 #include "deepdrr/chord_adjoint.h"
 #include "march/nodes.h"
-#include "parallel.h"
 #include "packets/values.h"
+#include "parallel.h"
 
 namespace deepdrr {
 
@@ -45,11 +45,10 @@ inline void trace_tile(const Rays& rays, const Tile& tile, const Affine& ijk_fro
     for (int lane = 0; lane < LANES; ++lane) {
         const std::int64_t b = tile.view, r = tile.row + lane / TILE, c = tile.column + lane % TILE;
         const bool inside = r < rays.height && c < rays.width;
-        const PointWorld source = inside ? rays.source.at(b, r, c) : PointWorld{}, target = inside ? rays.target.at(b, r, c) : PointWorld{};
-        double square = 0;
-        for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
-        traced[lane] = trace(ijk_from_world, source.mm, target.mm, std::sqrt(square), inside ? *rays.start.at(b, r, c) : 0.0,
-                             inside ? *rays.stop.at(b, r, c) : 0.0, grid);
+        const PointWorld source = inside ? rays.source.at(b, r, c) : PointWorld{};
+        const PointWorld target = inside ? rays.target.at(b, r, c) : PointWorld{};
+        traced[lane] = trace(ijk_from_world, source.mm, target.mm, distance_mm(source, target),
+                             inside ? *rays.start.at(b, r, c) : 0.0, inside ? *rays.stop.at(b, r, c) : 0.0, grid);
     }
 }
 
@@ -74,7 +73,10 @@ DEEPDRR_FN void collect(const Packet& nodes, const Slopes* slopes, TileSums& sum
 
 inline void add_segment(const TileSums& segment, RaySums* total) {
     for (int l = 0; l < LANES; ++l) {
-        for (int a = 0; a < 3; ++a) total[l].slope[a] += segment.slope[a][l], total[l].first_moment[a] += segment.first_moment[a][l];
+        for (int a = 0; a < 3; ++a) {
+            total[l].slope[a] += segment.slope[a][l];
+            total[l].first_moment[a] += segment.first_moment[a][l];
+        }
         total[l].integral += segment.integral[l];
     }
 }
@@ -146,7 +148,7 @@ MatrixGradient sum_matrix_gradients_of_tiles(const Rays& rays, int threads, cons
                           [&](std::int64_t number, MatrixGradient& grad_matrix) {
                               const std::int64_t end = lesser(tiling.count, (number + 1) * TILES_PER_TASK);
                               for (std::int64_t index = number * TILES_PER_TASK; index < end; ++index)
-                                  work(tiling.tile(index), grad_matrix);
+                                  work(tiling.at(index), grad_matrix);
                           });
 }
 

@@ -5,8 +5,8 @@
 #pragma once
 
 #include "adjoint/bases.h"
-#include "march/stencil_marches.h"
 #include "march/sample_positions.h"
+#include "march/stencil_marches.h"
 
 namespace deepdrr {
 
@@ -34,18 +34,8 @@ class SpreadMarch : ExactSamplePositions {
    private:
     // Starts later and ends earlier, with all samples that may lie in the range, and a few more.
     void narrow() {
-        const int highest = lowest_corner(grid_.n[axis_] - 1, grid_.n[axis_]);
-        const double low = low_ == 0 ? -1.0 : low_, high = high_ >= highest ? grid_.n[axis_] : high_ + 1;
-        double first = samples_, last = 0;
-        for (int l = 0; l < LANES; ++l) {
-            if (count_[l] == 0) continue;
-            const double entry = entry_[axis_][l], pace = pace_[axis_][l];
-            const double a = pace != 0.0 ? (low - entry) / pace : 0.0;
-            const double b = pace != 0.0 ? (high - entry) / pace : (double)count_[l];
-            first = lesser(first, greater(lesser(a, b) - 1.0, 0.0));
-            last = greater(last, lesser(greater(a, b) + 2.0, (double)count_[l]));
-        }
-        sample_ = (int)first / chunk_ * chunk_, samples_ = lesser((int)last + 1, samples_);
+        const Span span = span_within(axis_, low_, high_, grid_.n[axis_]);
+        sample_ = span.first / chunk_ * chunk_, samples_ = span.last;
     }
 
     template <bool INTERIOR>
@@ -56,9 +46,13 @@ class SpreadMarch : ExactSamplePositions {
         for (int l = 0; l < GROUP; ++l) part[l] = (float)part_[first + l];
         const Floats mm = load<Floats>(part);
         Ints at[3], pace[3];
-        for (int a = 0; a < 3; ++a) at[a] = load<Ints>(positions.at[a] + first), pace[a] = load<Ints>(positions.pace[a] + first);
+        for (int a = 0; a < 3; ++a) {
+            at[a] = load<Ints>(positions.at[a] + first);
+            pace[a] = load<Ints>(positions.pace[a] + first);
+        }
         for (int n = 0; n < chunk_; ++n) {
-            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, at[0]), y = axis_position<INTERIOR>(positions, 1, first, at[1]);
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, at[0]);
+            const AxisPosition y = axis_position<INTERIOR>(positions, 1, first, at[1]);
             const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, at[2]);
             const Ints cell = base + (axis_ == 0 ? x.cell : axis_ == 1 ? y.cell : z.cell);
             Ints live = (cell >= low_) & (cell <= high_);

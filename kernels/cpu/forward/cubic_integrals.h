@@ -1,12 +1,12 @@
 // Line integrals of a cubic B-spline at midpoint samples: 64 coefficients per sample, in 16 rows of four.
 //
-// The packets of a region advance in turn, as in line_integrals.h. A lane sums its rows along i and j in a register of four
-// and keeps that over the samples of a chunk, at whose end the four are added up. Fans mix sixteen whole rows, where those
-// of linear interpolation mix four.
+// The packets of a region advance in turn, as in line_integrals.h. A lane sums its rows along i and j in a register of
+// four and keeps that over the samples of a chunk, at whose end the four are added up. Fans mix sixteen whole rows,
+// where those of linear interpolation mix four.
 #pragma once
 
-#include "march/bspline_taps.h"
 #include "forward/line_integrals.h"
+#include "march/bspline_taps.h"
 #include "march/spline_fans.h"
 #include "packets/values.h"
 

@@ -1,19 +1,19 @@
 // Line integrals of the channels of a field: the sum of values times millimetres along every ray.
 //
-// The rays of a packet march together; each stencil is added to up to CHANNELS channels at once, and more channels repeat
-// the march. The packets of a region advance in turn, CHUNK stencils at a time, so that they pass through the volume side by
-// side and share cache lines. A chunk's sum is formed in float and added to a total: a thousand terms then lose no more than
-// a few units of the last digit.
+// The rays of a packet march together; each stencil is added to up to CHANNELS channels at once, and more channels
+// repeat the march. The packets of a region advance in turn, CHUNK stencils at a time, so that they pass through the
+// volume side by side and share cache lines. A chunk's sum is formed in float and added to a total: a thousand terms
+// then lose no more than a few units of the last digit.
 #pragma once
 
 #include <vector>
 
-#include "packets/fetch.h"
-#include "march/stencil_marches.h"
-#include "parallel.h"
 #include "forward/regions.h"
+#include "march/stencil_marches.h"
 #include "march/value_march.h"
+#include "packets/fetch.h"
 #include "packets/values.h"
+#include "parallel.h"
 
 namespace deepdrr {
 
@@ -41,8 +41,8 @@ DEEPDRR_FN void add(const Stencil8& stencil, const T* values, const std::int64_t
     }
 }
 
-// Brings the voxels of a later stencil into the cache: those of four lanes spread over the tile, which share their lines
-// with the others. It comes a chunk ahead; meanwhile the other packets of the region advance.
+// Brings the voxels of a later stencil into the cache: those of four lanes spread over the tile, which share their
+// lines with the others. It comes a chunk ahead; meanwhile the other packets of the region advance.
 template <class T>
 DEEPDRR_FN void prefetch(const int* voxel, const T* values, const std::int64_t* offset) {
     for (int l = 0; l < LANES; l += TILE + 1)
@@ -89,9 +89,10 @@ class RegionState {
             pixel_chords(rays, pixels, ijk_from_world, grid, chords);
             packets_.emplace_back(pixels, chords, grid, step);
         };
-        packets_.reserve((std::size_t)(region.down * region.across / LANES / (region.direction == FanDirection::NONE ? 1 : 4)));
+        const bool fans = region.direction != FanDirection::NONE;
+        packets_.reserve((std::size_t)(region.down * region.across / LANES / (fans ? 4 : 1)));
         std::vector<char> rest((std::size_t)(region.down * region.across), 1);
-        if (region.direction != FanDirection::NONE) find_fans(region, rays, ijk_from_world, grid, step, rest.data());
+        if (fans) find_fans(region, rays, ijk_from_world, grid, step, rest.data());
         // Four pixels of every line, then the next four: packets are tiles where nothing is missing.
         Pixels pixels(region.view);
         for (int block = 0; block < region.length(); block += TILE)

@@ -1,13 +1,13 @@
 // Regions: rectangles of pixels whose packets advance side by side and share the cache lines that they read.
 //
-// Without fans they are bundles of tiles. With fans they are a few whole lines of pixels, so that rows of voxels are read to
-// their end.
+// Without fans they are bundles of tiles. With fans they are a few whole lines of pixels, so that rows of voxels are
+// read to their end.
 #pragma once
 
 #include <vector>
 
-#include "packets/image.h"
 #include "march/fans.h"
+#include "packets/image.h"
 
 namespace deepdrr {
 
@@ -30,8 +30,9 @@ struct Region {
 };
 
 inline void divide_view(const Rays& rays, std::int64_t view, FanDirection direction, std::vector<Region>& regions) {
-    const std::int64_t down = direction == FanDirection::ROWS ? LINES : direction == FanDirection::COLUMNS ? LONGEST_LINE : Bundling::side;
-    const std::int64_t across = direction == FanDirection::ROWS ? LONGEST_LINE : direction == FanDirection::COLUMNS ? LINES : Bundling::side;
+    const bool rows = direction == FanDirection::ROWS, columns = direction == FanDirection::COLUMNS;
+    const std::int64_t down = rows ? LINES : columns ? LONGEST_LINE : Bundling::side;
+    const std::int64_t across = rows ? LONGEST_LINE : columns ? LINES : Bundling::side;
     for (std::int64_t row = 0; row < rays.height; row += down)
         for (std::int64_t column = 0; column < rays.width; column += across)
             regions.push_back({view, row, column, lesser(down, rays.height - row),

@@ -1,26 +1,26 @@
 // A field that is routed by label: what a group of lanes reads about a cell. THIN is a grid of one voxel along k.
 #pragma once
 
-#include "march/cells.h"
 #include "labels/labels.h"
+#include "march/cells.h"
 
 namespace deepdrr {
 
 template <class T>
-struct LabelledField {
+struct LabeledField {
     Values<T> values;  // one channel; data may be null, for 1
     Labels labels;
     std::int64_t offset[8];
 
-    LabelledField(const Values<T>& v, const Labels& l) : values(v), labels(l) { corner_offsets(v.grid, offset); }
+    LabeledField(const Values<T>& v, const Labels& l) : values(v), labels(l) { corner_offsets(v.grid, offset); }
 };
 
 // The values of voxels; 1 where there are none.
-DEEPDRR_FN Floats fetch_voxel(const LabelledField<float>& field, Ints voxel) {
+DEEPDRR_FN Floats fetch_voxel(const LabeledField<float>& field, Ints voxel) {
     return field.values.data ? gather(field.values.data, voxel) : Floats{} + 1.0f;
 }
 
-DEEPDRR_FN Floats fetch_voxel(const LabelledField<std::int16_t>& field, Ints voxel) {
+DEEPDRR_FN Floats fetch_voxel(const LabeledField<std::int16_t>& field, Ints voxel) {
     if (!field.values.data) return Floats{} + 1.0f;
 #if defined(__AVX512F__) && defined(__GNUC__)
     if (field.labels.last >= 1) {  // two are loaded, none of them behind the last
@@ -36,13 +36,13 @@ DEEPDRR_FN Floats fetch_voxel(const LabelledField<std::int16_t>& field, Ints vox
 
 // The corners of row 0 to 3 of a cell, those along k; 1 where there are no values.
 template <bool THIN, class T>
-DEEPDRR_FN Pair fetch_values(const LabelledField<T>& field, Ints voxel, int row) {
+DEEPDRR_FN Pair fetch_values(const LabeledField<T>& field, Ints voxel, int row) {
     if (!field.values.data) return {Floats{} + 1.0f, Floats{} + 1.0f};
     return fetch<THIN>(field.values.data + field.offset[2 * row], voxel);
 }
 
 template <bool THIN, class T>
-DEEPDRR_FN Cell<Floats> fetch_cell(const LabelledField<T>& field, Ints voxel) {
+DEEPDRR_FN Cell<Floats> fetch_cell(const LabeledField<T>& field, Ints voxel) {
     const Pair p = fetch_values<THIN>(field, voxel, 0), q = fetch_values<THIN>(field, voxel, 1);
     const Pair r = fetch_values<THIN>(field, voxel, 2), s = fetch_values<THIN>(field, voxel, 3);
     return {p.low, p.high, q.low, q.high, r.low, r.high, s.low, s.high};
@@ -53,7 +53,7 @@ DEEPDRR_FN Cell<Floats> fetch_cell(const LabelledField<T>& field, Ints voxel) {
 constexpr float UPPER_HALF = 0.5f - 1e-6f;
 
 template <class T>
-DEEPDRR_FN Ints nearest_label(const LabelledField<T>& field, Ints voxel, Floats x, Floats y, Floats z) {
+DEEPDRR_FN Ints nearest_label(const LabeledField<T>& field, Ints voxel, Floats x, Floats y, Floats z) {
     const auto side = [&](Floats part, int corner) {
         return where(part >= UPPER_HALF, Ints{} + (int)field.offset[corner], Ints{});
     };
@@ -61,7 +61,7 @@ DEEPDRR_FN Ints nearest_label(const LabelledField<T>& field, Ints voxel, Floats 
 }
 
 template <class T>
-DEEPDRR_FN void prefetch_cell(const LabelledField<T>& field, int voxel) {
+DEEPDRR_FN void prefetch_cell(const LabeledField<T>& field, int voxel) {
     for (int corner = 0; field.values.data && corner < 8; corner += 2)
         DEEPDRR_PREFETCH(field.values.data + voxel + field.offset[corner]);
     DEEPDRR_PREFETCH(field.labels.data + voxel);

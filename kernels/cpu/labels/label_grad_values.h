@@ -2,20 +2,20 @@
 // gradient of the channel that it goes to, see label_grad_rays.h.
 #pragma once
 
-#include "march/half_nodes.h"
-#include "labels/labels.h"
-#include "adjoint/linear_basis.h"
 #include "adjoint/grad_values.h"
+#include "adjoint/linear_basis.h"
+#include "labels/labels.h"
+#include "march/half_nodes.h"
 
 namespace deepdrr {
 
 // A position in the cell whose nearest voxel is that of the nodes.
 using CellPositions = const float (*)[LANES];
 inline CellPositions side_of(const Nodes<1>& nodes) { return nodes.at[0]; }
-inline CellPositions side_of(const HalfNodes& nodes) { return nodes.centre; }
+inline CellPositions side_of(const HalfNodes& nodes) { return nodes.center; }
 
-// Calls spread(lane, first corner of its cell, weights of its corners) for every lane with a weight. The voxel of the others
-// may be one that another thread writes to.
+// Calls spread(lane, first corner of its cell, weights of its corners) for every lane with a weight. The voxel of the
+// others may be one that another thread writes to.
 template <class Packet, class Spread>
 DEEPDRR_FN void for_each_cell(const Packet& nodes, const Spread& spread) {
     alignas(64) float weight[8][LANES];

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <vector>
 
-#include "labels/label_march.h"
 #include "forward/line_integrals.h"
+#include "labels/label_march.h"
 
 namespace deepdrr {
 
@@ -24,7 +24,7 @@ DEEPDRR_FN const int* nearest(const NearStencil8& stencil) { return stencil.near
 
 struct Hard {
     template <class Stencil, class T>
-    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, LabelSums& sums) {
+    DEEPDRR_FN static void route(const Stencil& stencil, const LabeledField<T>& field, LabelSums& sums) {
         alignas(64) int label[LANES];
         alignas(64) float value[LANES] = {};
         for (int first = 0; first < LANES; first += GROUP) {
@@ -64,7 +64,7 @@ DEEPDRR_FN void weigh(const Stencil8& stencil, const T* values, const std::int64
 
 // The labels of the corners, two in the bytes of a number. In a grid of one voxel along k the two are the same voxel.
 template <class T>
-DEEPDRR_FN Ints fetch_row(const LabelledField<T>& field, Ints voxel, int row) {
+DEEPDRR_FN Ints fetch_row(const LabeledField<T>& field, Ints voxel, int row) {
     const Ints bytes = fetch_bytes(field.labels, voxel + (int)field.offset[2 * row]);
     return field.values.grid.n[2] > 1 ? bytes & 0xffff : (bytes & 0xff) * 0x101;
 }
@@ -72,7 +72,7 @@ DEEPDRR_FN Ints fetch_row(const LabelledField<T>& field, Ints voxel, int row) {
 // Where the corners of a lane agree, as nearly everywhere, their sum goes to their label as in hard routing.
 struct Soft {
     template <class Stencil, class T>
-    DEEPDRR_FN static void route(const Stencil& stencil, const LabelledField<T>& field, LabelSums& sums) {
+    DEEPDRR_FN static void route(const Stencil& stencil, const LabeledField<T>& field, LabelSums& sums) {
         alignas(64) int bytes[4][LANES], label[LANES], differs[LANES];
         alignas(64) float share[8][LANES], value[LANES];
         for (int first = 0; first < LANES; first += GROUP)
@@ -102,7 +102,7 @@ struct Soft {
     }
 };
 
-// A packet on its way; see Traveller.
+// A packet of rays, its march and its sums so far, see PacketState.
 template <class Routing, class Stencil, template <class> class March>
 class RoutedPacketState {
    public:
@@ -112,7 +112,7 @@ class RoutedPacketState {
         : march_(chords, grid, step), total_(total) {}
 
     template <class T>
-    bool advance(const LabelledField<T>& field) {
+    bool advance(const LabeledField<T>& field) {
         bool more = true;
         Stencil stencil;
         LabelSums sums(total_);
@@ -133,7 +133,7 @@ class RoutedPacketState {
 };
 
 template <class Packet, class T>
-void route_bundle(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
+void route_bundle(const LabeledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                   const Image& image, const Bundle& bundle) {
     const std::size_t size = (std::size_t)(field.labels.count + 1) * LANES;
     std::vector<float> totals(BUNDLE * BUNDLE * size);
@@ -155,16 +155,16 @@ void route_bundle(const LabelledField<T>& field, const Affine& ijk_from_world, c
 }
 
 template <class Packet, class T>
-void project_routed(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
+void project_routed(const LabeledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                     const Image& image, int threads) {
     const Bundling bundling(rays);
     parallel_for(bundling.count, threads, [&](std::int64_t index) {
-        route_bundle<Packet>(field, ijk_from_world, rays, step, image, bundling.bundle(index));
+        route_bundle<Packet>(field, ijk_from_world, rays, step, image, bundling.at(index));
     });
 }
 
 template <class Packet, class T>
-void project_labels(const LabelledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
+void project_labels(const LabeledField<T>& field, const Affine& ijk_from_world, const Rays& rays, double step,
                     const Image& image, int threads) {
     if (field.values.grid.n[2] == 1)
         project_routed<typename Packet::Thin>(field, ijk_from_world, rays, step, image, threads);

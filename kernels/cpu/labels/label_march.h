@@ -1,4 +1,5 @@
-// Marches of a packet whose integral goes to the label of the nearest voxel, part by part, into `total` [labels + 1, LANES].
+// Marches of a packet whose integral goes to the label of the nearest voxel, part by part, into `total` [labels + 1,
+// LANES].
 //
 //   HardSteps: a linear field at midpoint samples.     HardWalk: the nearest voxel's value, from voxel to voxel.
 #pragma once
@@ -50,7 +51,7 @@ class HardSteps : SamplePositions<16, 22> {
 
     // One chunk; false where it was the last.
     template <class T>
-    bool advance(const LabelledField<T>& field) {
+    bool advance(const LabeledField<T>& field) {
         if (sample_ >= samples_) return false;
         Positions positions;
         const bool interior = place(positions);
@@ -67,7 +68,7 @@ class HardSteps : SamplePositions<16, 22> {
 
    private:
     template <bool INTERIOR, bool THIN, class T>
-    DEEPDRR_FN void run(const LabelledField<T>& field, const Positions& positions, int first) {
+    DEEPDRR_FN void run(const LabeledField<T>& field, const Positions& positions, int first) {
         const Ints origin = load<Ints>(positions.voxel + first), left = load<Ints>(count_ + first) - sample_;
         const Ints di = load<Ints>(positions.pace[0] + first), dj = load<Ints>(positions.pace[1] + first);
         const Ints dk = load<Ints>(positions.pace[2] + first);
@@ -76,7 +77,8 @@ class HardSteps : SamplePositions<16, 22> {
         const Floats part = load<Floats>(length_ + first);
         GroupLabelSums sums(total_, first);
         for (int n = 0; n < chunk_; ++n) {
-            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i), y = axis_position<INTERIOR>(positions, 1, first, j);
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i);
+            const AxisPosition y = axis_position<INTERIOR>(positions, 1, first, j);
             const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, k);
             const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
             if (INTERIOR) look_ahead(field, origin, i + CHUNK * di, j + CHUNK * dj, k + CHUNK * dk, first);
@@ -91,7 +93,7 @@ class HardSteps : SamplePositions<16, 22> {
 
     // As SlopeMarch does.
     template <class T>
-    DEEPDRR_FN void look_ahead(const LabelledField<T>& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
+    DEEPDRR_FN void look_ahead(const LabeledField<T>& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
         const Ints voxel = origin + (i >> bits_) * grid_.plane + (j >> bits_) * grid_.row + (k >> bits_);
         for (int l = on_diagonal(first); l < GROUP; l += DIAGONAL) prefetch_cell(field, lane(voxel, l));
     }
@@ -123,7 +125,7 @@ class HardWalk {
 
     // CHUNK voxels further; false where all rays are at their ends.
     template <class T>
-    bool advance(const LabelledField<T>& field) {
+    bool advance(const LabeledField<T>& field) {
         bool more = false;
         for (int first = 0; first < LANES; first += GROUP) more |= run(field, first);
         return more;
@@ -158,7 +160,7 @@ class HardWalk {
     }
 
     template <class T>
-    DEEPDRR_FN bool run(const LabelledField<T>& field, int first) {
+    DEEPDRR_FN bool run(const LabeledField<T>& field, int first) {
         const Floats length = load<Floats>(length_ + first);
         Floats at = load<Floats>(at_ + first);
         if (!any(at < length)) return false;
@@ -185,7 +187,7 @@ class HardWalk {
 
     // Brings the voxels into the cache that the next chunk comes to if it goes as far as this one.
     template <class T>
-    DEEPDRR_FN static void look_ahead(const LabelledField<T>& field, Ints voxel, int first) {
+    DEEPDRR_FN static void look_ahead(const LabeledField<T>& field, Ints voxel, int first) {
         for (int l = on_diagonal(first); l < GROUP; l += DIAGONAL) {
             if (field.values.data) DEEPDRR_PREFETCH(field.values.data + lane(voxel, l));
             DEEPDRR_PREFETCH(field.labels.data + lane(voxel, l));

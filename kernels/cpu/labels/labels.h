@@ -19,7 +19,8 @@ struct Labels {
     int count;                                  // a label that is not below it is taken for `count`
 };
 
-// The byte at each index in the lowest eight bits, the next byte, if there is one, in the eight bits above; ignore the rest.
+// The byte at each index in the lowest eight bits, the next byte, if there is one, in the eight bits above; ignore the
+// rest.
 DEEPDRR_FN Ints fetch_bytes(const Labels& labels, Ints index) {
 #if defined(__AVX512F__) && defined(__GNUC__)
     if (labels.last >= 3) {  // four bytes are loaded, none of them behind the last
@@ -42,8 +43,9 @@ DEEPDRR_FN Ints label_of(const Labels& labels, Ints bytes) {
     return where(label > labels.count, Ints{} + labels.count, label);
 }
 
-// The sums of a packet by label. A ray stays in one label for long, so each lane keeps a running sum. All are flushed to
-// the totals of their labels when a lane of the packet changes label, and now and then: no float sum gets many terms.
+// The sums of a packet by label. A ray stays in one label for long, so each lane keeps a running sum. All are flushed
+// to the totals of their labels when a lane of the packet changes label, and now and then: no float sum gets many
+// terms.
 class LabelSums {
    public:
     explicit LabelSums(float (*total)[LANES]) : total_(total) {}

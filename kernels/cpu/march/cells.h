@@ -1,15 +1,15 @@
-// The values at the corners of a cell, for a group of lanes at a time: of one channel, or of all channels' sum, weighted by
-// the upstream gradients of the lane's ray.
+// The values at the corners of a cell, for a group of lanes at a time: of one channel, or of all channels' sum,
+// weighted by the upstream gradients of the lane's ray.
 //
-// One load fetches two neighbours along k, base[index] and base[index + 1]. THIN is a grid of one voxel along k, which has
-// no such neighbours.
+// One load fetches two neighbours along k, base[index] and base[index + 1]. THIN is a grid of one voxel along k, which
+// has no such neighbours.
 #pragma once
 
 #include <cstdint>
 
 #include "deepdrr/trilinear_adjoint.h"
-#include "packets/lanes.h"
 #include "march/stencil_marches.h"
+#include "packets/lanes.h"
 #include "packets/values.h"
 
 #if defined(__x86_64__) && defined(__GNUC__)

@@ -1,21 +1,21 @@
 // Fans: packets of neighbouring rays, along a row or a column of pixels, that lie in one plane with the k axis.
 //
-// At every sample, the rays of a fan have the same position along i and j and differ along k only. The four rows of voxels
-// about them are read whole, mixed with weights that all rays share, and looked up along k: no voxel is fetched twice and
-// none is gathered. A view has such rows or columns of pixels where an edge of its detector runs along k.
+// At every sample, the rays of a fan have the same position along i and j and differ along k only. The four rows of
+// voxels about them are read whole, mixed with weights that all rays share, and looked up along k: no voxel is fetched
+// twice and none is gathered. A view has such rows or columns of pixels where an edge of its detector runs along k.
 //
 // Rays of a fan have chords with the same number of samples, and the same entry and pace along i and j up to
-// SAME_POSITION voxels, which changes a result by far less than its rounding. Fans are found from the chords themselves;
-// all other rays march in packets of their own.
+// SAME_POSITION voxels, which changes a result by far less than its rounding. Fans are found from the chords
+// themselves; all other rays march in packets of their own.
 #pragma once
 
 #include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
+#include "march/stencil_marches.h"
 #include "packets/blocks.h"
 #include "packets/fetch.h"
 #include "packets/image.h"
 #include "packets/lanes.h"
-#include "march/stencil_marches.h"
 #include "packets/values.h"
 
 namespace deepdrr {
@@ -111,8 +111,8 @@ struct Fan {
 };
 
 // Finds the fans on a line of pixels: on_fan(from, to) for each.
-template <class OnSheet>
-void split_line(const SampledChord* chords, int length, const Grid& grid, int taps, const OnSheet& on_fan) {
+template <class OnFan>
+void split_line(const SampledChord* chords, int length, const Grid& grid, int taps, const OnFan& on_fan) {
     const int most = lesser(MOST_ROWS, grid.n[2] / LANES);
     for (int from = 0, to; from < length; from = to) {
         to = from + 1;
@@ -130,6 +130,20 @@ DEEPDRR_FN Corner locate_in_double(double p, int n) {
     return {low, (float)(inner - (double)low)};
 }
 
+// The cell of sample n of a fan along i and j, and the first voxel along k that its rays read: the lowest ray's cell
+// begins `below` voxels above it.
+struct FanCell {
+    Corner x, y;
+    int k;
+};
+
+DEEPDRR_FN FanCell fan_cell(const Fan& fan, double n, double below, const Grid& grid) {
+    const Corner x = locate_in_double(fan.entry[0] + n * fan.pace[0], grid.n[0]);
+    const Corner y = locate_in_double(fan.entry[1] + n * fan.pace[1], grid.n[1]);
+    const double lowest = greater(fan.entry[2] + n * fan.pace[2] - Fan::MARGIN - below, 0.0);
+    return {x, y, lesser((int)lowest, grid.n[2] - LANES * fan.rows)};
+}
+
 // Cells, weights and rows of FAN_CHUNK samples of a fan, from sample `at` on.
 struct FanPositions {
     alignas(64) float weight[4][FAN_CHUNK];  // of the rows (i, j), (i, j + 1), (i + 1, j), (i + 1, j + 1)
@@ -138,18 +152,14 @@ struct FanPositions {
     alignas(64) int i[FAN_CHUNK], j[FAN_CHUNK];  // of the cell
 
     DEEPDRR_FN FanPositions(const Fan& fan, int at, const Grid& grid) {
-        const int furthest = grid.n[2] - LANES * fan.rows;
         DEEPDRR_LANES
         for (int s = 0; s < FAN_CHUNK; ++s) {
-            const double n = at + s;
-            const Corner x = locate_in_double(fan.entry[0] + n * fan.pace[0], grid.n[0]);
-            const Corner y = locate_in_double(fan.entry[1] + n * fan.pace[1], grid.n[1]);
-            const double k = greater(fan.entry[2] + n * fan.pace[2] - Fan::MARGIN, 0.0);
-            const int low = lesser((int)k, furthest);
-            const float both = x.part * y.part;
-            first[s] = low, i[s] = x.low, j[s] = y.low, voxel[s] = grid.voxel(x.low, y.low, low);
-            weight[0][s] = 1.0f - x.part - y.part + both, weight[1][s] = y.part - both;
-            weight[2][s] = x.part - both, weight[3][s] = both;
+            const FanCell cell = fan_cell(fan, at + s, 0.0, grid);
+            const float x = cell.x.part, y = cell.y.part, both = x * y;
+            first[s] = cell.k, i[s] = cell.x.low, j[s] = cell.y.low;
+            voxel[s] = grid.voxel(cell.x.low, cell.y.low, cell.k);
+            weight[0][s] = 1.0f - x - y + both, weight[1][s] = y - both;
+            weight[2][s] = x - both, weight[3][s] = both;
         }
     }
 };
@@ -210,7 +220,8 @@ struct FanLookUps {
     }
 };
 
-// Brings the rows of a later sample into the cache; of a single row only its first line: the next fan starts at its end.
+// Brings the rows of a later sample into the cache; of a single row only its first line: the next fan starts at its
+// end.
 template <int ROWS, class T>
 DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
     constexpr int line = 64, bytes = ROWS == 1 ? 1 : ROWS * LANES * (int)sizeof(T);
@@ -223,7 +234,8 @@ DEEPDRR_FN void prefetch(const T* at, const std::int64_t* offset) {
 template <int ROWS, class T>
 DEEPDRR_FN void add_sample(const T* at, const std::int64_t* offset, const FanPositions& positions,
                            const FanLookUps& look_ups, int s, Floats* sum) {
-    const float weight[4] = {positions.weight[0][s], positions.weight[1][s], positions.weight[2][s], positions.weight[3][s]};
+    float weight[4];
+    for (int row = 0; row < 4; ++row) weight[row] = positions.weight[row][s];
     alignas(64) float row[ROWS * LANES];
     for (int r = 0; r < ROWS * LANES; r += LANES)
         mix(at + r, at + r + offset[2], at + r + offset[4], at + r + offset[6], weight, row + r);
@@ -264,7 +276,8 @@ void advance_rows(Fan& fan, const Values<T>& values, int first, int count, const
         Floats sum[LANES / GROUP] = {};
         for (int s = 0; s < FAN_CHUNK; ++s) {
             if (fan.occupied[c] >> s & 1) prefetch<ROWS>(channel + next.voxel[s], offset);
-            if (occupied[c] >> s & 1) add_sample<ROWS>(channel + positions.voxel[s], offset, positions, look_ups, s, sum);
+            if (occupied[c] >> s & 1)
+                add_sample<ROWS>(channel + positions.voxel[s], offset, positions, look_ups, s, sum);
         }
         for (int l = 0; l < LANES; l += GROUP)
             add_to(fan.total[c] + l, load<Floats>(fan.part + l) * sum[l / GROUP]);

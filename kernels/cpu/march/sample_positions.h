@@ -1,34 +1,26 @@
 // Positions of midpoint samples along the rays of a packet, chunk by chunk.
 //
-// A derivative jumps where a sample changes cell, so float's 24 bits are too few for positions in a large grid. A chunk of
-// samples starts from a position in double; within it, positions count from the first sample's cell in units of 2^-bits
-// voxels. They are sums of integers and therefore exact. Interior chunks, whose samples all lie between the outer voxels'
-// centres, need no clamping.
+// A derivative jumps where a sample changes cell, so float's 24 bits are too few for positions in a large grid. A chunk
+// of samples starts from a position in double; within it, positions count from the first sample's cell in units of
+// 2^-bits voxels. They are sums of integers and therefore exact. Interior chunks, whose samples all lie between the
+// outer voxels' centres, need no clamping.
 #pragma once
 
-#include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
+#include "march/packet_samples.h"
 #include "packets/lanes.h"
 
 namespace deepdrr {
 
 // Longer chunks cost less but need coarser units, 2^-COARSEST voxels at the coarsest.
 template <int SAMPLES, int COARSEST>
-class SamplePositions {
+class SamplePositions : protected PacketSamples {
    protected:
     static constexpr int CHUNK = SAMPLES, FINEST = 28;
 
-    SamplePositions(const Chord* chords, const Grid& grid, double step) : grid_(grid) {
-        for (int l = 0; l < LANES; ++l) {
-            count_[l] = sample_count(chords[l].length, step);
-            samples_ = greater(samples_, count_[l]);
-            part_[l] = count_[l] > 0 ? chords[l].length / count_[l] : 0.0;
-            for (int a = 0; a < 3; ++a) {
-                pace_[a][l] = part_[l] * chords[l].slope[a];
-                entry_[a][l] = chords[l].entry[a] + 0.5 * pace_[a][l];
-                fastest_ = greater(fastest_, magnitude(pace_[a][l]));
-            }
-        }
+    SamplePositions(const Chord* chords, const Grid& grid, double step) : PacketSamples(chords, step), grid_(grid) {
+        for (int l = 0; l < LANES; ++l)
+            for (int a = 0; a < 3; ++a) fastest_ = greater(fastest_, magnitude(pace_[a][l]));
         choose_units(fastest_);
     }
 
@@ -96,9 +88,7 @@ class SamplePositions {
 
     Grid grid_;
     double fastest_ = 0.0;  // voxels from sample to sample, at most
-    int sample_ = 0, samples_ = 0, chunk_, bits_;
-    alignas(64) double entry_[3][LANES], pace_[3][LANES], part_[LANES];
-    alignas(64) int count_[LANES];
+    int chunk_, bits_;
 };
 
 // For derivatives, and what must be their adjoint.

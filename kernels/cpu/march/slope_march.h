@@ -6,8 +6,8 @@
 //     integral = sum w f,        slope = sum w f',        first_moment = sum w u f'.
 #pragma once
 
-#include "march/cells.h"
 #include "deepdrr/chord_adjoint.h"
+#include "march/cells.h"
 #include "march/sample_positions.h"
 
 namespace deepdrr {
@@ -53,7 +53,8 @@ class SlopeMarch : ExactSamplePositions {
         Slope<Floats> sum = {};
         Floats first_moment_x = {}, first_moment_y = {}, first_moment_z = {};
         for (int n = 0; n < chunk_; ++n) {
-            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i), y = axis_position<INTERIOR>(positions, 1, first, j);
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i);
+            const AxisPosition y = axis_position<INTERIOR>(positions, 1, first, j);
             const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, k);
             const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
             if (INTERIOR) look_ahead(field, origin, i + CHUNK * di, j + CHUNK * dj, k + CHUNK * dk, first);
@@ -76,8 +77,8 @@ class SlopeMarch : ExactSamplePositions {
         add_to(slope_[2] + first, sum.z), add_to(first_moment_[2] + first, before * sum.z + first_moment_z);
     }
 
-    // Brings the cells of the next chunk into the cache: those of four lanes across the tile, which share their lines with
-    // the others. Meanwhile the other packets of the bundle advance.
+    // Brings the cells of the next chunk into the cache: those of four lanes across the tile, which share their lines
+    // with the others. Meanwhile the other packets of the bundle advance.
     template <class Field>
     DEEPDRR_FN void look_ahead(const Field& field, Ints origin, Ints i, Ints j, Ints k, int first) const {
         const Ints voxel = origin + (i >> bits_) * grid_.plane + (j >> bits_) * grid_.row + (k >> bits_);

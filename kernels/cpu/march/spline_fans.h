@@ -1,5 +1,5 @@
-// Fans of rays (fans.h) through a cubic B-spline: at every sample, the sixteen rows of coefficients about them are mixed
-// with weights that all rays share, and each ray looks up its four taps along k.
+// Fans of rays (fans.h) through a cubic B-spline: at every sample, the sixteen rows of coefficients about them are
+// mixed with weights that all rays share, and each ray looks up its four taps along k.
 #pragma once
 
 #include "march/bspline_taps.h"
@@ -20,14 +20,11 @@ struct SplineFanPositions {
     alignas(64) int first[FAN_CHUNK];                     // its k
 
     SplineFanPositions(const Fan& fan, int at, const Grid& grid) {
-        const int furthest = grid.n[2] - LANES * fan.rows;
         DEEPDRR_LANES
         for (int s = 0; s < FAN_CHUNK; ++s) {
-            const double n = at + s;
-            const Corner x = locate_in_double(fan.entry[0] + n * fan.pace[0], grid.n[0]);
-            const Corner y = locate_in_double(fan.entry[1] + n * fan.pace[1], grid.n[1]);
-            const double k = greater(fan.entry[2] + n * fan.pace[2] - Fan::MARGIN - 1.0, 0.0);
-            first[s] = lesser((int)k, furthest);
+            const FanCell cell = fan_cell(fan, at + s, 1.0, grid);
+            const Corner x = cell.x, y = cell.y;
+            first[s] = cell.k;
             voxel[s] = grid.voxel(first_tap(x.low, grid.n[0]), first_tap(y.low, grid.n[1]), first[s]);
             bspline_weights(x.part, i[0][s], i[1][s], i[2][s], i[3][s]);
             bspline_weights(y.part, j[0][s], j[1][s], j[2][s], j[3][s]);
@@ -88,7 +85,8 @@ void advance_spline_rows(Fan& fan, const Values<float>& values, int first, int c
             const float* channel = values.channel(first + c);
             if (s < ahead) prefetch_rows<ROWS>(channel + next.voxel[s], grid);
             alignas(64) float row[ROWS * LANES];
-            for (int r = 0; r < ROWS * LANES; r += LANES) mix_rows(channel + positions.voxel[s] + r, grid, i, j, row + r);
+            for (int r = 0; r < ROWS * LANES; r += LANES)
+                mix_rows(channel + positions.voxel[s] + r, grid, i, j, row + r);
             Pairs low, high;
             look_up<ROWS>(row, k.low, low), look_up<ROWS>(row, k.high, high);
             DEEPDRR_LANES

@@ -12,7 +12,7 @@
 #include "deepdrr/half_cells.h"
 #include "deepdrr/midpoints.h"
 #include "deepdrr/trilinear.h"
-#include "deepdrr/walk.h"
+#include "march/packet_walk.h"
 #include "packets/image.h"
 #include "packets/values.h"
 
@@ -20,7 +20,8 @@ namespace deepdrr {
 
 struct Stencil1 {
     using Thin = Stencil1;
-    static constexpr int corners = 1, parts = 1;
+    static constexpr int corners = 1;
+    static constexpr Cells cells = Cells::VOXELS;
     alignas(64) int voxel[LANES];
     alignas(64) float weight[1][LANES];
 };
@@ -29,7 +30,8 @@ struct ThinStencil8;
 
 struct Stencil8 {
     using Thin = ThinStencil8;  // for a grid of one voxel along k, where the corners do not come in pairs
-    static constexpr int corners = 8, parts = 1;
+    static constexpr int corners = 8;
+    static constexpr Cells cells = Cells::BETWEEN;
     alignas(64) int voxel[LANES];  // of the lowest corner
     alignas(64) float weight[8][LANES];
 };
@@ -40,18 +42,11 @@ struct ThinNearStencil8;
 
 struct NearStencil8 : Stencil8 {
     using Thin = ThinNearStencil8;
-    static constexpr int parts = 2;  // of a cell along each axis, in which the nearest is one
+    static constexpr Cells cells = Cells::HALVES;  // within one, the nearest voxel is the same
     alignas(64) int nearest[LANES];
 };
 
 struct ThinNearStencil8 : NearStencil8 {};
-
-inline float longest(const float* length) {
-    float most = 0.0f;
-    DEEPDRR_LANES
-    for (int l = 0; l < LANES; ++l) most = greater(most, length[l]);
-    return most;
-}
 
 // The lowest corner of the cell about a point, wherever that is.
 DEEPDRR_FN int nearby(float x, float y, float z, const Grid& grid) {
@@ -61,71 +56,53 @@ DEEPDRR_FN int nearby(float x, float y, float z, const Grid& grid) {
 template <class Stencil>
 class CellWalk {
    public:
-    CellWalk(const Chord* chords, const Grid& grid, double /*step*/) : grid_(grid) {
-        constexpr bool linear = Stencil::corners == 8;
-        constexpr int parts = Stencil::parts;
-        for (int a = 0; a < 3; ++a)
-            for (int l = 0; l < LANES; ++l) {
-                const double q = parts * chords[l].entry[a] + (linear ? 0.0 : 0.5);
-                const Axis axis = make_axis(q, parts * chords[l].slope[a], linear ? -1 : 0, parts * (grid.n[a] - 1));
-                first_[a][l] = axis.first, walked_[a][l] = 0;
-                entry_[a][l] = axis.entry, slope_[a][l] = axis.slope, inverse_[a][l] = axis.inverse;
-            }
-        for (int l = 0; l < LANES; ++l) at_[l] = 0.0f, length_[l] = (float)chords[l].length;
-        left_ = longest(length_);
-    }
+    CellWalk(const Chord* chords, const Grid& grid, double /*step*/) : grid_(grid), walk_(chords, grid) {}
 
     bool next(Stencil& stencil) {
-        if (!(left_ > 0.0f)) return false;
-        float left = 0.0f;
+        if (!walk_.going()) return false;
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            const float at = at_[l];
-            const CellStep step = next_cell(at, length_[l], leaves(0, l), leaves(1, l), leaves(2, l), slope_[0][l],
-                                            slope_[1][l], slope_[2][l]);
-            fill(stencil, l, at, step.stop);
-            walked_[0][l] += step.di, walked_[1][l] += step.dj, walked_[2][l] += step.dk;
-            at_[l] = step.stop;
-            left_in_lane_[l] = length_[l] - step.stop;
+            const CellStep step = walk_.next(l);
+            fill(stencil, l, walk_.at[l], step.stop);
+            walk_.go(l, step.stop, step.di, step.dj, step.dk);
         }
-        DEEPDRR_LANES
-        for (int l = 0; l < LANES; ++l) left = greater(left, left_in_lane_[l]);
-        left_ = left;
+        walk_.find_left();
         return true;
     }
 
     void look_ahead(int stencils, int* voxel) const {
+        constexpr float size = 1.0f / Walk::PER_VOXEL;
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
-            const float x = slope_[0][l], y = slope_[1][l], z = slope_[2][l];
+            const float x = walk_.slope[0][l], y = walk_.slope[1][l], z = walk_.slope[2][l];
             const float cells = magnitude(x) + magnitude(y) + magnitude(z);  // that the ray crosses per mm
-            const float at = lesser(at_[l] + (float)stencils / greater(cells, 1e-6f), length_[l]);
-            constexpr float size = 1.0f / Stencil::parts;
-            voxel[l] = nearby(size * (first_[0][l] + entry_[0][l] + at * x), size * (first_[1][l] + entry_[1][l] + at * y),
-                              size * (first_[2][l] + entry_[2][l] + at * z), grid_);
+            const float at = lesser(walk_.at[l] + (float)stencils / greater(cells, 1e-6f), walk_.length[l]);
+            voxel[l] = nearby(size * (walk_.first[0][l] + walk_.entry[0][l] + at * x),
+                              size * (walk_.first[1][l] + walk_.entry[1][l] + at * y),
+                              size * (walk_.first[2][l] + walk_.entry[2][l] + at * z), grid_);
         }
     }
 
    private:
-    DEEPDRR_FN float leaves(int a, int l) const {
-        return leaves_at(entry_[a][l], slope_[a][l], inverse_[a][l], walked_[a][l]);
-    }
+    using Walk = PacketWalk<Stencil::cells>;
 
     DEEPDRR_FN void fill(Stencil1& stencil, int l, float at, float stop) const {
-        const int i = clamp(first_[0][l] + walked_[0][l], 0, grid_.n[0] - 1);
-        const int j = clamp(first_[1][l] + walked_[1][l], 0, grid_.n[1] - 1);
-        const int k = clamp(first_[2][l] + walked_[2][l], 0, grid_.n[2] - 1);
+        const int i = clamp(walk_.cell(0, l), 0, grid_.n[0] - 1);
+        const int j = clamp(walk_.cell(1, l), 0, grid_.n[1] - 1);
+        const int k = clamp(walk_.cell(2, l), 0, grid_.n[2] - 1);
         stencil.voxel[l] = grid_.voxel(i, j, k);
         stencil.weight[0][l] = stop - at;
     }
 
     DEEPDRR_FN void fill(Stencil8& stencil, int l, float at, float stop) const {
-        const int i = lowest_corner(first_[0][l] + walked_[0][l], grid_.n[0]);
-        const int j = lowest_corner(first_[1][l] + walked_[1][l], grid_.n[1]);
-        const int k = lowest_corner(first_[2][l] + walked_[2][l], grid_.n[2]);
-        const Point enter{entry_[0][l] + (float)(first_[0][l] - i), entry_[1][l] + (float)(first_[1][l] - j),
-                          entry_[2][l] + (float)(first_[2][l] - k)};
-        const Weights w = gauss_weights(enter, Point{slope_[0][l], slope_[1][l], slope_[2][l]}, at, stop);
+        const int i = lowest_corner(walk_.cell(0, l), grid_.n[0]);
+        const int j = lowest_corner(walk_.cell(1, l), grid_.n[1]);
+        const int k = lowest_corner(walk_.cell(2, l), grid_.n[2]);
+        const Point enter{walk_.entry[0][l] + (float)(walk_.first[0][l] - i),
+                          walk_.entry[1][l] + (float)(walk_.first[1][l] - j),
+                          walk_.entry[2][l] + (float)(walk_.first[2][l] - k)};
+        const Point slope{walk_.slope[0][l], walk_.slope[1][l], walk_.slope[2][l]};
+        const Weights w = gauss_weights(enter, slope, at, stop);
         stencil.voxel[l] = grid_.voxel(i, j, k);
         for (int c = 0; c < 8; ++c) stencil.weight[c][l] = w.at[c];
     }
@@ -134,12 +111,12 @@ class CellWalk {
         int low[3], near[3];
         float enter[3];
         for (int a = 0; a < 3; ++a) {
-            const int half = first_[a][l] + walked_[a][l];
+            const int half = walk_.cell(a, l);
             low[a] = lowest_corner(cell_of_half(half), grid_.n[a]);
             near[a] = voxel_of_half(half, grid_.n[a]);
-            enter[a] = enter_from_half(entry_[a][l], first_[a][l], low[a]);
+            enter[a] = enter_from_half(walk_.entry[a][l], walk_.first[a][l], low[a]);
         }
-        const Point slope{0.5f * slope_[0][l], 0.5f * slope_[1][l], 0.5f * slope_[2][l]};
+        const Point slope{0.5f * walk_.slope[0][l], 0.5f * walk_.slope[1][l], 0.5f * walk_.slope[2][l]};
         const Weights w = gauss_weights(Point{enter[0], enter[1], enter[2]}, slope, at, stop);
         stencil.voxel[l] = grid_.voxel(low[0], low[1], low[2]);
         stencil.nearest[l] = grid_.voxel(near[0], near[1], near[2]);
@@ -147,11 +124,7 @@ class CellWalk {
     }
 
     Grid grid_;
-    float left_;
-    alignas(64) float left_in_lane_[LANES];
-    alignas(64) float at_[LANES], length_[LANES];
-    alignas(64) float entry_[3][LANES], slope_[3][LANES], inverse_[3][LANES];
-    alignas(64) int first_[3][LANES], walked_[3][LANES];
+    Walk walk_;
 };
 
 template <class Stencil>
@@ -159,14 +132,10 @@ class StepMarch {
    public:
     StepMarch(const Chord* chords, const Grid& grid, double step) : grid_(grid), sample_(0), samples_(0) {
         for (int l = 0; l < LANES; ++l) {
-            const int count = sample_count(chords[l].length, step);
-            const double part = count > 0 ? chords[l].length / count : 0.0;
-            for (int a = 0; a < 3; ++a) {
-                entry_[a][l] = (float)(chords[l].entry[a] + 0.5 * part * chords[l].slope[a]);
-                pace_[a][l] = (float)(part * chords[l].slope[a]);
-            }
-            count_[l] = count, part_[l] = (float)part;
-            samples_ = greater(samples_, count);
+            const Midpoints midpoints(chords[l], step);
+            for (int a = 0; a < 3; ++a) entry_[a][l] = midpoints.entry[a], pace_[a][l] = midpoints.pace[a];
+            count_[l] = midpoints.count, weight_[l] = midpoints.weight;
+            samples_ = greater(samples_, midpoints.count);
         }
     }
 
@@ -175,7 +144,7 @@ class StepMarch {
         DEEPDRR_LANES
         for (int l = 0; l < LANES; ++l) {
             const float k = (float)sample_;
-            const float weight = sample_ < count_[l] ? part_[l] : 0.0f;
+            const float weight = sample_ < count_[l] ? weight_[l] : 0.0f;
             fill(stencil, l, entry_[0][l] + k * pace_[0][l], entry_[1][l] + k * pace_[1][l],
                  entry_[2][l] + k * pace_[2][l], weight);
         }
@@ -210,7 +179,7 @@ class StepMarch {
 
     Grid grid_;
     int sample_, samples_;
-    alignas(64) float entry_[3][LANES], pace_[3][LANES], part_[LANES];
+    alignas(64) float entry_[3][LANES], pace_[3][LANES], weight_[LANES];
     alignas(64) int count_[LANES];
 };
 

@@ -1,9 +1,9 @@
 // The sum of a linear field over midpoint samples along the rays of a packet, for up to CHANNELS channels in one march.
 #pragma once
 
-#include "packets/blocks.h"
 #include "march/cells.h"
 #include "march/sample_positions.h"
+#include "packets/blocks.h"
 
 namespace deepdrr {
 
@@ -36,9 +36,11 @@ class ValueMarch : SamplePositions<16, 22> {
     double result(int c, int l) const { return part_[l] * sum_[c][l]; }
 
    private:
-    // A bit per channel: whether any sample of this chunk (from 0) or of the next (from CHUNK) lies in an occupied block.
+    // A bit per channel: whether any sample of this chunk (from 0) or of the next (from CHUNK) lies in an occupied
+    // block.
     template <class T>
-    unsigned occupied_channels(const Blocks<T>& blocks, const Positions& positions, int from, int channel, int count) const {
+    unsigned occupied_channels(const Blocks<T>& blocks, const Positions& positions, int from, int channel,
+                               int count) const {
         if (!blocks.known() || chunk_ == 1) return ~0u;
         int low[3], high[3];
         for (int a = 0; a < 3; ++a) cells_of_chunk(positions, a, from, low[a], high[a]);
@@ -91,7 +93,8 @@ class ValueMarch : SamplePositions<16, 22> {
         Ints k = load<Ints>(positions.at[2] + first);
         Floats sum[CHANNELS] = {};
         for (int n = 0; n < chunk_; ++n) {
-            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i), y = axis_position<INTERIOR>(positions, 1, first, j);
+            const AxisPosition x = axis_position<INTERIOR>(positions, 0, first, i);
+            const AxisPosition y = axis_position<INTERIOR>(positions, 1, first, j);
             const AxisPosition z = axis_position<INTERIOR>(positions, 2, first, k);
             const Ints voxel = origin + x.cell * grid_.plane + y.cell * grid_.row + z.cell;
             Ints later{};
@@ -124,7 +127,7 @@ class ValueMarch : SamplePositions<16, 22> {
             for (int corner = 0; corner < 8; corner += 2) DEEPDRR_PREFETCH_FAR(at + positions[l] + offset[corner]);
     }
 
-    int apart_;          // samples from one that is prefetched to the next: its neighbours are in its cells or beside them
+    int apart_;              // samples from one that is prefetched to the next
     unsigned occupied_ = 0;  // of the next chunk
     alignas(64) float sum_[CHANNELS][LANES] = {};
 };

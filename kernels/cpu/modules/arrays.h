@@ -88,7 +88,12 @@ struct RayArrays {
 
     RayArrays(const std::array<std::int64_t, 3>& shape, const Doubles& source_, const Doubles& source_too_,
               const Doubles& target_, const Doubles& target_too_, const Doubles& start_, const Doubles& stop_)
-        : source(source_), source_too(source_too_), target(target_), target_too(target_too_), start(start_), stop(stop_) {
+        : source(source_),
+          source_too(source_too_),
+          target(target_),
+          target_too(target_too_),
+          start(start_),
+          stop(stop_) {
         rays = {{strided(source, shape, 3), strided(source_too, shape, 3)},
                 {strided(target, shape, 3), strided(target_too, shape, 3)},
                 strided(start, shape, 1),

@@ -10,7 +10,7 @@ using Bytes = pybind11::array_t<std::uint8_t>;
 
 // Labels [I, J, K], and values [1, I, J, K] with the same strides, or an empty array.
 template <class T>
-LabelledField<T> labelled(const Bytes& labels, const pybind11::array_t<T>& values, const Packed<double>& scale,
+LabeledField<T> labeled(const Bytes& labels, const pybind11::array_t<T>& values, const Packed<double>& scale,
                           std::int64_t count) {
     require(labels.ndim() == 3, "labels must be [I, J, K]");
     require(count <= MAX_LABELS, "there are at most 128 labels");

@@ -18,7 +18,7 @@ void label_grad_rays(const Bytes& labels, const py::array_t<T>& values, const Pa
                      Packed<double> grad_source, Packed<double> grad_target, Packed<double> grad_start,
                      Packed<double> grad_stop, Packed<double> grad_matrix, int threads) {
     const Call call(rays, upstream);
-    const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
+    const LabeledField<T> field = labeled(labels, values, scale, call.image.channels);
     RayGradientArrays out{grad_source, grad_target, grad_start, grad_stop, grad_matrix};
     const RayTask task = out.task(affine(ijk_from_world), call.rays, field.values.grid);
     out.run([&] { return routed_grad_rays<March, Cells>(task, field, step, call.image, threads); });

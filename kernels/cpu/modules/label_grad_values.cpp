@@ -17,7 +17,7 @@ void label_grad_values(const Bytes& labels, Floats32 gradient, const Packed<doub
                        const RayArrays& rays, double step, Packed<float> upstream, int threads) {
     const Call call(rays, upstream);
     const Packed<double> one(1);
-    const LabelledField<float> field = labelled(labels, gradient, one, call.image.channels);
+    const LabeledField<float> field = labeled(labels, gradient, one, call.image.channels);
     require(field.values.data != nullptr, "there must be room for the gradient");
     const Gradient into{gradient.mutable_data(), field.values.grid, 0, 1};
     const Adjoint job{affine(ijk_from_world), call.rays, call.image, step, into};
@@ -27,8 +27,8 @@ void label_grad_values(const Bytes& labels, Floats32 gradient, const Packed<doub
 
 template <class Marching, class Basis>
 void define(py::module_& module, const char* name) {
-    module.def(name, &label_grad_values<Marching, Basis>, py::arg("labels").noconvert(), py::arg("gradient").noconvert(),
-               py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"),
+    module.def(name, &label_grad_values<Marching, Basis>, py::arg("labels").noconvert(),
+               py::arg("gradient").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"),
                py::arg("upstream").noconvert(), py::arg("threads"));
 }
 

@@ -16,7 +16,7 @@ void label_integrals(const Bytes& labels, const py::array_t<T>& values, const Pa
                      const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float> out,
                      int threads) {
     const Call call(rays, out);
-    const LabelledField<T> field = labelled(labels, values, scale, call.image.channels);
+    const LabeledField<T> field = labeled(labels, values, scale, call.image.channels);
     const Affine matrix = affine(ijk_from_world);
     const py::gil_scoped_release unlocked;
     project_labels<Packet>(field, matrix, call.rays, step, call.image, threads);

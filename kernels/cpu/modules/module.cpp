@@ -1,7 +1,7 @@
 // The Python module of one instruction set: NumPy arrays in, one function per operation, each defined in its own file.
 //
-// It is compiled once per instruction set, with the module's name in DEEPDRR_MODULE, and links to Python alone: any version
-// of torch can stand on the other side.
+// It is compiled once per instruction set, with the module's name in DEEPDRR_MODULE, and links to Python alone: any
+// version of torch can stand on the other side.
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>

@@ -1,12 +1,12 @@
-// The detector's noise in the Python module. deepdrr/detector/draws/_draws.py has checked types and shapes; `require` guards
-// memory.
+// The detector's noise in the Python module. deepdrr/detector/draws/_draws.py has checked types and shapes; `require`
+// guards memory.
 
 #include <pybind11/pybind11.h>
 
 #include <cmath>
 
-#include "modules/arrays.h"
 #include "deepdrr/scalar.h"
+#include "modules/arrays.h"
 #include "parallel.h"
 
 DEEPDRR_NO_FUSED_PRODUCTS

@@ -11,7 +11,8 @@ namespace deepdrr {
 // An array with `components` numbers per ray, or null for an empty one.
 inline double* per_ray(Packed<double>& array, const Rays& rays, int components) {
     if (array.size() == 0) return nullptr;
-    require(array.size() == rays.views * rays.height * rays.width * components, "gradients must be as many as the rays");
+    const std::int64_t size = rays.views * rays.height * rays.width * components;
+    require(array.size() == size, "gradients must be as many as the rays");
     return array.mutable_data();
 }
 

@@ -1,5 +1,5 @@
-// Spectral sums and their gradients in the Python module, see spectral_sums.h. deepdrr/spectrum/sums/_operator.py has checked
-// types and shapes; `require` guards memory.
+// Spectral sums and their gradients in the Python module, see spectral_sums.h. deepdrr/spectrum/sums/_operator.py has
+// checked types and shapes; `require` guards memory.
 
 #include <pybind11/pybind11.h>
 
@@ -44,8 +44,8 @@ void sums(const Packed<float>& areas, const Packed<double>& mu, const Packed<dou
 }
 
 void adjoint(const Packed<float>& upstream, const Packed<float>& areas, const Packed<double>& mu,
-             const Packed<double>& weights, Packed<float> grad_areas, Packed<double> grad_mu, Packed<double> grad_weights,
-             int threads) {
+             const Packed<double>& weights, Packed<float> grad_areas, Packed<double> grad_mu,
+             Packed<double> grad_weights, int threads) {
     const Spectral spectral = tables(mu, weights);
     require_picture(areas, areas, spectral.mu.rows);
     require_picture(upstream, areas, spectral.weights.rows);

@@ -1,16 +1,16 @@
 // Which blocks of a channel are occupied, that is, hold anything but zeros: a march skips the others.
 //
-// A block is SIDE x SIDE rows of cells; along k it is as long as needed for at most 32 blocks in a row, 8 cells at least.
-// Its bit says whether any corner of its cells is not zero. Materials and labels that share a volume leave most blocks of
-// most channels empty.
+// A block is SIDE x SIDE rows of cells; along k it is as long as needed for at most 32 blocks in a row, 8 cells at
+// least. Its bit says whether any corner of its cells is not zero. Materials and labels that share a volume leave most
+// blocks of most channels empty.
 #pragma once
 
 #include <bitset>
 #include <cstdint>
 
 #include "deepdrr/scalar.h"
-#include "parallel.h"
 #include "packets/values.h"
+#include "parallel.h"
 
 namespace deepdrr {
 

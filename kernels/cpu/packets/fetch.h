@@ -1,9 +1,9 @@
 // Pairs of neighbouring voxels for the lanes of a packet: low[l] = base[index[l]], high[l] = base[index[l] + 1].
 //
-// One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two. Any other x86
-// loads them one by one, straight into the halves of registers: gathers are no faster on processors of the AVX2 generation.
-// `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed; AVX2 and AVX-512 keep such a
-// row in registers.
+// One load fetches both. AVX-512 gathers sixteen pairs of int16 with one instruction and of float with two. Any other
+// x86 loads them one by one, straight into the halves of registers: gathers are no faster on processors of the AVX2
+// generation. `look_up` does the same where `base` is a row of ROWS * LANES floats that were just computed; AVX2 and
+// AVX-512 keep such a row in registers.
 #pragma once
 
 #include <cstdint>
@@ -62,7 +62,8 @@ DEEPDRR_FN __m512 pick(const float* row, __m512i index) {
     const __m512 near = _mm512_permutex2var_ps(_mm512_load_ps(row), index, _mm512_load_ps(row + 16));
     if (ROWS == 2) return near;
     const __m512 far = ROWS == 3 ? _mm512_permutexvar_ps(index, _mm512_load_ps(row + 32))
-                                 : _mm512_permutex2var_ps(_mm512_load_ps(row + 32), index, _mm512_load_ps(row + 48 * (ROWS > 3)));
+                                 : _mm512_permutex2var_ps(_mm512_load_ps(row + 32), index,
+                                                          _mm512_load_ps(row + 48 * (ROWS > 3)));
     return _mm512_mask_mov_ps(near, _mm512_test_epi32_mask(index, _mm512_set1_epi32(32)), far);
 }
 

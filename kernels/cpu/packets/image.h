@@ -3,7 +3,6 @@
 // Each ray of a packet is one SIMD lane. A bundle is a square of tiles whose packets advance side by side.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 
 #include "deepdrr/chord.h"
@@ -25,43 +24,33 @@ struct Image {
     }
 };
 
-struct Tile {
+// A square of SIDE x SIDE pixels, fewer at the image's edges.
+template <int SIDE>
+struct Square {
     std::int64_t view, row, column;  // of its first pixel
 };
 
-struct Tiling {
+// All squares of a batch of images.
+template <int SIDE>
+struct Squares {
+    static constexpr std::int64_t side = SIDE;
     std::int64_t down, across, count;
 
-    explicit Tiling(const Rays& rays)
-        : down((rays.height + TILE - 1) / TILE),
-          across((rays.width + TILE - 1) / TILE),
-          count(rays.views * down * across) {}
-
-    Tile tile(std::int64_t index) const {
-        return {index / (down * across), index / across % down * TILE, index % across * TILE};
-    }
-};
-
-// A square of BUNDLE x BUNDLE tiles, fewer at the image's edges.
-constexpr int BUNDLE = 10;
-
-struct Bundle {
-    std::int64_t view, row, column;  // of its first pixel
-};
-
-struct Bundling {
-    static constexpr std::int64_t side = BUNDLE * TILE;  // pixels
-    std::int64_t down, across, count;
-
-    explicit Bundling(const Rays& rays)
+    explicit Squares(const Rays& rays)
         : down((rays.height + side - 1) / side),
           across((rays.width + side - 1) / side),
           count(rays.views * down * across) {}
 
-    Bundle bundle(std::int64_t index) const {
+    Square<SIDE> at(std::int64_t index) const {
         return {index / (down * across), index / across % down * side, index % across * side};
     }
 };
+
+constexpr int BUNDLE = 10;  // tiles along the side of a bundle
+using Tile = Square<TILE>;
+using Tiling = Squares<TILE>;
+using Bundle = Square<BUNDLE * TILE>;
+using Bundling = Squares<BUNDLE * TILE>;
 
 template <class Work>
 void for_each_tile(const Rays& rays, const Bundle& bundle, const Work& work) {
@@ -86,10 +75,8 @@ struct Pixels {
 DEEPDRR_FN Chord chord_of(const Rays& rays, std::int64_t b, std::int64_t r, std::int64_t c, const Affine& ijk_from_world,
                       const Grid& grid) {
     const PointWorld source = rays.source.at(b, r, c), target = rays.target.at(b, r, c);
-    double square = 0;
-    for (int a = 0; a < 3; ++a) square += (target.mm[a] - source.mm[a]) * (target.mm[a] - source.mm[a]);
-    return clip(ijk_from_world, source.mm, target.mm, std::sqrt(square), *rays.start.at(b, r, c), *rays.stop.at(b, r, c),
-                grid);
+    return clip(ijk_from_world, source.mm, target.mm, distance_mm(source, target), *rays.start.at(b, r, c),
+                *rays.stop.at(b, r, c), grid);
 }
 
 // The chords of a tile, one per lane; lanes outside the image miss the volume.

@@ -1,7 +1,7 @@
 // Vector types: one number per lane, for as many lanes as a vector register holds, with the arithmetic of a number.
 //
-// GCC and Clang have such types; for any other compiler a group is one lane and the types are float and int. The LANES of a
-// packet are a whole number of groups. Comparisons give masks for `where`.
+// GCC and Clang have such types; for any other compiler a group is one lane and the types are float and int. The LANES
+// of a packet are a whole number of groups. Comparisons give masks for `where`.
 #pragma once
 
 #include <cstring>
@@ -103,7 +103,8 @@ DEEPDRR_FN Ints gather(const std::uint32_t* from, Ints index) {
 #endif
 }
 
-// The lanes of a group from `first` on that lie on the diagonal of a tile: the first of them, the others DIAGONAL apart.
+// The lanes of a group from `first` on that lie on the diagonal of a tile: the first of them, the others DIAGONAL
+// apart.
 constexpr int DIAGONAL = TILE + 1;
 DEEPDRR_FN int on_diagonal(int first) { return (TILE * DIAGONAL - first) % DIAGONAL; }
 

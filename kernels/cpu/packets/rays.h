@@ -1,6 +1,7 @@
 // The rays of a batch of images.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "deepdrr/target.h"
@@ -18,11 +19,17 @@ struct Strided {
 };
 
 struct PointWorld {
-    double mm[3];  // world
+    double mm[3];
 };
 
-// The ends of rays as sums of two arrays: the pixels of a camera are the sums of one vector per row and one per column, so
-// that no array holds a point per pixel.
+DEEPDRR_FN double distance_mm(const PointWorld& a, const PointWorld& b) {
+    double square = 0;
+    for (int x = 0; x < 3; ++x) square += (b.mm[x] - a.mm[x]) * (b.mm[x] - a.mm[x]);
+    return std::sqrt(square);
+}
+
+// The ends of rays as sums of two arrays: the pixels of a camera are the sums of one vector per row and one per column,
+// so that no array holds a point per pixel.
 struct Ends {
     Strided first, second;
 

@@ -2,7 +2,7 @@
 //
 //     f(i + t) = sum over a = 0..3 of w_a(t) c[i - 1 + a]
 //
-// Coefficients outside the grid mirror those inside about the first and the last voxel's centre, c[-i] = c[i], without
+// Coefficients outside the grid mirror those inside about the first and the last voxel's center, c[-i] = c[i], without
 // repeating it: the derivative is 0 there.
 #pragma once
 
@@ -32,9 +32,9 @@ DEEPDRR_FN int mirrored(int i, int n) {
     return i < 0 ? -i : i >= n ? 2 * n - 2 - i : i;
 }
 
-// At the border the mirrored coefficients are some of the others: their weights are folded onto those, and the four taps
-// of a cell i = 0 .. n-2 are the voxels first_tap .. first_tap + 3, all inside the grid. An axis of fewer voxels has fewer
-// taps, the weights of the others are 0.
+// At the border the mirrored coefficients are some of the others: their weights are folded onto those, and the four
+// taps of a cell i = 0 .. n-2 are the voxels first_tap .. first_tap + 3, all inside the grid. An axis of fewer voxels
+// has fewer taps, the weights of the others are 0.
 DEEPDRR_FN int first_tap(int cell, int n) { return clamp(cell - 1, 0, greater(n - 4, 0)); }
 
 DEEPDRR_FN bool is_outer_cell(int cell, int n) { return (cell < 1) | (cell + 2 >= n); }

@@ -1,8 +1,8 @@
 // The part of a ray inside the volume, found in double.
 //
-// A ray runs from source to target (world mm); its integral is wanted for t in [start, stop]. In voxel coordinates it is
-// p(t) = o + t d, and the volume is the box [-1/2, n - 1/2) of its voxels, whose centres are the integers. What follows
-// marches in float from the point of entry: the millimetres from a distant source never meet float's 24 bits.
+// A ray runs from source to target (world mm); its integral is wanted for t in [start, stop]. In voxel coordinates it
+// is p(t) = o + t d, and the volume is the box [-1/2, n - 1/2) of its voxels, whose centres are the integers. What
+// follows marches in float from the point of entry: the millimetres from a distant source never meet float's 24 bits.
 #pragma once
 
 #include "deepdrr/scalar.h"

@@ -1,12 +1,12 @@
 // The gradient of an integral along a chord, carried back to the ray that was clipped to the chord.
 //
-// A ray p(t) = o + t d is clipped to t in [a, b]; L is its length in mm. With u = (t - a) / (b - a), w the weights in mm
-// and f' the field's derivative with respect to the position, a march along the chord collects
+// A ray p(t) = o + t d is clipped to t in [a, b]; L is its length in mm. With u = (t - a) / (b - a), w the weights in
+// mm and f' the field's derivative with respect to the position, a march along the chord collects
 //
 //     slope = sum w f',        first_moment = sum w u f',        integral = sum w f,
 //
-// from which follow the derivatives at fixed a and b: dI/do = slope, dI/dd = a slope + (b - a) first_moment. The ends a and
-// b move too: an end on a face of the box obeys a = (face - o_x) / d_x along that axis.
+// from which follow the derivatives at fixed a and b: dI/do = slope, dI/dd = a slope + (b - a) first_moment. The ends a
+// and b move too: an end on a face of the box obeys a = (face - o_x) / d_x along that axis.
 #pragma once
 
 #include "deepdrr/chord.h"

@@ -1,6 +1,6 @@
-// Logarithm, exponential and cosine in double, with the same bits on every processor: sums, products, quotients and square
-// roots are rounded alike everywhere, if no product is fused into a sum (target.h). Series of Taylor, cut where their
-// next term is below 1e-17; accurate to some 1e-15, which is more than random numbers need.
+// Logarithm, exponential and cosine in double, with the same bits on every processor: sums, products, quotients and
+// square roots are rounded alike everywhere, if no product is fused into a sum (target.h). Series of Taylor, cut where
+// their next term is below 1e-17; accurate to some 1e-15, which is more than random numbers need.
 #pragma once
 
 #include <cstdint>

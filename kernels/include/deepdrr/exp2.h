@@ -2,9 +2,9 @@
 //
 //   t = n + f,  n the nearest whole number,  |f| <= 1/2:      2^t = 2^n (1 + f q(f))
 //
-// q is the polynomial of degree 5 with the least relative error (Remez exchange; 2e-9, coefficients rounded to float32);
-// 2^n is made in the bits of the exponent. Within 1 ulp, exact at whole numbers. Below t = -126.5 it is zero, above 127.5
-// infinite, of NaN it is NaN. Branch-free, so that a loop over it becomes vectors.
+// q is the polynomial of degree 5 with the least relative error (Remez exchange; 2e-9, coefficients rounded to
+// float32); 2^n is made in the bits of the exponent. Within 1 ulp, exact at whole numbers. Below t = -126.5 it is zero,
+// above 127.5 infinite, of NaN it is NaN. Branch-free, so that a loop over it becomes vectors.
 #pragma once
 
 #include <cstdint>

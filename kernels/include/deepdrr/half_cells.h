@@ -1,8 +1,8 @@
 // Half cells: along each axis, from a plane of voxel centres to the plane of voxel faces beside it.
 //
-// Labels route by the nearest voxel, and values are linear between the centres of eight voxels: within one half cell both
-// are one polynomial along a ray. A walk through them (walk.h) counts in halves, q = 2 p: half cell h lies in the cell
-// of the lowest corner h / 2, rounded down, and in the voxel (h + 1) / 2. h = -1 and h = 2 n - 2 are the outer
+// Labels route by the nearest voxel, and values are linear between the centres of eight voxels: within one half cell
+// both are one polynomial along a ray. A walk through them (walk.h) counts in halves, q = 2 p: half cell h lies in the
+// cell of the lowest corner h / 2, rounded down, and in the voxel (h + 1) / 2. h = -1 and h = 2 n - 2 are the outer
 // halves of the first and the last voxel, where the field keeps the value of the face.
 #pragma once
 

@@ -1,12 +1,13 @@
-// The draws behind a detector's noise, each a function of a seed and an element's number, with the same bits everywhere.
+// The draws behind a detector's noise, each a function of a seed and an element's number, with the same bits
+// everywhere.
 //
 //   normal    cos(2 pi u) sqrt(-2 log v)                                    (Box and Muller 1958, one of their pair)
 //   Poisson   mean < 10: inversion, term by term;  else transformed rejection, PTRS (Hoermann 1993, Insurance:
 //             Mathematics and Economics 12:39), a pair of uniforms for every try
 //
-// The rejection's test needs log P(k) for means up to 1e18, where k log(mean) - mean - log k! would cancel to nothing. It is
-// taken as -(D + stirling(k) + log(2 pi k) / 2) with the deviance D = k log(k / mean) - (k - mean) from a series in
-// (k - mean) / (k + mean) (Loader 2000, "Fast and accurate computation of binomial probabilities").
+// The rejection's test needs log P(k) for means up to 1e18, where k log(mean) - mean - log k! would cancel to nothing.
+// It is taken as -(D + stirling(k) + log(2 pi k) / 2) with the deviance D = k log(k / mean) - (k - mean) from a series
+// in (k - mean) / (k + mean) (Loader 2000, "Fast and accurate computation of binomial probabilities").
 #pragma once
 
 #include <cmath>
@@ -63,8 +64,8 @@ DEEPDRR_FN double log_poisson(double k, double mean) {
     return -(deviance(k, mean) + stirling(k) + 0.5 * log_of(product(6.283185307179586, k)));
 }
 
-// Transformed rejection for one mean: a number from a pair of uniforms, and whether it is taken, at once or after a look at
-// its probability.
+// Transformed rejection for one mean: a number from a pair of uniforms, and whether it is taken, at once or after a
+// look at its probability.
 struct Rejection {
     double mean, a, b, sure;
 
@@ -101,7 +102,8 @@ DEEPDRR_FN double poisson_draw(double mean, std::uint64_t seed, std::uint64_t el
     return poisson_of_many(mean, seed, element);
 }
 
-// Energy of a Poisson number of photons with this mean S and variance V: k V / S, k of mean S^2 / V. 0 where there is none.
+// Energy of a Poisson number of photons with this mean S and variance V: k V / S, k of mean S^2 / V. 0 where there is
+// none.
 DEEPDRR_FN double energy_of(double count, double mean, double variance) {
     return count > 0.0 ? product(count, variance / mean) : 0.0;
 }

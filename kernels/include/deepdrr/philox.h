@@ -1,8 +1,8 @@
-// Random numbers by counting: Philox 4x32 with 10 rounds (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as
-// easy as 1, 2, 3", SC11; the constants are its table 2).
+// Random numbers by counting: Philox 4x32 with 10 rounds (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers:
+// as easy as 1, 2, 3", SC11; the constants are its table 2).
 //
-// 128 random bits are a function of a key and a counter, of nothing else: element, draw and purpose make the counter, the
-// seed is the key. So a number is the same on any processor, in any order, on any number of threads.
+// 128 random bits are a function of a key and a counter, of nothing else: element, draw and purpose make the counter,
+// the seed is the key. So a number is the same on any processor, in any order, on any number of threads.
 #pragma once
 
 #include <cstdint>

@@ -4,8 +4,8 @@
 //   s[k] = gain f[k] + z s[k-1],   begun with s[0] = the sum of first_weight(n, k) gain f[k]
 //   c[k] = z (c[k+1] - s[k]),      begun with c[n-1] = z / (z^2 - 1) (s[n-1] + z s[n-2])
 //
-// The transpose: B is symmetric but for its first and its last row. With W = diag(1/2, 1 .. 1, 1/2), W B is, so that the
-// transposed inverse is W B^-1 W^-1: other gains, and shares of c, at the ends.
+// The transpose: B is symmetric but for its first and its last row. With W = diag(1/2, 1 .. 1, 1/2), W B is, so that
+// the transposed inverse is W B^-1 W^-1: other gains, and shares of c, at the ends.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,9 @@
 // Trilinear interpolation as eight weights on the corners of a cell.
 //
 // A cell is named by its lowest corner i0 = 0 .. n-2 and the position x in 0..1 between i0 and i0 + 1. Positions in the
-// outer half voxel are clamped to the nearest face; an axis of one voxel has i0 = 0 and a step of 0 to the "next" corner.
-// The weights do not depend on the channel: they are formed once and applied to all channels of the eight voxels.
+// outer half voxel are clamped to the nearest face; an axis of one voxel has i0 = 0 and a step of 0 to the "next"
+// corner. The weights do not depend on the channel: they are formed once and applied to all channels of the eight
+// voxels.
 #pragma once
 
 #include "deepdrr/scalar.h"

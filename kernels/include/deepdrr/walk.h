@@ -1,8 +1,8 @@
 // A walk along a chord from cell to cell (Amanatides and Woo 1987), in float, without branches.
 //
-// Cells are the unit cubes between integer planes of a coordinate q: the voxels themselves for q = p + 1/2 (nearest), the
-// cubes between eight voxel centres for q = p (linear). Each axis counts from the cell of entry, so numbers stay small:
-// after `walked` cells the ray leaves its cell along this axis at
+// Cells are the unit cubes between integer planes of a coordinate q: the voxels themselves for q = p + 1/2 (nearest),
+// the cubes between eight voxel centres for q = p (linear). Each axis counts from the cell of entry, so numbers stay
+// small: after `walked` cells the ray leaves its cell along this axis at
 //
 //     s = (walked + [slope >= 0] - entry) / slope      mm from the entry,
 //
@@ -12,6 +12,9 @@
 #include "deepdrr/scalar.h"
 
 namespace deepdrr {
+
+// What a walk counts along each axis: voxels, the cells between their centres, or the halves of those (half_cells.h).
+enum class Cells { VOXELS, BETWEEN, HALVES };
 
 struct Axis {
     float entry;    // position of the entry in its cell, 0..1
