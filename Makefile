@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-KERNELS := $(shell find kernels -type f -not -path '*/__pycache__/*')
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+BUILT_FROM := pyproject.toml constraints.txt setup.py $(shell find kernels -type f -not -path '*/__pycache__/*')
 SOFTWARE_DRIVER := out/software_cuda_driver
 # More options for pytest: `make test PYTEST=--durations=25`.
 PYTEST ?=
@@ -13,7 +14,8 @@ ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector 
 
 .PHONY: demo test test-slow test-device test-cuda test-gpu lint types docs install-check bench bench-gpu gpu-day setup clean
 
-demo: setup
+demo: $(VENV)/.runtime
+	@echo "deepdrr: rendering the bundled CT into out/demo"
 	$(BIN)/python examples/demo.py --out out/demo
 
 test: setup
@@ -67,17 +69,25 @@ bench-gpu: setup
 gpu-day:
 	bash scripts/gpu_day/run.sh
 
-setup: $(VENV)/.installed $(VENV)/.built
+# What the tests, lint and types need too, and the kernels for all instruction sets unless DEEPDRR_BUILDS names some.
+setup: $(VENV)/.development
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# What a user needs, and the kernels for this machine's processor.
+$(VENV)/.runtime: $(BUILT_FROM)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt torch
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e '.[dev]'
-	touch $(VENV)/.installed $(VENV)/.built
+	@echo "deepdrr: installing torch into $(VENV), by far the largest package"
+	$(PIP) torch
+	@echo "deepdrr: installing the other packages, and compiling the kernels for this machine (about a minute)"
+	$(PIP) -e .
+	touch $@
 
-$(VENV)/.built: setup.py $(KERNELS) | $(VENV)/.installed
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt --no-deps -e .
-	touch $(VENV)/.built
+$(VENV)/.development: $(BUILT_FROM)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "deepdrr: installing torch into $(VENV), by far the largest package"
+	$(PIP) torch
+	@echo "deepdrr: installing the developers' packages, and compiling the kernels for all instruction sets (minutes)"
+	DEEPDRR_BUILDS=$${DEEPDRR_BUILDS:-all} $(PIP) -e '.[dev]'
+	touch $(VENV)/.runtime $@
 
 clean:
 	rm -rf $(VENV) build out *.egg-info deepdrr/*.so
