@@ -179,10 +179,10 @@ def megabytes(kernel: str, scene: Scene) -> float:
     voxels, pixels = scene.met * scene.field.labels.numel(), SIDE**2  # type: ignore[union-attr]
     channels = 4 if "hard" in kernel or "soft" in kernel or "group" in kernel else 1
     per_voxel = (2 if "i16" in kernel else 4) * (4 if "group" in kernel else 1)
-    if "by_values" in kernel:
+    if "grad_values" in kernel:
         per_voxel = 16 if "fixed" in kernel else 8
     per_voxel += 1 if "hard" in kernel or "soft" in kernel else 0
-    per_pixel = 4 * channels + (192 if "by_rays" in kernel else 0)
+    per_pixel = 4 * channels + (192 if "grad_rays" in kernel else 0)
     if kernel == "find_chords":
         per_voxel, per_pixel = 0, 56 + WALKED_CHORD_BYTES
     return 1e-6 * (voxels * per_voxel + pixels * per_pixel)

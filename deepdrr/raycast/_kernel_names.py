@@ -8,7 +8,7 @@ from deepdrr.raycast._request import Request
 __all__ = ["Task", "kernel_name"]
 
 # What a kernel computes beside or in place of the integrals, as its name says it.
-Task = Literal["", "_with_slopes", "_by_values", "_by_rays"]
+Task = Literal["", "_with_slopes", "_grad_values", "_grad_rays"]
 
 
 def kernel_name(request: Request, task: Task = "") -> str:

@@ -191,7 +191,7 @@ __device__ void grad_rays(const RayAdjointJob& job) {
 
 #define DEEPDRR_GRAD_RAYS(name, Field, March, T, suffix)                                         \
     extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 4)                    \
-        name##_by_rays_##suffix(deepdrr::RayAdjointJob job) {                                  \
+        name##_grad_rays_##suffix(deepdrr::RayAdjointJob job) {                                  \
         deepdrr::grad_rays<deepdrr::Field<T>, deepdrr::March>(job);                              \
     }
 #define DEEPDRR_GRAD_RAYS_BOTH(name, Field, March)      \

@@ -78,7 +78,7 @@ __device__ void step_cubic(const RayJob& job, const Pixel& p, const Spread& spre
 }  // namespace deepdrr
 
 #define DEEPDRR_GRAD_VALUES(name, march, Spread, suffix)                                                      \
-    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_by_values_##suffix(       \
+    extern "C" __global__ void __launch_bounds__(deepdrr::BLOCK_THREADS, 6) name##_grad_values_##suffix(       \
         deepdrr::ValueAdjointJob job) {                                                                     \
         const deepdrr::Pixel p = deepdrr::my_pixel<1 << 30>(job.rays);                                      \
         if (p.inside) deepdrr::march(job.rays, p, deepdrr::Spread(job, p));                                 \

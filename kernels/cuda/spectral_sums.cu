@@ -96,7 +96,7 @@ __device__ void spectral_sums(const SpectralJob& job) {
 }
 
 template <int MOST>
-__device__ void spectral_by_areas(const SpectralJob& job) {
+__device__ void spectral_grad_areas(const SpectralJob& job) {
     __shared__ SharedTables<MOST> tables;
     const long long pixel = (long long)blockIdx.x * SPECTRAL_THREADS + threadIdx.x;
     const PixelPlanes<const float> area(job.areas, job, job.materials, pixel);
@@ -121,7 +121,7 @@ __device__ void spectral_by_areas(const SpectralJob& job) {
 
 // One group of four sums: the part of grad_mu that comes through them, and grad_weights.
 template <int MOST>
-__device__ void spectral_by_tables(const SpectralJob& job) {
+__device__ void spectral_grad_tables(const SpectralJob& job) {
     __shared__ float a[PIXELS_AT_ONCE][MOST];
     __shared__ float pull[PIXELS_AT_ONCE][4];
     const int node = blockIdx.y * SPECTRAL_THREADS + threadIdx.x, group = blockIdx.z;
@@ -165,7 +165,7 @@ __device__ void spectral_by_tables(const SpectralJob& job) {
 
 DEEPDRR_SPECTRAL(spectral_sums, 4, deepdrr::SPECTRAL_THREADS)
 DEEPDRR_SPECTRAL(spectral_sums, 8, deepdrr::SPECTRAL_THREADS)
-DEEPDRR_SPECTRAL(spectral_by_areas, 4, deepdrr::SPECTRAL_THREADS)
-DEEPDRR_SPECTRAL(spectral_by_areas, 8, deepdrr::SPECTRAL_THREADS, 6)
-DEEPDRR_SPECTRAL(spectral_by_tables, 4, deepdrr::SPECTRAL_THREADS)
-DEEPDRR_SPECTRAL(spectral_by_tables, 8, deepdrr::SPECTRAL_THREADS)
+DEEPDRR_SPECTRAL(spectral_grad_areas, 4, deepdrr::SPECTRAL_THREADS)
+DEEPDRR_SPECTRAL(spectral_grad_areas, 8, deepdrr::SPECTRAL_THREADS, 6)
+DEEPDRR_SPECTRAL(spectral_grad_tables, 4, deepdrr::SPECTRAL_THREADS)
+DEEPDRR_SPECTRAL(spectral_grad_tables, 8, deepdrr::SPECTRAL_THREADS)

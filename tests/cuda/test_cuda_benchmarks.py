@@ -32,10 +32,10 @@ class Peer:
     ("row", "kernel"),
     [
         ("forward", "step_linear_i16"),
-        ("pose_gradient", "step_linear_by_rays_i16"),
-        ("volume_gradient", "step_linear_by_values_fast"),
+        ("pose_gradient", "step_linear_grad_rays_i16"),
+        ("volume_gradient", "step_linear_grad_values_fast"),
         ("labels", "step_linear"),
-        ("labels_pose_gradient", "by_rays"),
+        ("labels_pose_gradient", "grad_rays"),
     ],
 )
 def test_our_side_of_a_row_runs_on_the_gpu(

@@ -94,7 +94,7 @@ def test_gradients_agree_with_the_reference(gpu: Gpu, launched, shape, spacing, 
         close(found.cpu(), exact, GRADIENT)
     kernel = f"{'exact' if isinstance(rule, Exact) else 'step'}_{interpolation}"
     group = "_group" if channels > 1 and interpolation != "cubic" else ""
-    assert set(marches(launched)) == {f"{kernel}_f32{group}", f"{kernel}_by_rays_f32", f"{kernel}_by_values_fast"}
+    assert set(marches(launched)) == {f"{kernel}_f32{group}", f"{kernel}_grad_rays_f32", f"{kernel}_grad_values_fast"}
 
 
 def test_rays_that_miss_start_inside_or_run_along_an_axis(gpu: Gpu) -> None:
@@ -167,7 +167,7 @@ def test_nearest_interpolation_has_gradients_by_the_values(gpu: Gpu, launched, r
     # A sample within rounding of a face may fall to either voxel.
     assert float((off > GRADIENT).double().mean()) < (1e-3 if isinstance(rule, Step) else 1e-9)
     kernel = f"{'exact' if isinstance(rule, Exact) else 'step'}_nearest"
-    assert set(marches(launched)) == {f"{kernel}_f32_group", f"{kernel}_by_values_fast"}
+    assert set(marches(launched)) == {f"{kernel}_f32_group", f"{kernel}_grad_values_fast"}
 
 
 def test_what_a_call_makes_it_makes_on_the_device(gpu: Gpu) -> None:

@@ -28,7 +28,7 @@ def test_gradients_agree_with_the_reference(gpu: Gpu, generator, launched, shape
     limits = [torch.full((12, 13), t, dtype=torch.float64) for t in (0.1, 0.52)]
     field = labelled(shape, spacing, 33, count, generator)
     assert_same_gradients(gpu, field, Rays(bundle.source, bundle.target, *limits), **ROUTED[kernel])
-    assert set(marches(launched)) == {f"{kernel}_f32", f"{kernel}_by_rays_f32", f"{kernel}_by_values_fast"}
+    assert set(marches(launched)) == {f"{kernel}_f32", f"{kernel}_grad_rays_f32", f"{kernel}_grad_values_fast"}
 
 
 @pytest.mark.parametrize("kernel", DIFFERENTIABLE)
@@ -55,7 +55,7 @@ def test_gradients_of_hard_steps_by_the_rays(gpu: Gpu, generator, launched, stor
     (found,) = torch.autograd.grad((weights * integrals).sum(), target)
     error = (found.cpu() - expected).abs().amax(-1) / expected.abs().max()
     assert float((error > GRADIENT).double().mean()) < 0.01
-    assert marches(launched) == [f"step_linear_hard_{storage}", f"step_linear_hard_by_rays_{storage}"]
+    assert marches(launched) == [f"step_linear_hard_{storage}", f"step_linear_hard_grad_rays_{storage}"]
 
 
 @pytest.mark.parametrize("mode", ["fast", "fixed"])
@@ -67,7 +67,7 @@ def test_gradients_of_hard_steps_by_the_values(gpu: Gpu, generator, launched, re
     found = gradients(gpu.field(field), gpu.rays(carm(16, 17, 18)), "cuda", **how)["values"]
     error = (found - expected).abs() / expected.abs().max()
     assert float((error > GRADIENT).double().mean()) < 0.01
-    assert f"step_linear_hard_by_values_{mode}" in launched
+    assert f"step_linear_hard_grad_values_{mode}" in launched
 
 
 def hard_steps(generator: torch.Generator) -> Field:
@@ -92,7 +92,7 @@ def test_gradients_by_the_rays_of_values_stored_as_int16(gpu: Gpu, generator, la
     weights = torch.randn(integrals.shape, generator=torch.Generator().manual_seed(1)).to(integrals)
     (found,) = torch.autograd.grad((weights * integrals).sum(), target)
     assert_close(found.cpu(), expected, rtol=0, atol=GRADIENT * float(expected.abs().max()))
-    assert f"{kernel}_by_rays_i16" in launched
+    assert f"{kernel}_grad_rays_i16" in launched
 
 
 @pytest.mark.parametrize("kernel", DIFFERENTIABLE)
@@ -102,7 +102,7 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(
     field, bundle = organs((18, 16, 20), generator), Rays.from_camera(carm(15, 16, 20))
     first, second = (gradients(gpu.field(field), gpu.rays(bundle), "cuda", **ROUTED[kernel]) for _ in range(2))
     assert torch.equal(first["values"], second["values"])
-    assert f"{kernel}_by_values_fixed" in launched
+    assert f"{kernel}_grad_values_fixed" in launched
     assert_same_gradients(gpu, field, bundle, **ROUTED[kernel])
 
 

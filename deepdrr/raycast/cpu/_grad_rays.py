@@ -29,7 +29,7 @@ def grad_rays(kernels: Any, upstream: Tensor, request: Request) -> RayGrads:
     field = readable_with_labels(request.field) if by_label else readable(request)
     results, rows = room_for_gradients(request.rays)
     if upstream.numel() > 0:
-        kernel, rays = getattr(kernels, kernel_name(request, "_by_rays")), kernel_rays(kernels, request.rays)
+        kernel, rays = getattr(kernels, kernel_name(request, "_grad_rays")), kernel_rays(kernels, request.rays)
         voxels = labelled(field) if by_label else packed(field)
         arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         kernel(*voxels, rays, number_of(request.integration), *arrays, torch.get_num_threads())

@@ -31,7 +31,7 @@ def grad_values(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
     gradient = torch.zeros(field.channels, *field.shape)
     pictures = images(upstream)
     if pictures.numel() > 0:
-        kernel, rays = getattr(kernels, kernel_name(request, "_by_values")), kernel_rays(kernels, request.rays)
+        kernel, rays = getattr(kernels, kernel_name(request, "_grad_values")), kernel_rays(kernels, request.rays)
         matrix = field.ijk_from_world.detach().double().contiguous().numpy()
         rule, threads = number_of(request.integration), torch.get_num_threads()
         kernel(gradient.numpy(), matrix, rays, rule, pictures.numpy(), threads)
@@ -53,7 +53,7 @@ def grad_values_with_labels(kernels: Any, upstream: Tensor, request: Request) ->
     gradient = zeros(numbers, torch.float32).as_strided((1, *field.shape), (numbers, *strides))
     labels, _, _, matrix = labelled(field)
     if upstream.numel() > 0:
-        kernel, rays = getattr(kernels, kernel_name(request, "_by_values")), kernel_rays(kernels, request.rays)
+        kernel, rays = getattr(kernels, kernel_name(request, "_grad_values")), kernel_rays(kernels, request.rays)
         placed = gradient.permute(0, *(1 + axis for axis in memory_order(field.labels))).numpy()
         rule, threads = number_of(request.integration), torch.get_num_threads()
         kernel(labels, placed, matrix, rays, rule, images(upstream).numpy(), threads)

@@ -60,5 +60,5 @@ def grad_rays_from_slopes(
         arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         matrix, threads = ijk_from_world.detach().double().contiguous().numpy(), torch.get_num_threads()
         flat = kernel_rays(kernels, rays)
-        kernels.by_rays_from_slopes(images(slopes).numpy(), shape, matrix, flat, *arrays, threads)
+        kernels.grad_rays_from_slopes(images(slopes).numpy(), shape, matrix, flat, *arrays, threads)
     return with_placement(results, rows, (0, 1, 2))

@@ -29,7 +29,7 @@ def grad_rays(upstream: Tensor, request: Request) -> RayGrads:
     whole = [source, target, start, stop]
     placement = doubles(device, 3, 4)
     run = launcher(device)
-    name = f"{kernel_name(request, '_by_rays')}_{volume.storage}"
+    name = f"{kernel_name(request, '_grad_rays')}_{volume.storage}"
 
     def work(rays: FlatRays, views: slice, rows: slice) -> None:
         nonlocal placement

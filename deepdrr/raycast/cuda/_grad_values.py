@@ -31,13 +31,13 @@ def grad_values(upstream: Tensor, request: Request) -> Tensor:
     volume, gradient = volume_to_fill(request.field, torch.int64 if fixed else torch.float32)
     quantum = _quantum(float(images.abs().max()) * _longest_step_mm(request)) if images.numel() else 1.0
     run = launcher(gradient.device)
-    name = f"{kernel_name(request, '_by_values')}_{'fixed' if fixed else 'fast'}"
+    name = f"{kernel_name(request, '_grad_values')}_{'fixed' if fixed else 'fast'}"
 
     def work(rays: FlatRays, views: slice, rows: slice) -> None:
         chunk = images[views, :, rows].contiguous()
         job = np.zeros((), VALUE_ADJOINT_JOB)
         job["rays"] = ray_job(volume, rays, request)
-        job["upstream"], job["by_values"], job["per_quantum"] = chunk.data_ptr(), gradient.data_ptr(), 1 / quantum
+        job["upstream"], job["grad_values"], job["per_quantum"] = chunk.data_ptr(), gradient.data_ptr(), 1 / quantum
         run.launch(name, block_grid(rays, 1), BLOCK_THREADS, job, [*volume.tensors, *rays, chunk, gradient])
 
     in_chunks(request, 1, work)

@@ -44,7 +44,7 @@ RAY_ADJOINT_JOB = np.dtype(
     [("rays", RAY_JOB), ("upstream", "u8"), *((name, "u8") for name in RAY_ADJOINT_RESULTS)], align=True
 )
 VALUE_ADJOINT_JOB = np.dtype(
-    [("rays", RAY_JOB), ("upstream", "u8"), ("by_values", "u8"), ("per_quantum", "f4")], align=True
+    [("rays", RAY_JOB), ("upstream", "u8"), ("grad_values", "u8"), ("per_quantum", "f4")], align=True
 )
 
 

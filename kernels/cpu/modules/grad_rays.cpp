@@ -1,7 +1,7 @@
 // Gradients of line integrals with respect to the rays in the Python module, linear and cubic interpolation.
 //
-// `…_with_slopes` integrates one channel and keeps what its gradient needs, `by_rays_from_slopes` turns that into the
-// gradient; `…_by_rays` marches for the gradient of any number of channels.
+// `…_with_slopes` integrates one channel and keeps what its gradient needs, `grad_rays_from_slopes` turns that into the
+// gradient; `…_grad_rays` marches for the gradient of any number of channels.
 
 #include "adjoint/grad_rays.h"
 
@@ -71,7 +71,7 @@ void define_slopes(py::module_& module, const std::string& rule) {
     module.def((rule + "_with_slopes").c_str(), &with_slopes<March, T>, py::arg("values").noconvert(),
                py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"),
                py::arg("out").noconvert(), py::arg("threads"));
-    define(module, (rule + "_by_rays").c_str(), &grad_rays<T, linear_grad_rays<March, T>>);
+    define(module, (rule + "_grad_rays").c_str(), &grad_rays<T, linear_grad_rays<March, T>>);
 }
 
 // Both kinds of storage under one name.
@@ -86,8 +86,8 @@ void define_both(py::module_& module, const char* rule) {
 void define_grad_rays(py::module_& module) {
     define_both<PieceMarch>(module, "exact_linear");
     define_both<SlopeMarch>(module, "step_linear");
-    define(module, "step_cubic_by_rays", &grad_rays<float, sampled_grad_rays<Cubic, float>>);
-    module.def("by_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),
+    define(module, "step_cubic_grad_rays", &grad_rays<float, sampled_grad_rays<Cubic, float>>);
+    module.def("grad_rays_from_slopes", &from_slopes, py::arg("slopes").noconvert(), py::arg("shape"),
                py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("upstream").noconvert(),
                py::arg("grad_source").noconvert(), py::arg("grad_target").noconvert(),
                py::arg("grad_start").noconvert(), py::arg("grad_stop").noconvert(),

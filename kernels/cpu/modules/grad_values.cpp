@@ -34,11 +34,11 @@ void define(py::module_& module, const char* name) {
 }  // namespace
 
 void define_grad_values(py::module_& module) {
-    define<NearestExactSpread>(module, "exact_nearest_by_values");
-    define<NearestStepSpread>(module, "step_nearest_by_values");
-    define<NodeSpread<PieceNodes, Linear>>(module, "exact_linear_by_values");
-    define<LinearStepSpread>(module, "step_linear_by_values");
-    define<NodeSpread<StepNodes, Cubic>>(module, "step_cubic_by_values");
+    define<NearestExactSpread>(module, "exact_nearest_grad_values");
+    define<NearestStepSpread>(module, "step_nearest_grad_values");
+    define<NodeSpread<PieceNodes, Linear>>(module, "exact_linear_grad_values");
+    define<LinearStepSpread>(module, "step_linear_grad_values");
+    define<NodeSpread<StepNodes, Cubic>>(module, "step_cubic_grad_values");
 }
 
 }  // namespace deepdrr

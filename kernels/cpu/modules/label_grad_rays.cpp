@@ -41,10 +41,10 @@ void define(py::module_& module, const char* name) {
 }  // namespace
 
 void define_label_grad_rays(py::module_& module) {
-    define<HalfPieceMarch, HardCells>(module, "exact_linear_hard_by_rays");
-    define<SlopeMarch, HardCells>(module, "step_linear_hard_by_rays");
-    define<PieceMarch, SoftCells>(module, "exact_linear_soft_by_rays");
-    define<SlopeMarch, SoftCells>(module, "step_linear_soft_by_rays");
+    define<HalfPieceMarch, HardCells>(module, "exact_linear_hard_grad_rays");
+    define<SlopeMarch, HardCells>(module, "step_linear_hard_grad_rays");
+    define<PieceMarch, SoftCells>(module, "exact_linear_soft_grad_rays");
+    define<SlopeMarch, SoftCells>(module, "step_linear_soft_grad_rays");
 }
 
 }  // namespace deepdrr

@@ -35,10 +35,10 @@ void define(py::module_& module, const char* name) {
 }  // namespace
 
 void define_label_grad_values(py::module_& module) {
-    define<HalfPieceNodes, HardSpread>(module, "exact_linear_hard_by_values");
-    define<StepNodes, HardSpread>(module, "step_linear_hard_by_values");
-    define<PieceNodes, SoftSpread>(module, "exact_linear_soft_by_values");
-    define<StepNodes, SoftSpread>(module, "step_linear_soft_by_values");
+    define<HalfPieceNodes, HardSpread>(module, "exact_linear_hard_grad_values");
+    define<StepNodes, HardSpread>(module, "step_linear_hard_grad_values");
+    define<PieceNodes, SoftSpread>(module, "exact_linear_soft_grad_values");
+    define<StepNodes, SoftSpread>(module, "step_linear_soft_grad_values");
 }
 
 }  // namespace deepdrr
