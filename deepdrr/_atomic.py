@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Write a file whole or not at all."""
 
 import os
 import secrets
@@ -11,11 +11,11 @@ __all__ = ["atomic_path"]
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name beside `path`; move it onto `path` when the block ends well.
+    """Give a temporary name beside `path`; move that file to `path` when the block ends without an error.
 
-    The temporary name has the same suffixes (`.nii.gz` stays `.nii.gz`), so libraries choosing a format
-    by suffix work on it. When the block raises, for a full disk as much as for an interrupt, what it had
-    written is removed and a file that stood at `path` before is left as it was. A link at `path` is followed.
+    The temporary name has the same suffixes (`.nii.gz` stays `.nii.gz`), so libraries that choose a format
+    by suffix work on it. When the block raises, because of a full disk or an interrupt for example, the partial
+    file is removed and an older file at `path` stays as it was. A link at `path` is followed.
 
     Args:
         path: the file to write; its folder must exist.
@@ -26,8 +26,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         FileNotFoundError: if the folder does not exist.
         IsADirectoryError: if `path` is a folder.
-        OSError: if `path` is a device or a pipe, which a file must not take the place of.
-        OSError: if the file cannot be written, as a sentence with the path and the system's reason.
+        OSError: if `path` is a device or a pipe, which a file must not replace.
+        OSError: if the file cannot be written; the message holds the path and the system's reason.
 
     Example:
         >>> import tempfile
@@ -60,7 +60,7 @@ def _check_target(path: Path) -> None:
 
 
 def _sentence(path: Path, error: OSError) -> OSError:
-    """The same error number, in words that name the file the caller asked for."""
+    """The same error number, with a message that names the file the caller asked for."""
     sentence = OSError(f"cannot write '{path}': {error.strerror or error}; nothing was left behind")
     sentence.errno = error.errno
     return sentence

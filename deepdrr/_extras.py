@@ -1,4 +1,4 @@
-"""Optional dependencies: imported when used, with a sentence that says what to install."""
+"""Optional dependencies are imported when used; if one is missing, the error says what to install."""
 
 import importlib
 from types import ModuleType
@@ -7,7 +7,7 @@ __all__ = ["require"]
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
-    """Import an optional module or say which extra brings it.
+    """Import an optional module, or say which extra installs it.
 
     Args:
         module: importable name, e.g. `"SimpleITK"`.

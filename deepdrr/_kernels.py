@@ -1,4 +1,4 @@
-"""Which build of the compiled kernels this machine runs, and why not, where none."""
+"""Choose the build of the compiled kernels that this machine runs, or say why none can be used."""
 
 import importlib
 import os
@@ -10,7 +10,7 @@ import torch
 
 __all__ = ["BUILDS", "load_kernels", "reason_not_loaded", "usable_builds"]
 
-# Fastest first, each with torch's names of the processors that can run it. Torch asks the processor once, for itself.
+# Fastest first, each with torch's names of the processors that can run it. Torch queries the processor only once.
 _BUILDS = {
     "avx512": {"AVX512"},
     "avx2": {"AVX512", "AVX2"},
@@ -21,10 +21,10 @@ _VARIABLE = "DEEPDRR_CPU_ISA"
 
 
 def load_kernels(build: str | None = None) -> Any:
-    """The compiled module: a build by its name; None for the one named by DEEPDRR_CPU_ISA, or else the fastest here.
+    """The compiled module of a build; None for the one that DEEPDRR_CPU_ISA names, or else the fastest usable one.
 
     Raises:
-        RuntimeError: with the reason, where there is none.
+        RuntimeError: if no build can be used; the message says why.
         ValueError: if the build, or DEEPDRR_CPU_ISA, is unknown, or if this processor cannot run it.
     """
     module = _load(build or os.environ.get(_VARIABLE, ""))
@@ -34,7 +34,7 @@ def load_kernels(build: str | None = None) -> Any:
 
 
 def reason_not_loaded(build: str | None = None) -> str | None:
-    """Why a build, or with None any compiled module, cannot be used; None if it can."""
+    """Why a build (with None: every build) cannot be used; None if it can."""
     if build is not None and not _runs_here(build):
         return f"this processor does not have the instructions of the build {build!r}"
     module = _load(build or os.environ.get(_VARIABLE, ""))

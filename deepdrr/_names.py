@@ -1,4 +1,4 @@
-"""One way to say that a name is not known."""
+"""The error for an unknown name, the same everywhere."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,12 +9,12 @@ _LISTED = 20
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
-    """The error for a name that is not among the known ones: it shows the nearest of them, or all.
+    """The error for an unknown name; it lists the most similar known names, or all of them.
 
     Args:
         kind: what is named, e.g. `"material"`.
-        name: as the caller gave it.
-        known: the names there are.
+        name: the name that the caller gave.
+        known: the names that exist.
 
     Example:
         >>> unknown_name("view", "inlett", ["inlet", "outlet"])

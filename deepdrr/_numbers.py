@@ -1,4 +1,4 @@
-"""One way to refuse what is no number, or no number of things."""
+"""Checks of numbers and counts, the same everywhere."""
 
 import math
 

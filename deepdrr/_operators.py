@@ -1,8 +1,8 @@
-"""What operators registered with torch share: their registration, their derivatives, their rule for `vmap`.
+"""Helpers for operators registered with torch: registration, derivatives, and a rule for `vmap`.
 
-Autograd meets an operator's formulas in two ways. `torch.library` holds them for `torch.compile` and for whoever calls
-the operator through `torch.ops`, but `torch.func` cannot differentiate what is registered there: it, and eager mode,
-need an `autograd.Function`. `differentiable` gives the same formulas to both.
+Autograd needs an operator's formulas in two places. `torch.library` holds them for `torch.compile` and for callers of
+`torch.ops`, but `torch.func` cannot differentiate operators registered there: `torch.func` and eager mode need an
+`autograd.Function`. `differentiable` gives the same formulas to both.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ __all__ = ["differentiable", "followed", "one_by_one", "operator", "save_nothing
 
 
 def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
-    """Registers a function as `torch.ops.deepdrr.<name>`; it writes to none of its arguments."""
+    """Register a function as `torch.ops.deepdrr.<name>`; the function must not write to its arguments."""
     return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
 
 
@@ -27,14 +27,14 @@ def differentiable(
     pull_back: Callable[..., Any],
     batched: Callable[..., tuple[Any, Any]] | None = None,
 ) -> Callable[..., Any]:
-    """Gives an operator its derivative, and returns what to call in its place.
+    """Give an operator its derivative, and return the function to call in its place.
 
     Args:
-        op: what `operator` has made.
+        op: an operator made by `operator`.
         fake: `fake(*inputs)`, empty results of the right shape, dtype and strides.
         save: `save(ctx, inputs, output)` keeps what the derivative needs.
-        pull_back: `pull_back(ctx, *upstream)`, a gradient or None for every input. To be differentiable itself it calls
-            what `differentiable` has returned for other operators.
+        pull_back: `pull_back(ctx, *upstream)`, a gradient or None for every input. To be differentiable itself, it
+            calls functions that `differentiable` returned for other operators.
         batched: a rule for `vmap`; None calls the operator once per element.
 
     Returns:
@@ -59,9 +59,9 @@ def save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
 
 
 def watched() -> bool:
-    """Whether more than eager autograd follows torch's calls: a compiler, a transform of `torch.func`, a mode.
+    """Whether more than eager autograd records torch's calls: a compiler, a transform of `torch.func`, a mode.
 
-    It has to be shown an operator; otherwise what has no gradient can be computed at once.
+    It has to see an operator; otherwise a result that needs no gradient can be computed directly.
     """
     if torch.compiler.is_compiling() or torch.autograd.forward_ad._current_level >= 0:
         return True
@@ -69,7 +69,7 @@ def watched() -> bool:
 
 
 def followed(*inputs: Tensor) -> bool:
-    """Whether anyone follows a call with these inputs: autograd, or who `watched` knows of."""
+    """Whether a call with these inputs is recorded: by autograd, or by what `watched` detects."""
     return watched() or (torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs))
 
 

@@ -1,4 +1,4 @@
-"""A progress bar on standard error, for whoever looks at a terminal or a notebook."""
+"""A progress bar on standard error, for terminals and notebooks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,23 +8,23 @@ __all__ = ["Report", "progress_bar"]
 
 
 class Report(Protocol):
-    """What moves a bar."""
+    """The function that moves a bar."""
 
     def __call__(self, completed: float, total: float | None = None, text: str | None = None) -> None:
-        """Say how far the work is; a total or a text that is given replaces the bar's."""
+        """Report how far the work has come; a total or a text replaces that of the bar."""
 
 
 @contextmanager
 def progress_bar(
     text: str, total: float | None = None, *, unit: Literal["steps", "bytes"] = "steps", shown: bool = True
 ) -> Iterator[Report]:
-    """Show a bar while the block runs; it is gone at the end.
+    """Show a bar while the block runs; it disappears at the end.
 
     Args:
-        text: what is going on.
+        text: what the program is doing.
         total: how much there is to do; None if that is not known yet.
         unit: what is counted; bytes also show their rate and the time that is left.
-        shown: False for no bar. There is none either where standard error is a file or a pipe.
+        shown: False for no bar. If standard error is a file or a pipe, no bar is shown either.
 
     Yields:
         The function that moves the bar.

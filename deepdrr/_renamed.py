@@ -1,4 +1,4 @@
-"""Public names that have moved: they are found where they were, with a `DeprecationWarning`, for one release."""
+"""Public names that have moved: for one release the old name still works, with a `DeprecationWarning`."""
 
 import importlib
 import warnings
@@ -9,11 +9,11 @@ __all__ = ["moved"]
 
 
 def moved(module: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A module's `__getattr__` for names that live elsewhere now.
+    """A `__getattr__` for a module whose names have moved.
 
     Args:
         module: the module's `__name__`.
-        homes: for each old name, where it is now, as `"deepdrr.io.read_xray"`.
+        homes: the new place of each old name, such as `"deepdrr.io.read_xray"`.
 
     Example:
         >>> find = moved("deepdrr.old", {"Camera": "deepdrr.camera.Camera"})

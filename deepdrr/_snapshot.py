@@ -1,4 +1,4 @@
-"""Notice that something has changed since it was last used, and keep what was made of it until then."""
+"""Detect that inputs have changed since they were last used, and keep results derived from them until then."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 class _Mark:
-    """A tensor at one moment: which tensor it is, and how often torch has written to it. It is not kept alive."""
+    """A tensor at one moment: its identity and how often torch has written to it. The mark does not keep it alive."""
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = ref(tensor)
@@ -31,11 +31,11 @@ class _Mark:
 
 
 class Snapshot:
-    """What some values were at one moment. Two snapshots are equal if nothing has changed from one to the other.
+    """The state of some values at one moment. Two snapshots are equal if nothing changed between them.
 
-    A tensor is the same if it is the same object and torch has counted no write to it; writes past torch, through
-    `Tensor.numpy` or `.data`, go unnoticed. Dataclasses, mappings and sequences are looked into; fields of a dataclass
-    that are declared `compare=False` are left out. Everything else is compared by `==`.
+    A tensor is unchanged if it is the same object and torch has counted no write to it; writes that bypass torch,
+    through `Tensor.numpy` or `.data`, go unnoticed. Dataclasses, mappings and sequences are compared item by item,
+    without the dataclass fields declared `compare=False`. Everything else is compared by `==`.
 
     Example:
         >>> voxels = torch.zeros(3)
@@ -69,7 +69,7 @@ def _mark(value: object) -> object:
 
 
 class Kept:
-    """Values made of an owner, each kept until what it was made of changes, or its owner goes.
+    """Values derived from an owner, each kept until its inputs change or the owner is deleted.
 
     Example:
         >>> class Scan: ...
@@ -82,17 +82,17 @@ class Kept:
         self._made: WeakKeyDictionary[Any, dict[str, tuple[Snapshot, Any]]] = WeakKeyDictionary()
 
     def __len__(self) -> int:
-        """Number of owners of which something is kept."""
+        """Number of owners with kept values."""
         return len(self._made)
 
     def get(self, owner: object, name: str, snapshot: Snapshot, make: Callable[[], Value]) -> Value:
-        """The value of this name, made anew if the snapshot is another than it was made at.
+        """The value of this name; it is computed again if the snapshot differs from the one it was made with.
 
         Args:
-            owner: whose value it is; it is not kept alive.
+            owner: the object that the value belongs to; it is not kept alive.
             name: which of the owner's values.
-            snapshot: of all that the value depends on.
-            make: makes the value; called at most once.
+            snapshot: a snapshot of everything the value depends on.
+            make: computes the value; called at most once.
         """
         values = self._made.setdefault(owner, {})
         known = values.get(name)
@@ -105,12 +105,12 @@ class Kept:
         return value
 
     def clear(self) -> None:
-        """Let go of everything."""
+        """Drop all kept values."""
         self._made.clear()
 
 
 def wants_grad(*values: object) -> bool:
-    """Whether autograd will want a derivative with respect to one of these values; mappings are looked into."""
+    """Whether autograd will need a derivative with respect to one of these values or of the values of a mapping."""
     if not torch.is_grad_enabled():
         return False
     return any(

@@ -1,4 +1,4 @@
-"""The face of `deepdrr.geometry` under the name DeepDRR's users know: `from deepdrr import geo`.
+"""`deepdrr.geometry` under the name that users of DeepDRR know: `from deepdrr import geo`.
 
 Example:
     >>> from deepdrr import geo

@@ -1,4 +1,4 @@
-"""Where the files shipped with the package are: the one module that knows.
+"""Paths of the files shipped with the package; no other module knows them.
 
 The top-level folders `data/` and `models/` of the repository travel inside the wheel as `deepdrr/_share/`.
 In a source tree or an editable install they stay where they are.
@@ -19,7 +19,7 @@ def resource_path(name: str) -> Path:
         name: path relative to the repository's root, with forward slashes, e.g. `"data/ct/pelvis.nii.gz"`.
 
     Raises:
-        FileNotFoundError: if this installation does not hold the file.
+        FileNotFoundError: if the file is missing from this installation.
 
     Example:
         >>> resource_path("data/ct/pelvis.nii.gz").name

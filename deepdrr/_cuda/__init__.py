@@ -1,4 +1,4 @@
-"""NVIDIA GPUs through PyCUDA: the launcher, the memory it works on, and why it cannot be used where it cannot."""
+"""NVIDIA GPUs through PyCUDA: the launcher, the memory it works on, and the reasons why a GPU cannot be used."""
 
 from deepdrr._cuda._availability import reason_against_cuda
 from deepdrr._cuda._launcher import Launcher, launcher, reason_against_device, serving

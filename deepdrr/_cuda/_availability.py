@@ -1,4 +1,4 @@
-"""Why CUDA cannot be used here: a sentence, never an exception from an import far below."""
+"""Why CUDA cannot be used here, as a sentence instead of an exception from an import deep inside."""
 
 import importlib
 from functools import cache
@@ -7,18 +7,18 @@ from pathlib import Path
 __all__ = ["images", "reason_against_cuda"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# The best first: machine code for the architectures of the build, then PTX, which the driver compiles for others.
+# Best first: machine code for the architectures of the build, then PTX, which the driver compiles for all others.
 _IMAGES = ("_kernels_cuda.fatbin", "_kernels_cuda.ptx")
 
 
 def images() -> tuple[Path, ...]:
-    """The files of the compiled kernels, in the order in which to try them; none where the build had no nvcc."""
+    """The files of the compiled kernels in the order to try them; empty if the package was built without nvcc."""
     return tuple(path for path in (_PACKAGE / name for name in _IMAGES) if path.exists())
 
 
 @cache
 def reason_against_cuda() -> str | None:
-    """Why no GPU can be used by this installation; None if one could."""
+    """Why this installation cannot use a GPU; None if it could."""
     if not images():
         return "this deepdrr was built without nvcc, so it has no CUDA kernels"
     try:

@@ -1,7 +1,7 @@
-"""Launches of the compiled kernels on one device, in torch's primary context.
+"""Launch the compiled kernels on one device, in torch's primary context.
 
-Autograd runs backward passes in threads of its own, which have no context: every call pushes the device's primary
-context, which is torch's, and pops it again whatever happens. PyCUDA owns nothing but one stream and the module.
+Autograd runs backward passes in its own threads, which have no context. So every call pushes the device's primary
+context, which is torch's, and pops it again even after an error. PyCUDA owns only one stream and the module.
 """
 
 import atexit
@@ -23,13 +23,13 @@ from deepdrr._extras import require
 __all__ = ["Launcher", "launcher", "reason_against_device", "serving"]
 
 _MAKING = threading.Lock()
-_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events alone, not against the null stream
-# Launchers that were put to use by `serving`, by device.
+_NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events only, not with the null stream
+# Launchers installed by `serving`, by device.
 _GIVEN: dict[torch.device, "Launcher"] = {}
 
 
 def launcher(device: torch.device) -> "Launcher":
-    """The launcher of a device: one that is `serving` it, or that of torch's CUDA device, which it makes once."""
+    """The launcher of a device: the one that is `serving` it, or that of torch's CUDA device, made once."""
     given = _GIVEN.get(device)
     if given is not None:
         return given
@@ -42,7 +42,7 @@ def launcher(device: torch.device) -> "Launcher":
 def serving(device: torch.device, given: "Launcher") -> Iterator[None]:
     """Within the block, a launcher's kernels serve a device's tensors, in every thread.
 
-    A driver that torch does not know of is put to use this way: the tests' software driver, whose memory is the host's.
+    This allows a driver unknown to torch: the tests' software driver, which works on host memory.
     """
     before = _GIVEN.get(device)
     _GIVEN[device] = given
@@ -61,7 +61,7 @@ def _launcher_of(index: int) -> "Launcher":
 
 
 def reason_against_device(device: torch.device) -> str | None:
-    """Why a tensor's device cannot be served, its architecture among the reasons; None if it can."""
+    """Why a tensor's device cannot be served, for example because of its architecture; None if it can."""
     if device in _GIVEN:
         return None
     if device.type != "cuda":
@@ -83,7 +83,7 @@ class Launcher:
 
     Args:
         index: the device's number.
-        memory: whose tensors the kernels work on.
+        memory: the tensors that the kernels work on, and their streams.
 
     Raises:
         RuntimeError: if none of the compiled images can run on the device.
@@ -110,7 +110,7 @@ class Launcher:
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """The device's context is current in this thread, within the block."""
+        """Make the device's context current in this thread within the block."""
         self._context.push()
         try:
             yield
@@ -120,14 +120,14 @@ class Launcher:
     def launch(
         self, kernel: str, grid: tuple[int, int, int], threads: int, job: NDArray[np.void], tensors: Sequence[Tensor]
     ) -> None:
-        """Queues a kernel.
+        """Queue a kernel.
 
         Args:
-            kernel: its name.
-            grid: blocks along x, y and z; nothing is launched where one is 0.
+            kernel: name of the kernel.
+            grid: blocks along x, y and z; if one is 0, nothing is launched.
             threads: per block.
             job: the struct that the kernel takes, an array without axes.
-            tensors: all whose memory `job` points to.
+            tensors: every tensor whose memory `job` points to.
         """
         if 0 in grid:
             return
@@ -135,10 +135,10 @@ class Launcher:
             self._function(kernel)(job[()], grid=grid, block=(threads, 1, 1), stream=stream)
 
     def close(self) -> None:
-        """Lets go of everything PyCUDA holds; done at exit.
+        """Release everything PyCUDA holds; called at exit.
 
-        PyCUDA leaves a primary context current in the thread that detaches it. torch's own calls set theirs, and at
-        exit nobody else is left to mind.
+        PyCUDA leaves a primary context current in the thread that detaches it. This is harmless: torch's calls set
+        their own context, and at exit no other user is left.
         """
         atexit.unregister(self.close)
         if self._context is None:

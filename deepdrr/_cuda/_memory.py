@@ -1,6 +1,6 @@
-"""Whose memory a kernel works on, and on which stream. torch owns both; PyCUDA only launches.
+"""The memory that a kernel works on, and its stream. torch owns both; PyCUDA only launches.
 
-The launcher asks for no more than this, so that the tests can give it host memory on the software driver.
+The launcher needs no more than this protocol, so the tests can give it host memory on the software driver.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,11 +19,11 @@ class Memory(Protocol):
     def stream(self, own: Any, tensors: Sequence[Tensor]) -> Any:
         """A context manager for one launch: gives the PyCUDA stream to launch on, None for the null stream.
 
-        Work queued on the tensors before is finished when the launch runs, and what comes after the block waits for it.
+        The launch runs after all earlier work on the tensors, and work queued after the block waits for the launch.
 
         Args:
-            own: a PyCUDA stream of the launcher's, to launch on where torch's current stream cannot be named.
-            tensors: all that the kernel reads or writes.
+            own: the launcher's PyCUDA stream, used if PyCUDA cannot address torch's current stream.
+            tensors: every tensor that the kernel reads or writes.
         """
 
 
@@ -35,7 +35,7 @@ class TorchMemory:
 
     @contextmanager
     def stream(self, own: Any, tensors: Sequence[Tensor]) -> Iterator[Any]:
-        """PyCUDA cannot launch on a stream it did not make: its own comes after torch's, and torch's after it."""
+        """PyCUDA launches only on streams that it made: its stream waits for torch's, and then torch's for it."""
         current = torch.cuda.current_stream(self.device)
         if current.cuda_stream == 0:
             yield None
