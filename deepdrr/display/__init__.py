@@ -1,4 +1,4 @@
-"""From the raw signal to what is seen on a screen. The only room that takes a logarithm or sets a window."""
+"""From the raw signal to the picture on a screen. Only this package takes logarithms and sets windows."""
 
 from deepdrr._renamed import moved
 from deepdrr.display._contact_sheet import contact_sheet

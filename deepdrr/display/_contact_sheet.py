@@ -1,4 +1,4 @@
-"""A contact sheet: pictures of one size on a grid, each with a caption."""
+"""A contact sheet: pictures of the same size on a grid, each with a caption."""
 
 import math
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ _BACKGROUND, _INK = 24, 230
 def contact_sheet(
     pictures: Sequence[npt.NDArray[np.uint8]], captions: Sequence[str], *, columns: int | None = None
 ) -> npt.NDArray[np.uint8]:
-    """Put pictures on a sheet, row by row.
+    """Arrange pictures on a sheet, row by row.
 
     Args:
-        pictures: uint8 [H, W] each, all of one size.
+        pictures: uint8 [H, W] each, all of the same size.
         captions: one per picture, set below it.
-        columns: pictures in a row; about a square by default.
+        columns: pictures per row; by default the sheet is about square.
 
     Returns:
         uint8 [rows · (H + caption) + gaps, columns · W + gaps].
 
     Raises:
-        ValueError: if there is no picture, or sizes or numbers differ.
+        ValueError: if there is no picture, the sizes differ, or the number of captions differs from that of pictures.
 
     Example:
         >>> contact_sheet([np.zeros((64, 64), np.uint8)] * 4, ["AP", "PA", "LAO", "RAO"]).shape

@@ -1,7 +1,7 @@
-"""`display`: from the raw signal to a picture: logarithm, window, grey scale.
+"""`display` turns the raw signal into a picture: logarithm, window, grey scale.
 
-The steps, each a function: `attenuation` (logarithm), `automatic_window`, window and CLAHE and gamma and polarity,
-`quantize`. Nothing is drawn at random, and no step knows of physics.
+The steps are functions: `attenuation` (logarithm), `automatic_window`, then window, CLAHE, gamma and polarity, and
+`quantize`. All are deterministic, and none needs to know the physics.
 """
 
 import math
@@ -39,9 +39,9 @@ Polarity = Literal["bone_white", "bone_black"]
 Depth = Literal["uint8", "uint16", "float32"]
 
 _LEVELS: dict[str, type[np.uint8 | np.uint16]] = {"uint8": np.uint8, "uint16": np.uint16}
-_FLOOR = 1e-6  # of the open field; −ln gives 13.8, that of 60 cm of water
-_LATITUDE = 4.0  # widest automatic window of a signal, e⁴ = 55:1 in exposure; by eye, for a pelvis with its soft parts
-_BLOCKS = 128  # along the shorter side, for statistics that noise does not stretch
+_FLOOR = 1e-6  # of the open field; −ln gives 13.8, the attenuation of 60 cm of water
+_LATITUDE = 4.0  # widest automatic window of a signal, e⁴ = 55:1 in exposure; by eye, for a pelvis and its soft tissue
+_BLOCKS = 128  # along the shorter side, so that noise does not widen the statistics
 
 
 def display(
@@ -55,17 +55,17 @@ def display(
     clahe: float | None = None,
     dtype: Depth = "uint8",
 ) -> Picture:
-    """The picture of a raw image, or of line integrals, as a viewer would show it.
+    """The picture of a raw image or of line integrals, as a viewer would show it.
 
     Args:
         image: [..., H, W]; each picture of a stack has its own automatic window.
-        quantity: `"signal"`: intensity or absorbed energy, of which the logarithm is taken; `"attenuation"`:
-            line integrals or a logarithm already, more where more is in the way.
-        open_field: signal without the patient, a number or [..., H, W] (which also takes out the fall-off of the beam
-            toward the corners); for `"signal"` only. None: the brightest thousandth of each image.
+        quantity: `"signal"`: intensity or absorbed energy, whose logarithm is taken; `"attenuation"`: line
+            integrals, or an image that is already logarithmic; larger where more matter is in the beam.
+        open_field: signal without the patient, a number or [..., H, W] (an image also corrects the fall-off of the
+            beam toward the corners); for `"signal"` only. None: the brightest thousandth of each image.
         window: (low, high) attenuation shown as the two ends of the grey scale; None: `automatic_window`.
-        polarity: `"bone_white"` as a radiograph, or `"bone_black"` as a fluoroscope.
-        gamma: exponent of the grey values, before the polarity; 1 for none.
+        polarity: `"bone_white"` as in radiography, or `"bone_black"` as in fluoroscopy.
+        gamma: exponent of the grey values, applied before the polarity; 1 for none.
         clahe: clip limit of contrast-limited adaptive histogram equalisation, in (0, 1], e.g. 0.01; None for none.
             Needs the extra `clahe`.
         dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
@@ -74,7 +74,7 @@ def display(
         NumPy array [..., H, W] on the CPU.
 
     Raises:
-        ValueError: for an argument outside what is stated here, or an image with NaN or infinite pixels.
+        ValueError: for an argument outside the ranges stated here, or an image with NaN or infinite pixels.
         ImportError: if `clahe` is asked for and scikit-image is not installed.
 
     Example:
@@ -96,7 +96,7 @@ def display(
 
 
 def attenuation(signal: Image, open_field: Image | None = None) -> Values:
-    """−ln(I / I₀), with I / I₀ no less than 1e-6: a pixel that no photon reached has no logarithm.
+    """−ln(I / I₀), with I / I₀ at least 1e-6, because a pixel that no photon reached has no logarithm.
 
     Args:
         signal: I [..., H, W], any linear unit.
@@ -116,13 +116,13 @@ def attenuation(signal: Image, open_field: Image | None = None) -> Values:
 def automatic_window(
     image: Image, *, quantity: Quantity = "signal", open_field: Image | None = None
 ) -> tuple[float, float]:
-    """The window `display` takes for an image; to show several images alike, take it from one and give it to all.
+    """The window that `display` chooses for an image; to show several images alike, give the window of one to all.
 
-    It runs from the 2nd to the 99.8th percentile of the attenuation in the patient, which is all with more than
-    three tenths of the greatest attenuation (where the open field is not known: more than a twentieth of the range):
-    neither the air beside the patient nor the thin ends of a cropped CT pull at it. Of a signal it is at most 4 wide,
-    the thin parts go dark then. The statistics are those of means over blocks of pixels, so that noise does not stretch
-    the window, and blocks without any signal do not count.
+    It runs from the 2nd to the 99.8th percentile of the attenuation in the patient. Pixels with more than three
+    tenths of the greatest attenuation count as patient (if the open field is unknown: more than a twentieth of the
+    range), so that neither the air beside the patient nor the thin ends of a cropped CT shift the window. For a signal
+    the window is at most 4 wide; thin parts then become dark. The statistics use means over blocks of pixels, so that
+    noise does not widen the window, and leave out blocks without any signal.
 
     Args:
         image: [H, W].
@@ -169,13 +169,13 @@ def window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tu
 
 
 def _brightest(plane: Values) -> float:
-    """What stands in for an unknown open field; 1 for an image without signal."""
+    """The substitute for an unknown open field; 1 for an image without signal."""
     brightest = float(np.percentile(block_means(plane), 99.9))
     return brightest if brightest > 0.0 else 1.0
 
 
 def block_means(plane: Values) -> Values:
-    """Means over square blocks, about `_BLOCKS` along the shorter side; a remainder at the far edges is left out."""
+    """Means over square blocks, about `_BLOCKS` along the shorter side, without the remainder at the far edges."""
     side = max(1, min(plane.shape) // _BLOCKS)
     rows, columns = (n // side for n in plane.shape)
     blocks: Values = plane[: rows * side, : columns * side].reshape(rows, side, columns, side).mean(axis=(1, 3))

@@ -1,6 +1,7 @@
-"""What a machine does to the logarithm before it is shown: dynamic-range compression, edges, the round field.
+"""What an X-ray machine does to the logarithm before display: dynamic-range compression, edges, the circular field.
 
-Each takes and gives float64 planes [..., H, W]; the first two work on attenuation, the last on grey values.
+Each function takes and returns float64 planes [..., H, W]; the first two work on attenuation, the last on grey
+values.
 """
 
 import math
@@ -21,8 +22,8 @@ def compressed(dense: Values, strength: float, *, sigma_px: float, pivot: float 
     Args:
         dense: attenuation [..., H, W].
         strength: 0 for none, to less than 1.
-        sigma_px: of the Gaussian low-pass, pixels: what is larger than some three of them is large.
-        pivot: attenuation that stays.
+        sigma_px: sigma of the Gaussian low-pass, pixels; structures larger than about three sigma count as large.
+        pivot: attenuation that is left unchanged.
 
     Returns:
         [..., H, W].
@@ -36,18 +37,18 @@ def compressed(dense: Values, strength: float, *, sigma_px: float, pivot: float 
 
 
 def edge_enhanced(dense: Values, amount: float, *, sigma_px: float = 1.5) -> Values:
-    """Unsharp masking: the detail finer than the Gaussian, `amount` times more of it.
+    """Unsharp masking: add `amount` times the detail finer than the Gaussian.
 
     Args:
         dense: attenuation [..., H, W].
-        amount: 0 for none; 0.5 to 2 are usual. Noise grows with the edges.
-        sigma_px: of the Gaussian, pixels.
+        amount: 0 for none; 0.5 to 2 are usual. Noise is enhanced with the edges.
+        sigma_px: sigma of the Gaussian, pixels.
 
     Returns:
-        [..., H, W]; the mean stays.
+        [..., H, W], with the same mean.
 
     Raises:
-        ValueError: if the amount is negative or the width not positive.
+        ValueError: if the amount is negative or the sigma is not positive.
     """
     if not 0.0 <= amount < math.inf:
         raise ValueError(f"amount must be finite and not negative, got {amount}")
@@ -55,11 +56,11 @@ def edge_enhanced(dense: Values, amount: float, *, sigma_px: float = 1.5) -> Val
 
 
 def circular_field(gray: Values, *, outside: float = 0.0) -> Values:
-    """The round picture of a C-arm: what is beyond the inscribed circle is black.
+    """The circular picture of a C-arm: black outside the inscribed circle.
 
     Args:
         gray: [..., H, W].
-        outside: grey value there.
+        outside: grey value outside the circle.
 
     Returns:
         [..., H, W].
@@ -68,14 +69,14 @@ def circular_field(gray: Values, *, outside: float = 0.0) -> Values:
 
 
 def round_field(height: int, width: int) -> npt.NDArray[np.bool_]:
-    """Pixels [H, W] whose centre lies in the largest circle around the middle."""
+    """Pixels [H, W] whose centre lies in the largest circle about the middle of the image."""
     rows, columns = (np.arange(n) - (n - 1) / 2 for n in (height, width))
     inside: npt.NDArray[np.bool_] = np.hypot(rows[:, None], columns[None, :]) <= min(height, width) / 2
     return inside
 
 
 def _low_pass(dense: Values, sigma_px: float) -> Values:
-    """A Gaussian; the image goes on beyond its border as at it."""
+    """Blur with a Gaussian; beyond its border the image keeps the border's values."""
     if not 0.0 < sigma_px < math.inf:
         raise ValueError(f"sigma_px must be positive and finite, got {sigma_px}")
     margin = math.ceil(4 * sigma_px)

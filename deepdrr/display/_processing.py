@@ -1,4 +1,4 @@
-"""`Processing`: all that is done to an image between the detector and the screen, and presets of it."""
+"""`Processing`: everything done to an image between the detector and the screen, with presets."""
 
 import math
 from dataclasses import dataclass
@@ -25,19 +25,19 @@ __all__ = ["PRESETS", "Processing", "processed"]
 
 @dataclass(frozen=True, kw_only=True)
 class Processing:
-    """The steps, in their order; each has a value that switches it off.
+    """The steps in order; each has a value that switches it off.
 
     Attributes:
         compression: strength of the dynamic-range compression; 0 for none, less than 1.
-        compression_scale: its Gaussian's sigma over the shorter side of the image.
+        compression_scale: sigma of its Gaussian as a fraction of the shorter side of the image.
         edge: amount of edge enhancement; 0 for none.
-        edge_px: its Gaussian's sigma, pixels.
-        window: (low, high) attenuation shown as the ends of the grey scale, before the compression; None for
+        edge_px: sigma of its Gaussian, pixels.
+        window: (low, high) attenuation before compression, shown as the ends of the grey scale; None for
             `automatic_window`.
         gamma: exponent of the grey values; 1 for none.
         clahe: clip limit of the adaptive equalisation in (0, 1]; None for none. Needs the extra `clahe`.
         polarity: `"bone_white"` or `"bone_black"`.
-        circular: black beyond the inscribed circle.
+        circular: whether the picture is black outside the inscribed circle.
     """
 
     compression: float = 0.0
@@ -61,7 +61,7 @@ class Processing:
 
     @property
     def description(self) -> str:
-        """What is done, in words, for a file's header.
+        """The steps in words, for the header of a file.
 
         Example:
             >>> Processing(edge=0.5, circular=True).description
@@ -79,7 +79,7 @@ class Processing:
         return ", ".join(step for step in steps if step)
 
 
-# By eye, on the bundled pelvis; what such machines do is not published.
+# Chosen by eye on the bundled pelvis; manufacturers do not publish their processing.
 PRESETS = {
     "plain": Processing(),
     "radiograph": Processing(compression=0.35, edge=0.6, edge_px=2.0),
@@ -146,7 +146,7 @@ def _gray(plane: Values, open_plane: Values | None, steps: Processing) -> Values
 
 
 def _window_after(plain: Values, dense: Values, window: tuple[float, float], steps: Processing) -> tuple[float, float]:
-    """The window after compression: a given one compressed alike, else that of what was in the automatic one."""
+    """The window after compression: a given window, compressed too, or the range of pixels in the automatic one."""
     low, high = window
     pivot, keeps = (low + high) / 2, 1 - steps.compression
     ends = pivot + keeps * (low - pivot), pivot + keeps * (high - pivot)

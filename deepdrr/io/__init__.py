@@ -1,4 +1,4 @@
-"""Files of X-rays: images out as PNG, TIFF, NPY and DICOM, X-ray DICOM in, cameras in and out."""
+"""X-ray files: write images as PNG, TIFF, NPY and DICOM, read X-ray DICOM, read and write cameras."""
 
 from deepdrr.io._camera_files import camera_of_header, read_cameras, write_cameras
 from deepdrr.io._dicom import write_dicom

@@ -1,4 +1,4 @@
-"""What a writer accepts as an image."""
+"""Images as the writers accept them."""
 
 from typing import Any
 
@@ -22,10 +22,10 @@ def as_plane(image: Image, *, kind: str) -> Array:
 
     Args:
         image: the image.
-        kind: what is written, for the error.
+        kind: the kind of file or image, for the error.
 
     Raises:
-        ValueError: if it is not one plane, has no pixels, or a value is NaN or infinite.
+        ValueError: if it is not a single plane, has no pixels, or a value is NaN or infinite.
         TypeError: if its values are not real numbers.
     """
     array = as_array(image)

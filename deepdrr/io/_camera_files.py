@@ -1,4 +1,4 @@
-"""Cameras of X-rays: from DICOM headers, and from and to JSON files."""
+"""Cameras of X-rays: read from DICOM headers, read from and written to JSON files."""
 
 import json
 import math
@@ -53,18 +53,18 @@ def camera_of_header(
 ) -> Camera:
     """The camera that a DICOM header describes, in the patient's frame (RAS).
 
-    The header's angles are about the patient, so his position on the table does not matter; how the picture was
-    mirrored or turned is found from Patient Orientation.
+    The header's angles refer to the patient, so the position on the table does not matter. Patient Orientation tells
+    how the picture was mirrored or turned.
 
     Args:
-        header: of the X-ray.
+        header: the header of the X-ray.
         height, width: its rows and columns.
-        isocenter: point [3] about which the arm turned, RAS mm; no header knows it.
-        what: the X-ray's name, for errors.
-        gamma_deg, viewed_from: turn and side of the picture where Patient Orientation is missing, see `Camera.carm`.
+        isocenter: point [3] about which the arm turned, RAS mm; headers do not contain it.
+        what: name of the X-ray, for errors.
+        gamma_deg, viewed_from: turn and side of the picture if Patient Orientation is missing, see `Camera.carm`.
 
     Raises:
-        ValueError: if a distance, the pixel spacing or the angles are missing, or no turn fits the orientation.
+        ValueError: if a distance, the pixel spacing or the angles are missing, or no turn matches the orientation.
     """
     sdd_mm, sid_mm = _stated(header.sdd_mm, "sdd_mm", what), _stated(header.sid_mm, "sid_mm", what)
     rows_mm, columns_mm = _stated(header.pixel_spacing_mm, "pixel_mm", what)
@@ -99,15 +99,15 @@ def camera_of_header(
 
 
 def read_cameras(path: str | os.PathLike[str], sizes: Sequence[tuple[int, int]]) -> list[Camera]:
-    """Cameras in the patient's frame (RAS) from a JSON or YAML file, such as `write_cameras` writes.
+    """Read cameras in the patient's frame (RAS) from a JSON or YAML file such as `write_cameras` writes.
 
-    The file holds `views`, a list with for each X-ray
+    The file holds a list `views`, and for each X-ray
 
     - `sdd_mm`, and `intrinsics` (K, 3×3, pixels) or `pixel_mm` (one number, or rows and columns) with an optional
       `principal_point_px` (u, v);
     - `anatomical_from_camera` (4×4, mm), or `alpha_deg`, `beta_deg`, `gamma_deg`, `sid_mm`, `isocenter_mm` (R, A, S)
       and `viewed_from`;
-    - optionally `height` and `width`, which must then be the image's.
+    - optionally `height` and `width`, which must be those of the image.
 
     Args:
         path: the file.
@@ -115,7 +115,7 @@ def read_cameras(path: str | os.PathLike[str], sizes: Sequence[tuple[int, int]])
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it is no such file, or not for these X-rays.
+        ValueError: if it is not such a file, or does not match these X-rays.
     """
     file = Path(path)
     views = _read(file).get("views")
@@ -135,7 +135,7 @@ def write_cameras(
 
     Args:
         path: the file; its folder must exist.
-        cameras: one for each X-ray, unbatched, their world the patient's frame (RAS).
+        cameras: one per X-ray, unbatched; their world is the patient's frame (RAS).
         xrays: names of the X-rays.
         about: further fields at the top of the file.
 
@@ -159,7 +159,7 @@ def write_cameras(
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml  # of which JSON is a part
+    import yaml  # JSON is a subset of YAML
 
     try:
         content = yaml.safe_load(file.read_text(encoding="utf-8"))

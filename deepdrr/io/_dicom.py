@@ -1,4 +1,4 @@
-"""`write_dicom`: a radiograph as DICOM XA or DX, with the geometry that made it."""
+"""`write_dicom`: a radiograph as DICOM XA or DX, with its acquisition geometry."""
 
 import os
 from io import BytesIO
@@ -33,25 +33,25 @@ def write_dicom(
 ) -> None:
     """Write a radiograph as a DICOM file of a synthetic patient.
 
-    The file is an X-Ray Angiographic Image (PS3.3 A.14) or a Digital X-Ray Image (A.26), the latter for presentation
-    if a picture is stored and else for processing. It holds the geometry (distances, pixel spacing on the imager,
-    positioner angles, orientation of the patient), the exposure, what a stored value means, and this simulator's name
-    and version. The patient is `DEEPDRR^SIMULATED`; dates are left empty.
+    The file is an X-Ray Angiographic Image (PS3.3 A.14) or a Digital X-Ray Image (A.26; for presentation if a picture
+    is stored, otherwise for processing). It holds the geometry (distances, pixel spacing on the imager, positioner
+    angles, orientation of the patient), the exposure, the meaning of a stored value, and this simulator's name and
+    version. The patient is `DEEPDRR^SIMULATED`; dates are left empty.
 
     Args:
-        image: [H, W]; raw signal in keV per pixel, or for `stored="picture"` a uint8 or uint16 picture.
+        image: [H, W]; the raw signal in keV per pixel, or a uint8 or uint16 picture for `stored="picture"`.
         path: the file to write; its folder must exist.
         metadata: how the image was taken.
-        stored: `"signal"`: proportional to the raw signal, 16 bits (behind much bone few of the 65 536 values are
-            left where the open field is in the image too); `"log_signal"`: its logarithm, 12 bits; `"picture"`.
+        stored: `"signal"`: proportional to the raw signal, 16 bits (if the open field is in the image too, few of the
+            65 536 values are left for pixels behind much bone); `"log_signal"`: its logarithm, 12 bits; `"picture"`.
         object_class: `"XA"` or `"DX"`.
         open_field: the signal without the patient, a number or [H, W]; None: the brightest thousandth of the image.
-        polarity: of the picture, as given to `deepdrr.display.display`; else of the grey scale in an XA file.
-        uids: the identifiers; None draws new ones.
+        polarity: of the picture, as given to `deepdrr.display.display`; for a signal, of the grey scale in an XA file.
+        uids: the identifiers; None generates new ones.
 
     Raises:
         ValueError: for an unknown choice or an image that does not fit it.
-        OSError: if the file cannot be written; nothing is then left behind.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     if object_class not in ("XA", "DX"):
         raise ValueError(f"object_class must be one of XA, DX, got {object_class!r}")
@@ -64,7 +64,7 @@ def write_dicom(
     else:
         raise ValueError(f"stored must be one of {', '.join(get_args(Stored))}, got {stored!r}")
     dataset = radiograph_dataset(pixels, metadata, object_class, uids or DicomUids.new())
-    encoded = BytesIO()  # to a full disk pydicom would answer with a traceback in its message
+    encoded = BytesIO()  # on a full disk, pydicom would put a traceback into its error message
     dataset.save_as(encoded, enforce_file_format=True)
     with atomic_path(path) as temporary:
         temporary.write_bytes(encoded.getvalue())
@@ -73,7 +73,7 @@ def write_dicom(
 def radiograph_dataset(
     pixels: StoredPixels, metadata: RadiographMetadata, object_class: str, uids: DicomUids
 ) -> "Dataset":
-    """The data set of a radiograph, ready to be saved."""
+    """The DICOM data set of a radiograph, ready to be saved."""
     from deepdrr.io import _modules as modules
 
     dataset = modules.identity(uids, f"deepdrr {__version__}", metadata.description)

@@ -24,18 +24,18 @@ def write_image(
     metadata: RadiographMetadata | None = None,
     polarity: Polarity = "bone_white",
 ) -> None:
-    """Write an image in the format that the suffix of `path` says.
+    """Write an image in the format given by the suffix of `path`.
 
     Args:
-        image: what the format takes: a picture (uint8 or uint16) for `.png`; raw values or a picture for `.tif`,
+        image: suited to the format: a picture (uint8 or uint16) for `.png`; raw values or a picture for `.tif`,
             `.tiff` and `.npy`; for `.dcm` raw signal in keV per pixel (floating point) or a picture (integers).
         path: the file to write; its folder must exist.
-        metadata: how the image was taken; `.dcm` needs it, the others do not hold it.
+        metadata: how the image was taken; `.dcm` needs it, the other formats do not store it.
         polarity: of a picture written as `.dcm`, as in `write_dicom`.
 
     Raises:
         ValueError: for an unknown suffix, a `.dcm` without metadata, or an image that does not fit the format.
-        OSError: if the file cannot be written; nothing is then left behind.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".png":
@@ -54,7 +54,7 @@ def write_image(
 
 
 def write_png(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write a picture as a grey PNG of 8 or 16 bits, its values unchanged.
+    """Write a picture as a greyscale PNG of 8 or 16 bits, with unchanged values.
 
     Args:
         image: [H, W], uint8 or uint16, as `deepdrr.display.display` makes it.
@@ -62,7 +62,7 @@ def write_png(image: Image, path: str | os.PathLike[str]) -> None:
 
     Raises:
         ValueError: if the image is not such a picture.
-        OSError: if the file cannot be written; nothing is then left behind.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     from PIL import Image as PillowImage
 
@@ -75,15 +75,15 @@ def write_png(image: Image, path: str | os.PathLike[str]) -> None:
 
 
 def write_tiff(image: Image, path: str | os.PathLike[str]) -> None:
-    """Write raw values as a grey TIFF of 32-bit floats, or a picture as one of 8 or 16 bits.
+    """Write raw values as a greyscale TIFF of 32-bit floats, or a picture as one of 8 or 16 bits.
 
     Args:
-        image: [H, W]; uint8 and uint16 are kept, all other numbers become float32, rounded where they do not fit.
+        image: [H, W]; uint8 and uint16 are kept, all other numbers are rounded to float32.
         path: the file to write; its folder must exist.
 
     Raises:
-        ValueError: if the image is not one plane of finite numbers, or a value is too large for float32.
-        OSError: if the file cannot be written; nothing is then left behind.
+        ValueError: if the image is not a single plane of finite numbers, or a value is too large for float32.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     from PIL import Image as PillowImage
 
@@ -106,8 +106,8 @@ def write_npy(image: Image, path: str | os.PathLike[str]) -> None:
         path: the file to write; its folder must exist. No suffix is added.
 
     Raises:
-        TypeError: if the values are objects.
-        OSError: if the file cannot be written; nothing is then left behind.
+        TypeError: if the values are Python objects.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     array = as_array(image)
     if array.dtype.hasobject:
@@ -124,8 +124,8 @@ def write_npz(arrays: Mapping[str, Image], path: str | os.PathLike[str]) -> None
         path: the file to write; its folder must exist. No suffix is added.
 
     Raises:
-        TypeError: if one of them holds objects.
-        OSError: if the file cannot be written; nothing is then left behind.
+        TypeError: if one of them holds Python objects.
+        OSError: if the file cannot be written; no partial file is left behind.
     """
     found = {name: as_array(values) for name, values in arrays.items()}
     for name, array in found.items():

@@ -1,4 +1,4 @@
-"""How a radiograph was taken: what its file's header says."""
+"""How a radiograph was taken: the contents of its file header."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from deepdrr.geometry import ArrayLike, as_point, transform_directions, transfor
 
 __all__ = ["BODY_PARTS", "RadiographMetadata"]
 
-# DICOM's Body Part Examined (PS3.16 annex L) and, for each, pydicom's name of its code in CID 4009.
+# DICOM's Body Part Examined (PS3.16 annex L) with pydicom's name for its code in CID 4009.
 BODY_PARTS = {
     "ABDOMEN": "Abdomen",
     "ANKLE": "AnkleJoint",
@@ -37,7 +37,7 @@ BODY_PARTS = {
 
 PAIRED_PARTS = ("ANKLE", "ELBOW", "FEMUR", "FOOT", "HAND", "HIP", "KNEE", "SHOULDER", "WRIST")
 
-_LETTERS = ("RL", "AP", "HF")  # toward plus and minus of the RAS axes
+_LETTERS = ("RL", "AP", "HF")  # toward the positive and the negative end of each RAS axis
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class RadiographMetadata:
 
     Attributes:
         sdd_mm: source-to-detector distance, mm.
-        pixel_spacing_mm: between the centres of rows and of columns on the detector, mm.
+        pixel_spacing_mm: distance between the centres of rows and between those of columns on the detector, mm.
         positioner_angles_deg: DICOM's primary (LAO +) and secondary (cranial +) angle, degrees.
         patient_orientation: direction of the rows (rightward) and columns (downward) in the patient, in DICOM's
             letters, e.g. `("L", "F")` where the picture's right is the patient's left and its foot the feet.
@@ -54,13 +54,13 @@ class RadiographMetadata:
         kvp: tube voltage, kV.
         mas: tube load, mAs.
         body_part: DICOM's defined term, e.g. `"PELVIS"`.
-        laterality: `"L"` or `"R"` for a part that one has two of, e.g. `"HIP"`; else None.
-        description: of the series, free text.
-        unit: of the raw signal, e.g. `"keV"` or `"ADU"`, the detector's `unit`.
-        detector: `"SCINTILLATOR"` for a flat panel, `"DIRECT"` for one that counts photons; None for an ideal one.
-        grid: whether an anti-scatter grid was in; None if that is not known.
-        processing: what was done to a picture, in words, see `deepdrr.display.Processing.description`.
-        circular_field: whether the picture is shown as a disk: viewers get the shutter of the inscribed circle.
+        laterality: `"L"` or `"R"` for a paired body part, e.g. `"HIP"`; otherwise None.
+        description: free text about the series.
+        unit: unit of the raw signal, e.g. `"keV"` or `"ADU"`; the detector's `unit`.
+        detector: `"SCINTILLATOR"` for a flat panel, `"DIRECT"` for a photon counter; None for an ideal detector.
+        grid: whether an anti-scatter grid was used; None if unknown.
+        processing: how a picture was processed, in words, see `deepdrr.display.Processing.description`.
+        circular_field: whether viewers shall show the picture as a disk, with the inscribed circle as display shutter.
     """
 
     sdd_mm: float
@@ -107,7 +107,7 @@ class RadiographMetadata:
 
     @property
     def magnification(self) -> float | None:
-        """Of what lies at the isocenter; None where that is unknown."""
+        """Magnification of objects at the isocenter; None if the isocenter is unknown."""
         return None if self.source_to_isocenter_mm is None else self.sdd_mm / self.source_to_isocenter_mm
 
     @classmethod
@@ -122,16 +122,16 @@ class RadiographMetadata:
         body_part: str | None = None,
         laterality: str | None = None,
     ) -> Self:
-        """The header's numbers for a camera and the patient's place in the room.
+        """The header of a radiograph from a camera and the patient's position in the room.
 
         Args:
-            camera: where source and detector are; one, with a point source.
+            camera: position of source and detector; a single camera with a point source.
             anatomical_from_world: transform [4, 4] into the patient's RAS frame, mm.
             isocenter_world: point [3] about which the arm turns, mm; None if there is none.
             kvp: tube voltage, kV.
             mas: tube load, mAs; see `deepdrr.detector.equivalent_mas`.
             body_part: DICOM's defined term, e.g. `"PELVIS"`.
-            laterality: `"L"` or `"R"` for a part that one has two of.
+            laterality: `"L"` or `"R"` for a paired body part.
 
         Raises:
             ValueError: if the camera is batched or orthographic, or the isocenter is behind the source.
@@ -162,7 +162,7 @@ def _depth(camera: Camera, point_world: ArrayLike) -> float:
 
 
 def _patient_orientation(camera: Camera, anatomical_from_world: Tensor) -> tuple[str, str]:
-    """PS3.3 C.7.6.1.1.1: the directions of rows and columns as letters, the greatest component first."""
+    """Directions of rows and columns as letters, the largest component first (PS3.3 C.7.6.1.1.1)."""
     corners = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]], dtype=camera.intrinsics.dtype)
     origin, right, down = camera.backproject(corners.to(camera.intrinsics.device)).detach().cpu().double()
     to_patient = anatomical_from_world.detach().cpu().double()
@@ -172,7 +172,7 @@ def _patient_orientation(camera: Camera, anatomical_from_world: Tensor) -> tuple
 
 
 def _letters(direction_ras: Tensor) -> str:
-    """Letters of all components above a tenth (5.7°) of the direction, the greatest first."""
+    """Letters of all components above a tenth (5.7°) of the direction, the largest first."""
     parts = (direction_ras / direction_ras.norm()).tolist()
     order = sorted(range(3), key=lambda axis: -abs(parts[axis]))
     return "".join(_LETTERS[axis][0 if parts[axis] > 0 else 1] for axis in order if abs(parts[axis]) > 0.1)

@@ -1,4 +1,4 @@
-"""The modules of DICOM PS3.3 that a radiograph is made of, each a data set of its attributes."""
+"""The DICOM modules (PS3.3) of a radiograph, each as a data set of its attributes."""
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -65,7 +65,7 @@ def image(pixels: StoredPixels, metadata: RadiographMetadata, derivation: str) -
 
 
 def acquisition(metadata: RadiographMetadata) -> Dataset:
-    """X-Ray Acquisition (C.8.7.2): tube and imager. Unknown numbers are left empty."""
+    """X-Ray Acquisition (C.8.7.2): tube and imager. Unknown values are left empty."""
     dataset = Dataset()
     dataset.KVP = "" if metadata.kvp is None else _decimal(metadata.kvp)
     dataset.Exposure = "" if metadata.mas is None else round(metadata.mas)
@@ -91,7 +91,7 @@ def positioner(metadata: RadiographMetadata) -> Dataset:
 
 
 def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
-    """What is particular to XA: X-Ray Image (C.8.7.1), Modality LUT (C.11.1), VOI LUT (C.11.2)."""
+    """The modules specific to XA: X-Ray Image (C.8.7.1), Modality LUT (C.11.1), VOI LUT (C.11.2)."""
     dataset = Dataset()
     dataset.SOPClassUID = XRayAngiographicImageStorage
     dataset.Modality = "XA"
@@ -103,7 +103,7 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
         dataset.FieldOfViewShape = "ROUND"
         sides = (n * mm for n, mm in zip(pixels.values.shape, metadata.pixel_spacing_mm, strict=True))
         dataset.FieldOfViewDimensions = round(min(sides))
-    dataset.RadiationSetting = "GR"  # an exposure of diagnostic quality, not low-dose guidance
+    dataset.RadiationSetting = "GR"  # an exposure of diagnostic quality, not low-dose fluoroscopy for guidance
     if pixels.to_linear is not None:
         dataset.ModalityLUTSequence = [_table(pixels.to_linear)]
         dataset.ModalityLUTSequence[0].ModalityLUTType = "US"
@@ -117,7 +117,7 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
 
 
 def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
-    """What is particular to DX: Series (C.8.11.1), Anatomy (C.8.11.2), Image (C.8.11.3), Detector (C.8.11.4)."""
+    """The modules specific to DX: Series (C.8.11.1), Anatomy (C.8.11.2), Image (C.8.11.3), Detector (C.8.11.4)."""
     is_picture = pixels.relationship == "DISP"
     dataset = Dataset()
     dataset.SOPClassUID = DigitalXRayImageStorageForPresentation if is_picture else DigitalXRayImageStorageForProcessing
@@ -135,7 +135,7 @@ def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset
         dataset.Grid = "FIXED" if metadata.grid else "NONE"
     if metadata.processing and len(metadata.processing) <= 64:
         dataset.AcquisitionDeviceProcessingDescription = metadata.processing
-    # Of X-Ray Generation (C.8.7.9): KVP and Exposure are also in X-Ray Acquisition Dose (C.8.7.8), this name is not.
+    # KVP and Exposure are also in X-Ray Acquisition Dose (C.8.7.8); this name is in X-Ray Generation (C.8.7.9) alone.
     dataset.GeneratorID = "deepdrr"
     dataset.PositionerType = "CARM"
     dataset.AcquisitionContextSequence = []
@@ -145,7 +145,7 @@ def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset
 
 
 def circular_shutter(pixels: StoredPixels) -> Dataset:
-    """Display Shutter (C.7.6.11): viewers show the inscribed circle alone."""
+    """Display Shutter (C.7.6.11): viewers show only the inscribed circle."""
     rows, columns = pixels.values.shape
     dataset = Dataset()
     dataset.ShutterShape = "CIRCULAR"
@@ -155,7 +155,7 @@ def circular_shutter(pixels: StoredPixels) -> Dataset:
 
 
 def with_file_meta(dataset: Dataset) -> Dataset:
-    """The data set with the header that a file needs."""
+    """The data set with the meta information that a file needs."""
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -164,7 +164,7 @@ def with_file_meta(dataset: Dataset) -> Dataset:
 
 
 def _full_window(pixels: StoredPixels) -> Dataset:
-    """VOI LUT (C.11.2) of a picture: all of its values."""
+    """VOI LUT (C.11.2) of a picture: a window over its full range."""
     dataset = Dataset()
     dataset.WindowCenter, dataset.WindowWidth = str(2 ** (pixels.bits - 1)), str(2**pixels.bits)
     return dataset
@@ -179,7 +179,7 @@ def _anatomic_region(body_part: str) -> Dataset:
 
 
 def _table(values: Array) -> Dataset:
-    """A look-up table (C.11.1.1): of 65 536 entries the count is written as 0."""
+    """A look-up table (C.11.1.1); a count of 65 536 entries is written as 0."""
     item = Dataset()
     item.add_new("LUTDescriptor", "US", [len(values) % 65536, 0, 16])
     item.add_new("LUTData", "OW", values.astype("<u2").tobytes())
@@ -187,6 +187,6 @@ def _table(values: Array) -> Dataset:
 
 
 def _decimal(value: float | None) -> str:
-    """A Decimal String: at most 16 characters, here nine significant digits."""
+    """A Decimal String, which has at most 16 characters: nine significant digits."""
     assert value is not None
     return f"{value + 0.0:.9g}"

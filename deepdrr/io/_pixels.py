@@ -1,4 +1,4 @@
-"""The integers that a DICOM file stores for an image, and what they mean."""
+"""The integers that a DICOM file stores for an image, and their meaning."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -16,16 +16,16 @@ _TOP_12_BIT = 4095
 
 @dataclass(frozen=True, eq=False)
 class StoredPixels:
-    """Pixels as stored, and how they relate to the X-ray beam's intensity.
+    """Stored pixels and their relation to the intensity of the X-ray beam.
 
     Attributes:
         values: [H, W], uint8 or uint16.
         bits: bits stored.
         relationship: Pixel Intensity Relationship: `"LIN"`, `"LOG"` or `"DISP"` (a picture).
-        sign: +1 where less intensity has lower values, −1 where it has higher ones.
+        sign: +1 if lower intensity has lower values, −1 if it has higher values.
         meaning: a sentence for the Derivation Description.
-        to_linear: for LOG, a table [2**bits] of uint16 from stored values to numbers linear in the intensity.
-        to_gray: for LIN and LOG, a table [65536] of uint16 from numbers linear in the intensity to a grey scale.
+        to_linear: for LOG, a table [2**bits] of uint16 from stored values to values linear in the intensity.
+        to_gray: for LIN and LOG, a table [65536] of uint16 from values linear in the intensity to a grey scale.
     """
 
     values: Array
@@ -40,13 +40,13 @@ class StoredPixels:
 def signal_pixels(
     image: Image, open_field: Image | float | None, polarity: Polarity, unit: str = "keV"
 ) -> StoredPixels:
-    """Raw signal on a linear scale of 16 bits, its step the smallest of six digits that holds the image.
+    """The raw signal on a linear scale of 16 bits, with the smallest step of six digits that covers the image.
 
     Args:
-        image: [H, W], per pixel. Where electronic noise makes it negative, all values are raised by an offset.
+        image: [H, W], signal per pixel. If electronic noise makes it negative, an offset is added to all values.
         open_field: signal without the patient, a number or [H, W], for the grey scale; None: the brightest thousandth.
-        polarity: of the grey scale.
-        unit: of the image, for the meaning of a stored value.
+        polarity: polarity of the grey scale.
+        unit: unit of the image, for the description of a stored value.
     """
     signal = as_plane(image, kind="DICOM").astype(np.float64)
     low, high = min(0.0, float(signal.min())), max(0.0, float(signal.max()))
@@ -66,12 +66,12 @@ def signal_pixels(
 
 
 def log_pixels(image: Image, open_field: Image | float | None, polarity: Polarity) -> StoredPixels:
-    """Logarithm of the signal on a scale of 12 bits: the same resolution behind bone as beside it.
+    """The logarithm of the signal on a scale of 12 bits: the resolution is the same behind bone and beside it.
 
     Args:
         image: [H, W], keV per pixel.
         open_field: signal without the patient, a number or [H, W]; None: the brightest thousandth of the image.
-        polarity: of the grey scale.
+        polarity: polarity of the grey scale.
     """
     plane = as_plane(image, kind="DICOM")
     dense = attenuation(plane, open_field)
@@ -91,7 +91,7 @@ def log_pixels(image: Image, open_field: Image | float | None, polarity: Polarit
 
 
 def picture_pixels(image: Image, polarity: Polarity) -> StoredPixels:
-    """A picture made by `deepdrr.display`, its values unchanged.
+    """A picture made by `deepdrr.display`, with unchanged values.
 
     Args:
         image: [H, W], uint8 or uint16.
@@ -116,14 +116,14 @@ def picture_pixels(image: Image, polarity: Polarity) -> StoredPixels:
 
 
 def _step(low: float, high: float) -> float:
-    """The smallest step of six significant digits for which [low, high] and a rounding fit in 16 bits."""
+    """The smallest step of six significant digits with which [low, high], rounded, fits in 16 bits."""
     needed = max(high - low, 1e-30) / (_TOP_16_BIT - 1)
     digit = 10.0 ** (np.floor(np.log10(needed)) - 5)
     return float(f"{np.ceil(needed / digit) * digit:.6g}")
 
 
 def _gray_scale(intensity: Array, window: tuple[float, float], polarity: Polarity) -> Array:
-    """The table of a VOI LUT: grey values [65536] of intensities relative to the open field."""
+    """The table of a VOI LUT: grey values [65536] for intensities relative to the open field."""
     darkest = float(intensity[intensity > 0][0])
     dense = -np.log(np.maximum(intensity, darkest))
     thin, thick = window[0], max(window[1], window[0] + 1e-3)

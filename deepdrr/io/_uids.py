@@ -1,4 +1,4 @@
-"""Names of DICOM studies, series and images that nobody else has."""
+"""Unique identifiers of DICOM studies, series and images."""
 
 import uuid
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class DicomUids:
         """Fresh identifiers below the root 2.25 (PS3.5 B.2: a UUID as a decimal number).
 
         Args:
-            seed: the same text gives the same identifiers; None draws new ones.
+            seed: the same text gives the same identifiers; None generates new ones.
         """
         return cls(*(_uid(seed, part) for part in ("study", "series", "instance")))
 

@@ -1,4 +1,4 @@
-"""X-rays from files: their pixels on the scale of line integrals, and what a DICOM header says about the camera."""
+"""Read X-rays from files: pixels on the scale of line integrals, and the geometry in a DICOM header."""
 
 import math
 import os
@@ -24,11 +24,11 @@ _PICTURES = (".png", ".tif", ".tiff")
 
 @dataclass(frozen=True)
 class XrayHeader:
-    """What a DICOM header says about an X-ray's geometry; None for what it does not.
+    """The geometry of an X-ray in a DICOM header; values that the header lacks are None.
 
     Attributes:
         sdd_mm, sid_mm: distances from source to detector and to the isocenter, mm.
-        pixel_spacing_mm: between rows and between columns on the detector, mm.
+        pixel_spacing_mm: distance between rows and between columns on the detector, mm.
         positioner_angles_deg: primary and secondary angle, degrees.
         patient_orientation: direction of the rows and of the columns in the patient, e.g. `("L", "F")`.
     """
@@ -45,9 +45,9 @@ class Xray:
     """An X-ray image.
 
     Attributes:
-        image: [H, W], float32, on the scale of line integrals: bone is bright; a factor and an offset are unknown
-            unless the file held line integrals.
-        header: of a DICOM file; empty for others.
+        image: [H, W], float32, on the scale of line integrals: bone is bright. Factor and offset are unknown unless
+            the file held line integrals.
+        header: header of a DICOM file; empty for other formats.
     """
 
     image: Tensor
@@ -58,17 +58,17 @@ def read_xray(path: str | os.PathLike[str], values: XrayValues | None = None) ->
     """Read one X-ray image.
 
     Args:
-        path: `.npy`, `.png`, `.tif`, `.tiff` of one grey plane; anything else is read as DICOM.
-        values: what a pixel is: `"signal"` of the detector, linear in the intensity; `"line_integrals"`; or the grey of
-            a picture, `"bone_white"` or `"bone_black"`. None: signal for `.npy` and for floating-point TIFF, a
-            picture with white bone for integers; in DICOM what Modality LUT and Pixel Intensity Relationship say.
+        path: an `.npy`, `.png`, `.tif` or `.tiff` file of one grey plane; any other file is read as DICOM.
+        values: the meaning of a pixel: `"signal"` of the detector, linear in the intensity; `"line_integrals"`; or the
+            grey of a picture, `"bone_white"` or `"bone_black"`. None: signal for `.npy` and floating-point TIFF, a
+            picture with white bone for integers; in DICOM as Modality LUT and Pixel Intensity Relationship say.
 
     Returns:
         Pixels and header.
 
     Raises:
         OSError: if the file cannot be read.
-        ValueError: if it holds no single grey image, or does not say what its values mean.
+        ValueError: if it does not hold a single grey image, or does not say what its values mean.
     """
     file = Path(path)
     if values is not None and values not in get_args(XrayValues):
@@ -138,10 +138,10 @@ def _dicom(file: Path, values: XrayValues | None) -> Xray:
 
 
 def _dicom_attenuation(dataset: "Dataset", stored: Any, values: XrayValues | None, file: Path) -> Tensor:
-    """Pixels by Modality LUT (PS3.3 C.11.1) and Pixel Intensity Relationship (C.8.7.1.1.2, C.8.11.3.1.2)."""
+    """Apply Modality LUT (PS3.3 C.11.1) and Pixel Intensity Relationship (C.8.7.1.1.2, C.8.11.3.1.2)."""
     if values is not None:
         return _attenuation(stored, values)
-    if dataset.get("ModalityLUTSequence"):  # maps to numbers linear in the intensity
+    if dataset.get("ModalityLUTSequence"):  # maps to values linear in the intensity
         return _attenuation(_looked_up(dataset.ModalityLUTSequence[0], stored), "signal")
     relationship = str(dataset.get("PixelIntensityRelationship", "")).upper()
     if relationship == "LIN":
@@ -180,7 +180,7 @@ def _one(numbers: tuple[float, ...]) -> float | None:
 
 
 def _numbers(dataset: "Dataset", keyword: str, file: Path) -> tuple[float, ...]:
-    """The numbers of a tag, none where it is missing or empty."""
+    """The numbers of a tag; empty if the tag is missing or empty."""
     value = dataset.get(keyword)
     if value is None or value == "":
         return ()

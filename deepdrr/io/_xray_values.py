@@ -9,20 +9,20 @@ __all__ = ["line_integrals_of"]
 
 
 def line_integrals_of(image: Tensor, open_field: Tensor | float | None = None, *, floor: float = 1e-6) -> Tensor:
-    """What a beam has met on its way, −ln (I/I₀), from the signal of a detector.
+    """Line integrals −ln (I/I₀) from the signal of a detector.
 
     Args:
-        image: signal [..., H, W], proportional to the energy or the photons that arrive; not a picture for viewing,
-            whose grey values are neither.
+        image: signal [..., H, W], proportional to the energy or the number of photons that arrive; the grey values of
+            a picture for viewing are proportional to neither.
         open_field: signal without the patient, a number or broadcastable to the image; None: the image's brightest
-            pixel, which shifts the result of each image by a constant. Registration does not mind.
-        floor: signals below this part of the open field, dead pixels and noise around 0 in deep shadow, count as it.
+            pixel, which shifts the result of each image by a constant. Registration is insensitive to this.
+        floor: smallest I/I₀: dead pixels and noise around 0 in deep shadow are raised to it.
 
     Returns:
         [..., H, W], 0 in the open field.
 
     Raises:
-        ValueError: if the open field or the floor is not positive, or the image is nowhere so.
+        ValueError: if the open field or the floor is not positive, or the image is positive nowhere.
 
     Example:
         >>> line_integrals_of(torch.tensor([[100.0, 50.0]]), 100.0)
