@@ -1,7 +1,7 @@
-"""The `deepdrr` command: a face of the Python API, one file per subcommand.
+"""The `deepdrr` command: a thin layer over the Python API, one file per subcommand.
 
-Nothing is computed here. A command turns its flags into the objects of the other rooms, calls them, and prints what
-came out; every failure is one sentence on standard error. The `describe_` functions are for scripts too.
+Nothing is computed here. A command turns its flags into objects of the other packages, calls them, and prints the
+results; every failure is one sentence on standard error. Scripts may use the `describe_` functions too.
 """
 
 from deepdrr._renamed import moved

@@ -1,4 +1,4 @@
-"""`--config file.yaml`: the same fields as the flags, which go before it."""
+"""`--config file.yaml`: the same fields as the flags, which take precedence over the file."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["fields_from_file"]
 
 
 def fields_from_file(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Fill arguments that were not given as flags from the file named by `--config`, if any.
+    """Fill arguments that were not given as flags from the `--config` file, if there is one.
 
     Raises:
         OSError: if the file cannot be read.
@@ -45,7 +45,7 @@ def _read(path: Path) -> dict[Any, Any]:
 
 
 def _check_once(node: Any, path: Path) -> None:
-    """Refuse a field that stands twice: YAML's reader would take the last one without a word."""
+    """Refuse a duplicate field: the YAML reader would silently take the last one."""
     keys = [key.value for key, _ in node.value] if node is not None and node.id == "mapping" else []
     for key in keys:
         if keys.count(key) > 1:
@@ -53,7 +53,7 @@ def _check_once(node: Any, path: Path) -> None:
 
 
 def _known(key: object, names: Sequence[str], path: Path) -> str:
-    """The flag's name of a field; hyphens and underscores are the same."""
+    """The flag that a field stands for; hyphens and underscores are equivalent."""
     name = str(key).replace("_", "-")
     if name in names:
         return name
@@ -61,7 +61,7 @@ def _known(key: object, names: Sequence[str], path: Path) -> str:
 
 
 def _known_value(key: object, value: object) -> object:
-    """A number, a word or a list of them; a mapping (`filter: {copper: 0.1}`) is a list of `copper=0.1`."""
+    """A number, a word or a list of them; a mapping (`filter: {copper: 0.1}`) becomes a list of `copper=0.1`."""
     if isinstance(value, dict):
         return [f"{name}={number}" for name, number in value.items()]
     if isinstance(value, list) and any(isinstance(item, list | dict) for item in value):

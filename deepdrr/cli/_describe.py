@@ -21,7 +21,7 @@ def describe_beam(spectrum: Spectrum) -> str:
 
 
 def describe_exposure(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> str:
-    """Tube load, and what it brings to the middle of the detector with nothing in the beam."""
+    """Tube load, and the photons and air kerma that it brings to the middle of the detector in the open field."""
     mas = float(equivalent_mas(exposure, spectrum, camera))
     at_detector = mas * (1000.0 / float(camera.sdd_mm)) ** 2
     between_rows, between_columns = (float(spacing) for spacing in camera.pixel_spacing_mm)

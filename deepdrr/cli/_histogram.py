@@ -1,4 +1,4 @@
-"""The distribution of HU as bars of text."""
+"""The distribution of HU as text bars."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 __all__ = ["hu_bands"]
 
-# Edges between kinds of tissue, HU: air and lung as in Schneider 2000, fat and soft tissue around water, then bone.
+# Edges between tissues, HU: air and lung as in Schneider 2000, fat and soft tissue on either side of water, then bone.
 _BANDS = (
     ("air", -torch.inf, -950.0),
     ("lung, bowel gas", -950.0, -200.0),

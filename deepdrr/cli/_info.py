@@ -16,9 +16,9 @@ from deepdrr.raycast import backends
 __all__ = ["device_facts", "facts", "info", "remarks"]
 
 _DEFAULTS = PatientOptions()
-# Steps between slices show in pictures across them from about here; CT for planning has 0.5 to 3 mm.
+# From about this slice spacing on, pictures across the slices show steps; CT for planning has 0.5 to 3 mm.
 _COARSE_MM = 4.0
-# 12-bit CT ends at 4095 − 1024 HU; what stands there was cut off.
+# 12-bit CT ends at 4095 − 1024 HU; voxels with that value were clipped.
 _SATURATED_HU = 3071.0
 _OBLIQUE_DEG = 0.5
 
@@ -59,7 +59,7 @@ def info(
 
 
 def device_facts() -> Iterator[tuple[str, str]]:
-    """Every backend with its state, and which one serves tensors of the host and of a GPU."""
+    """The state of every backend, and the backends that serve tensors of the host and of a GPU."""
     states = backends()
     yield from states.items()
     build = load_kernels().__name__.rpartition("_")[2] if states["cpu"] == "ready" else ""
@@ -70,7 +70,7 @@ def device_facts() -> Iterator[tuple[str, str]]:
 
 
 def facts(volume: Volume) -> Iterator[tuple[str, str]]:
-    """Name and value of what there is to know about a volume."""
+    """Facts about a volume, as pairs of name and value."""
     ni, nj, nk = volume.shape
     di, dj, dk = volume.spacing_mm
     yield "file", _origin(volume)
@@ -88,7 +88,7 @@ def facts(volume: Volume) -> Iterator[tuple[str, str]]:
 
 
 def remarks(volume: Volume) -> Iterator[str]:
-    """What to know before trusting pictures of a volume."""
+    """Remarks to read before trusting pictures of a volume."""
     yield from volume.source.notes
     if volume.source.padding_voxels:
         share = volume.source.padding_voxels / volume.hu.numel()
@@ -111,7 +111,7 @@ def _origin(volume: Volume) -> str:
 
 
 def _tilt(volume: Volume) -> str:
-    """How far the grid is turned from the patient's axes."""
+    """The angle between the grid and the patient's axes."""
     axes = volume.anatomical_from_ijk[:3, :3]
     cosines = (axes / axes.norm(dim=0)).abs().amax(dim=0)
     degrees = float(torch.rad2deg(torch.arccos(cosines.clamp(max=1.0))).max())

@@ -1,4 +1,4 @@
-"""`main`: parses the arguments, runs the command, and turns every failure into a sentence and an exit code."""
+"""`main` parses the arguments, runs the command, and turns every failure into a sentence and an exit code."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ from deepdrr.cli._app import app
 
 __all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main", "sentence"]
 
-EXIT_FAULT = 1  # an error that the package did not foresee
-EXIT_BAD_INPUT = 2  # wrong usage, or an input that is refused
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_FAULT = 1  # an unforeseen error
+EXIT_BAD_INPUT = 2  # wrong usage, or refused input
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
-# What the package raises for input that it refuses.
+# The exceptions that the package raises to refuse input.
 _REFUSALS = (CycloptsError, ValueError, TypeError, OSError, MemoryError, ImportError)
 
 
@@ -28,11 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: the words behind `deepdrr`; those of the process by default. `--debug` anywhere among them, or
+        arguments: the words after `deepdrr`; by default those of the process. `--debug` anywhere among them, or
             DEEPDRR_DEBUG=1 in the environment, shows tracebacks.
 
     Returns:
-        Exit code: 0 done, 1 a fault of the program, 2 wrong usage or refused input, 130 interrupted.
+        Exit code: 0 success, 1 an unforeseen error, 2 wrong usage or refused input, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("DEEPDRR_DEBUG", "") not in ("", "0")
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except KeyboardInterrupt:
         return _failed("interrupted; no half-written file was left behind", EXIT_INTERRUPTED, debug)
-    except BrokenPipeError:  # the reader of a pipe has gone: nothing is wrong and nobody listens
+    except BrokenPipeError:  # the reader of the pipe has closed it: not an error, and nobody to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except _REFUSALS as error:
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def sentence(error: BaseException) -> str:
-    """The message of an exception on one line, without the quotes and numbers that Python puts around some."""
+    """The message of an exception on one line, without the quotes and numbers that Python adds to some messages."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.strerror[:1].lower()}{error.strerror[1:]}: '{error.filename}'"
     text = " ".join(str(error).split())
@@ -83,7 +83,7 @@ def _failed(message: str, code: int, debug: bool) -> int:
 
 @contextmanager
 def _warnings_as_sentences() -> Iterator[None]:
-    """Show each warning once, as a line without source code around it."""
+    """Show each warning once, as a line without source code."""
 
     def show(
         message: Warning | str,
@@ -111,7 +111,7 @@ def _termination_as_exit() -> Iterator[None]:
 
     try:
         before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # not in the main thread: signals are somebody else's
+    except ValueError:  # only the main thread can handle signals
         yield
         return
     try:

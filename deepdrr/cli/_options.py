@@ -1,4 +1,4 @@
-"""The flags of the commands, as records: what a command needs in one, what several share once."""
+"""The flags of the commands, as records; flags that several commands share are declared once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ __all__ = [
 
 
 def _whole(_: type, tokens: Sequence[Token]) -> int:
-    """An integer as it stands; cyclopts itself would round 1.5 to 2."""
+    """An integer; cyclopts itself would round 1.5 to 2."""
     try:
         return int(tokens[0].value)
     except ValueError:
@@ -31,7 +31,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 # `--kvp`, not `--beam.kvp`; and no `--empty-filter` beside each flag that may be repeated.
 _FLAT: dict[str, Any] = {"name": "*", "negative_iterable": ()}
-# Flags that may be repeated: their default is shown as one would write it.
+# Flags that may be repeated: show their default as a user would type it.
 Words = Annotated[tuple[str, ...], Parameter(show_default=" ".join)]
 OptionalWords = Annotated[tuple[str, ...], Parameter(show_default=False)]
 

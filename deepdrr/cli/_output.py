@@ -1,4 +1,4 @@
-"""Files out: one quantity of one exposure, in the formats that were asked for."""
+"""Write one quantity of one exposure in the requested formats."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +13,17 @@ __all__ = ["written"]
 def written(
     shot: Radiograph, quantity: Quantity, path: Path, display: DisplayOptions, dicom: DicomOptions
 ) -> Iterator[str]:
-    """Write the kind of file its suffix says; of a stack one file per channel, but for NPY and NPZ.
+    """Write the kind of file that the suffix says; a stack gives one file per channel, except as NPY and NPZ.
 
     Args:
         shot: the exposure.
-        quantity: what is written.
+        quantity: the quantity to write.
         path: the file.
-        display: how pictures look.
-        dicom: what a DICOM file holds.
+        display: appearance of pictures.
+        dicom: contents of a DICOM file.
 
     Yields:
-        For each file, its name and what it holds.
+        The name and a description of each file.
     """
     kind = path.suffix.lower()
     fields: DicomFields = {"stored": dicom.dicom_values, "object_class": dicom.dicom_class} if kind == ".dcm" else {}

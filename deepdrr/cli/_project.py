@@ -26,7 +26,7 @@ __all__ = ["ProjectOptions", "project"]
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ProjectOptions:
-    """What is X-rayed, from where and how."""
+    """Patient, geometry and technique of one image."""
 
     patient: PatientOptions = field(default_factory=PatientOptions)
     pose: PoseOptions = field(default_factory=PoseOptions)

@@ -1,4 +1,4 @@
-"""Which quantities there are, which files hold them, and how they look: all from the projector's table of results."""
+"""Quantities, their file formats and their appearance, all from the projector's table of results."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,7 +21,7 @@ _SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".dcm")
 
 
 def quantity_help() -> str:
-    """What `--quantity` says about itself.
+    """The help text of `--quantity`.
 
     Example:
         >>> quantity_help().split(";")[0]
@@ -36,10 +36,10 @@ def quantity_help() -> str:
 
 
 def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[str] = _SUFFIXES) -> None:
-    """Refuse, before anything is computed, what could not be written.
+    """Refuse files that could not be written, before anything is computed.
 
     Raises:
-        ValueError: for a suffix that is unknown or does not go with the quantity, or a path given twice.
+        ValueError: for an unknown suffix, one that does not suit the quantity, or a duplicate path.
         FileNotFoundError: if the folder of a file does not exist.
         IsADirectoryError: if a path is a folder.
     """
@@ -60,7 +60,7 @@ def check_not_input(paths: Sequence[Path], file: Path) -> None:
     """Refuse to write over the CT: its file, or a slice in its folder.
 
     Raises:
-        ValueError: names the file.
+        ValueError: if a path is one of these files; the message names it.
     """
     ct = file.resolve()
     for path in paths:
@@ -71,13 +71,13 @@ def check_not_input(paths: Sequence[Path], file: Path) -> None:
 
 
 def needed(quantity: Quantity) -> tuple[str, ...]:
-    """The projector's outputs that a quantity's files are made of: a signal is shown relative to the open field."""
+    """The projector's outputs that a quantity's files need: a signal is shown relative to the open field."""
     is_signal = OUTPUTS[quantity].kind == "signal" and quantity != "open_field"
     return (quantity, "open_field") if is_signal else (quantity,)
 
 
 def processing_of(quantity: Quantity, options: DisplayOptions) -> Processing:
-    """How a quantity's picture is made: the enhancement of an image that was asked for, else the plain picture."""
+    """How a quantity's picture is made: the requested preset for an image, otherwise window, gamma and CLAHE alone."""
     if options.processing is None or quantity not in _IMAGES:
         return Processing(window=options.window, gamma=options.contrast, clahe=options.clahe, polarity=options.polarity)
     steps = PRESETS[options.processing]
@@ -85,5 +85,5 @@ def processing_of(quantity: Quantity, options: DisplayOptions) -> Processing:
 
 
 def depth_of(options: DisplayOptions) -> Depth:
-    """Of a picture's grey values."""
+    """Bit depth of a picture's grey values."""
     return "uint8" if options.bits == 8 else "uint16"

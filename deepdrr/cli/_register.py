@@ -1,4 +1,4 @@
-"""`deepdrr register`: the pose of a CT that one or several X-rays show."""
+"""`deepdrr register`: find the pose of a CT from one or several X-rays."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ __all__ = ["RegisterOptions", "XrayOptions", "register"]
 @Parameter(name="*", group=Group("X-ray", sort_key=3))
 @dataclass(frozen=True)
 class XrayOptions:
-    """What the X-rays are, where their files or --init do not say it."""
+    """Facts about the X-rays, if neither their files nor --init state them."""
 
     sdd_mm: float | None = None
     """Source-to-detector distance, mm."""
@@ -44,7 +44,7 @@ class XrayOptions:
 @Parameter(name="*")
 @dataclass(frozen=True)
 class RegisterOptions:
-    """The patient, and where the C-arm is thought to stand."""
+    """The patient and the presumed position of the C-arm."""
 
     patient: PatientOptions = field(default_factory=PatientOptions)
     pose: PoseOptions = field(default_factory=PoseOptions)
@@ -115,7 +115,7 @@ def _check_out(out: Path, xrays: tuple[Path, ...], ct: Path) -> None:
 def _cameras(
     xrays: "list[Xray]", paths: tuple[Path, ...], init: Path | None, volume: Volume, options: RegisterOptions
 ) -> list[Camera]:
-    """Where the cameras are thought to be, in the CT's frame."""
+    """The presumed cameras, in the CT's frame."""
     from deepdrr.io import read_cameras
 
     pose, given = options.pose, options.xrays

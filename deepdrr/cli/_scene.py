@@ -1,4 +1,4 @@
-"""From the records of flags to the objects of the other rooms."""
+"""Turn the records of flags into objects of the other packages."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -41,13 +41,13 @@ __all__ = [
 DEFAULT_VIEW = "AP"
 # The commands bring the patient to the C-arm, which turns about the world's origin.
 ISOCENTER_WORLD = (0.0, 0.0, 0.0)
-_LARGEST_SEED = 2**63 - 1  # torch counts seeds in 64 bits, and takes negative ones for others
-_MOST_THREADS = 1024  # beyond any machine that this runs on; a system that cannot start so many kills the process
+_LARGEST_SEED = 2**63 - 1  # torch takes seeds of 64 bits, and maps negative ones to others
+_MOST_THREADS = 1024  # more than any machine can use; a system that cannot start so many kills the process
 _LARGEST_ANGLE_DEG = 360.0
 
 
 def carm_geometry(options: DetectorOptions) -> CArmGeometry:
-    """The preset with what was given in its place, then binned."""
+    """The preset, changed by the given options and then binned."""
     names = ("sdd_mm", "sid_mm", "height", "width", "pixel_mm")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     chosen = replace(geometry(options.geometry), **given)
@@ -70,7 +70,7 @@ def camera(pose: PoseOptions, options: DetectorOptions) -> Camera:
 
 
 def stand_of(pose: PoseOptions) -> tuple[CArmPose, str] | None:
-    """Where the arm stands and from which side one looks, by a view or by angles; None where neither is given.
+    """The pose of the arm and the viewing side, from a view or from angles; None if neither is given.
 
     Raises:
         ValueError: if both are given.
@@ -86,7 +86,7 @@ def stand_of(pose: PoseOptions) -> tuple[CArmPose, str] | None:
 
 
 def pose_name(pose: PoseOptions) -> str:
-    """What the log calls the pose."""
+    """Name of the pose in the log."""
     if (pose.alpha, pose.beta, pose.gamma) == (None, None, None):
         return view(DEFAULT_VIEW if pose.view is None else pose.view).name
     return f"alpha {pose.alpha or 0:g}°, beta {pose.beta or 0:g}°, gamma {pose.gamma or 0:g}°"
@@ -106,7 +106,7 @@ def read(file: Path, options: PatientOptions) -> Volume:
 
 
 def load(file: Path, options: PatientOptions, isocenter: Point | str | None = None) -> Volume:
-    """The CT lying head first and supine, with its centre, a point or a landmark of it at the world's origin."""
+    """The CT head first and supine, with its centre, a point or a landmark at the world's origin."""
     volume = read(file, options)
     volume.orient_patient(head_first=True, supine=True)
     if isocenter is not None:
@@ -180,7 +180,7 @@ def detector(options: ExposureOptions) -> FlatPanel:
 
 
 def _controlled(projector: Projector, options: ExposureOptions) -> Projector:
-    """The same with the exposure that the control finds, where it is asked for."""
+    """The projector with the exposure found by automatic exposure control, if requested."""
     if options.behind_patient_ngy is not None:
         found = automatic_exposure(projector, air_kerma_ngy=options.behind_patient_ngy)
         projector.technique = replace(projector.technique, exposure=found)
@@ -202,7 +202,7 @@ def pairs(words: tuple[str, ...], flag: str) -> dict[str, str]:
     """`("a=1", "b=2")` → `{"a": "1", "b": "2"}`.
 
     Raises:
-        ValueError: for a word without `=`, or a name that stands twice.
+        ValueError: for a word without `=`, or a duplicate name.
     """
     found: dict[str, str] = {}
     for word in words:

@@ -1,4 +1,4 @@
-"""A command's words while it works: facts on standard output, progress on standard error."""
+"""Messages of a running command: facts on standard output, progress on standard error."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,13 +14,13 @@ Item = TypeVar("Item")
 
 
 def say(what: str, text: object) -> None:
-    """One fact, its name in a column of its own."""
+    """Print one fact, with its name in a separate column."""
     print(f"{what:<10}{text}")
 
 
 @contextmanager
 def stage(text: str) -> Iterator[None]:
-    """A spinner with a text while the block runs; nothing where nobody looks at a terminal."""
+    """Show a spinner with a text while the block runs, if standard error is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield
@@ -30,7 +30,7 @@ def stage(text: str) -> Iterator[None]:
 
 
 def progress(items: Sequence[Item], text: str) -> Iterator[Item]:
-    """Go through items behind a progress bar that is gone at the end."""
+    """Iterate over items behind a progress bar that disappears at the end."""
     with progress_bar(text, len(items)) as report:
         for number, item in enumerate(items):
             yield item

@@ -40,7 +40,7 @@ class SheetDetectorOptions(DetectorOptions):
 @Parameter(name="*")
 @dataclass(frozen=True)
 class ViewsOptions:
-    """What is X-rayed and how."""
+    """Patient and technique of the sheet."""
 
     patient: PatientOptions = field(default_factory=PatientOptions)
     detector: SheetDetectorOptions = field(default_factory=SheetDetectorOptions)
