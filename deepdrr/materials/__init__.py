@@ -1,4 +1,4 @@
-"""What things are made of: compositions, cross sections, and HU → densities of basis materials."""
+"""Materials: compositions, cross sections, and the decomposition of HU into densities of basis materials."""
 
 from deepdrr.materials._contrast import barium_contrast, iodine_contrast
 from deepdrr.materials._contrast_field import ContrastAgent, with_contrast

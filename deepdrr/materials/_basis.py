@@ -1,9 +1,9 @@
-"""The basis of the continuous decomposition, and what it costs.
+"""The basis of the continuous decomposition, and its error.
 
-Three materials stand for every tissue between lung and cortical bone: fat (ICRU-46 adipose tissue 3), soft tissue and
-cortical bone. A tissue's µ/ρ (E) is written as Σₘ bₘ (µ/ρ)ₘ(E) with bₘ ≥ 0, the least-squares fit of the relative
-error over 20 to 150 keV. Attenuation in this range is close to two-dimensional (photoelectric, Compton); the third
-material keeps all coefficients positive.
+Three materials represent every tissue between lung and cortical bone: fat (ICRU-46 adipose tissue 3), soft tissue and
+cortical bone. A tissue's µ/ρ (E) is written as Σₘ bₘ (µ/ρ)ₘ(E), with the bₘ ≥ 0 that minimise the squared relative
+error over 20 to 150 keV. Attenuation in this range is nearly two-dimensional (photoelectric, Compton); the third
+material keeps all coefficients non-negative.
 
 `python scripts/report_materials.py` prints the error of every tissue.
 """
@@ -43,7 +43,7 @@ def fit_basis(tissue: Material, basis: Sequence[Material]) -> _Array:
 
 
 def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
-    """Largest relative error of the tissue's µ/ρ over 20 to 150 keV in this basis."""
+    """Largest relative error of the tissue's µ/ρ in this basis over 20 to 150 keV."""
     fitted = fit_basis(tissue, basis) @ attenuation_matrix(basis, FIT_ENERGIES_KEV).numpy()
     target = attenuation_matrix([tissue], FIT_ENERGIES_KEV).numpy()[0]
     return float(np.abs(fitted / target - 1).max())

@@ -16,13 +16,13 @@ def iodine_contrast(iodine_mg_per_ml: float, *, base: Material | str = "water") 
 
     Args:
         iodine_mg_per_ml: mg of iodine per ml of the mixture; injected media have 240 to 400, filled vessels 5 to 100.
-        base: what it is mixed into.
+        base: the liquid it is mixed into.
 
     Returns:
-        The mixture, its density from the volumes of its parts.
+        The mixture; its density follows from the volumes of its parts.
 
     Raises:
-        ValueError: if the concentration is negative or more than the solute's own volume allows.
+        ValueError: if the concentration is negative or exceeds what the volume of the solute allows.
 
     Example:
         >>> round(iodine_contrast(300).density_g_cm3, 2)
@@ -37,13 +37,13 @@ def barium_contrast(barium_sulfate_mg_per_ml: float, *, base: Material | str = "
 
     Args:
         barium_sulfate_mg_per_ml: mg of BaSO4 per ml of the suspension; 1000 is "100 % w/v".
-        base: what it is suspended in.
+        base: the liquid it is suspended in.
 
     Returns:
-        The mixture, its density from the volumes of its parts.
+        The mixture; its density follows from the volumes of its parts.
 
     Raises:
-        ValueError: if the concentration is negative or more than the solid's own volume allows.
+        ValueError: if the concentration is negative or exceeds what the volume of the solid allows.
 
     Example:
         >>> round(barium_contrast(1000).density_g_cm3, 2)

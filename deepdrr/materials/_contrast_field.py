@@ -1,4 +1,4 @@
-"""Contrast media as a field: a concentration per voxel, on top of what the HU say."""
+"""Contrast media as a field: a concentration per voxel, in addition to the material found from the HU."""
 
 from typing import Literal, get_args
 
@@ -14,20 +14,20 @@ ContrastAgent = Literal["iodine", "barium"]
 
 
 def with_contrast(densities: Densities, mg_per_ml: Tensor, *, agent: ContrastAgent = "iodine") -> Densities:
-    """Add a contrast medium to what is in the voxels.
+    """Add a contrast medium to the voxels.
 
-    The solute takes the volume it displaces: a share v of every voxel is solute, the rest keeps its composition, and
-    all densities of it are (1 − v) times theirs. So a vessel of blood (by HU or by label) with 10 mg/ml becomes what
-    `iodine_contrast(10, base="blood")` is.
+    The solute displaces volume: a fraction v of each voxel is solute; the rest keeps its composition, and its densities
+    are multiplied by (1 − v). So a vessel of blood (by HU or by label) with 10 mg/ml becomes
+    `iodine_contrast(10, base="blood")`.
 
     Args:
-        densities: of the patient, as `decompose` gives them.
-        mg_per_ml: concentration in each voxel, the shape of one material's density: mg of iodine (as iohexol) or of
-            barium sulfate per ml. Differentiable.
+        densities: densities of the patient, as `decompose` returns them.
+        mg_per_ml: concentration in each voxel, in the shape of one material's density: mg of iodine (as iohexol) or
+            of barium sulfate per ml. Differentiable.
         agent: `"iodine"` or `"barium"`.
 
     Returns:
-        The same with one material more, iohexol or barium sulfate.
+        The densities with one more material, iohexol or barium sulfate.
 
     Raises:
         ValueError: if the shape differs, a concentration is negative, not finite or more than a voxel can hold, or the

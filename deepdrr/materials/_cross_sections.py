@@ -29,8 +29,8 @@ def mass_attenuation(
     """Mass attenuation coefficient µ/ρ of a material.
 
     Log-log interpolation of a table made from xraylib (`scripts/make_cross_sections.py`), never across an
-    absorption edge; within 0.21 % of NIST's tables from 10 to 150 keV. At an edge's own energy the value above the edge
-    is given.
+    absorption edge; within 0.21 % of NIST's tables from 10 to 150 keV. At the energy of an edge, the value above the
+    edge is returned.
 
     Args:
         material: a material or the name of a registered one.
@@ -53,11 +53,11 @@ def mass_attenuation(
 
 
 def mass_energy_absorption(material: Material | str, energies_kev: Tensor | Sequence[float] | float) -> Tensor:
-    """Mass energy-absorption coefficient µ_en/ρ, here taken equal to the mass energy transfer µ_tr/ρ.
+    """Mass energy-absorption coefficient µ_en/ρ, taken equal to the mass energy-transfer coefficient µ_tr/ρ.
 
-    Photoelectric absorption less K and L fluorescence, plus Compton scattering times the mean energy of the recoil
-    electron. Against NIST's µ_en/ρ, 10 to 150 keV: within 0.2 % for air, water and tissue, 0.6 % up to calcium, about
-    2 % for copper, iodine and caesium, 6 % around the L edges of tungsten and lead.
+    Photoelectric absorption minus K and L fluorescence, plus Compton scattering times the mean energy of the recoil
+    electron. Agrees with NIST's µ_en/ρ from 10 to 150 keV within 0.2 % for air, water and tissue, 0.6 % up to calcium,
+    about 2 % for copper, iodine and caesium, and 6 % around the L edges of tungsten and lead.
 
     Args:
         material: a material or the name of a registered one.
@@ -129,7 +129,7 @@ def _check_range(energies: _Array) -> None:
 
 
 def _element(z: int, energies: _Array, column: str) -> _Array:
-    """Interpolate one element; searching from the right puts an edge's own energy into the segment above it."""
+    """Interpolate one element; searching from the right puts the energy of an edge into the segment above it."""
     log_energy, log_values = _table()[z]
     x = np.log(energies)
     i = np.clip(np.searchsorted(log_energy, x, side="right") - 1, 0, len(log_energy) - 2)
@@ -142,7 +142,7 @@ def _element(z: int, energies: _Array, column: str) -> _Array:
 
 @cache
 def _table() -> dict[int, tuple[_Array, _Array]]:
-    """Per atomic number: log energies [N] and log of photo, Compton, Rayleigh, transfer [N, 4]."""
+    """For each atomic number: log energies [N], and the logs of photo, Compton, Rayleigh and transfer [N, 4]."""
     rows = np.loadtxt(resource_path("data/cross_sections.csv"), delimiter=",", skiprows=4)
     table = {}
     for z in range(1, len(SYMBOLS) + 1):

@@ -1,11 +1,11 @@
-"""The beam that made the CT, and the HU it gives a material.
+"""The beam of the CT scanner, and the HU it gives a material.
 
     HU = 1000 (µ̄ / µ̄_water − 1),    µ̄ = Σ_E w(E) µ(E)
 
 with w the energy-weighted spectrum behind 6 mm aluminium and 20 cm water (`data/spectra/ct_beams.csv`, made by
-`scripts/make_spectra.py`). So −1000 HU is vacuum: a projection holds what the patient attenuates more than the
-room air does, which is what a voxel of air contributes to the picture of a real machine, too (it is there with and
-without the patient).
+`scripts/make_spectra.py`). So −1000 HU is vacuum: a projection holds the attenuation of the patient beyond that of the
+room air. The picture of a real machine shows the same difference, since the air is there with and without the
+patient.
 """
 
 from functools import cache
@@ -45,7 +45,7 @@ def effective_mass_attenuation(material: Material | str, ct_kvp: float = 120.0) 
 
 
 def density_from_hu(material: Material | str, hu: Tensor, *, ct_kvp: float = 120.0) -> Tensor:
-    """Density a material must have to show a given HU.
+    """Density at which a material shows a given HU.
 
     Args:
         material: a material or its name.
@@ -53,7 +53,7 @@ def density_from_hu(material: Material | str, hu: Tensor, *, ct_kvp: float = 120
         ct_kvp: tube voltage of the CT scan, 70 to 150 kV.
 
     Returns:
-        Density in g/cm³, the shape of `hu`; 0 from −1000 HU down.
+        Density in g/cm³, in the shape of `hu`; 0 at and below −1000 HU.
 
     Raises:
         ValueError: if the voltage is outside the range or the material unknown.
@@ -82,7 +82,7 @@ def hu_from_density(material: Material | str, density_g_cm3: float, *, ct_kvp: f
 
 
 def check_ct_kvp(ct_kvp: float) -> None:
-    """Refuse a tube voltage without a tabulated CT beam."""
+    """Refuse a tube voltage for which no CT beam is tabulated."""
     low, high = CT_KVP_RANGE
     if not low <= ct_kvp <= high:
         raise ValueError(f"ct_kvp must be {low:g} to {high:g} kV, where CT beams are known, got {ct_kvp}")

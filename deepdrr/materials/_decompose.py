@@ -1,4 +1,4 @@
-"""HU → densities of basis materials, the first physical step of the pipeline."""
+"""Decompose HU into densities of basis materials, the first physical step of the pipeline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ class Densities:
 
     Attributes:
         materials: M materials.
-        values: [M, ...] float32 in g/cm³; the shape behind M is that of the HU.
+        values: [M, ...] float32 in g/cm³; the axes after M are those of the HU.
     """
 
     materials: tuple[Material, ...]
     values: Tensor
 
     def of(self, name: Material | str) -> Tensor:
-        """Density of one of the materials, in g/cm³.
+        """Density of one of the materials, g/cm³.
 
         Raises:
             ValueError: if the material is not part of the basis.
@@ -46,7 +46,7 @@ class Densities:
 
 @dataclass(frozen=True)
 class MatchHU:
-    """A labelled material whose density follows the voxel's HU instead of being the material's own."""
+    """A labelled material whose density follows the voxel's HU instead of the material's own density."""
 
     material: Material | str
 
@@ -65,27 +65,27 @@ def decompose(
     """Densities of basis materials from a CT in HU.
 
     `"continuous"`: composition after Schneider 2000, interpolated in HU without a jump and written in three basis
-    materials; density such that the HU of the mixture in the CT's beam is the voxel's HU. From −1000 HU down there is
-    nothing (HU count from air, see `hu_from_density`); above 1550 HU it is cortical bone of growing density:
+    materials; density such that the mixture has the voxel's HU in the CT's beam. At and below −1000 HU the density is
+    0 (HU count from air, see `hu_from_density`); above 1550 HU a voxel is cortical bone of growing density:
     **metal is never guessed**, label it.
 
     `"three_class"`: DeepDRR's published thresholds, air ≤ −800 < soft tissue ≤ 350 < bone with
-    density max(0, min(1.03 + 0.001029 HU, 1.03 + 0.0005886 HU)). Jumps by 500 HU at the bone threshold.
+    density max(0, min(1.03 + 0.001029 HU, 1.03 + 0.0005886 HU)). The result jumps by 500 HU at the bone threshold.
 
     Args:
-        hu: CT numbers, any shape. Differentiable: the densities carry its gradient if it asks for one.
+        hu: CT numbers, any shape. Differentiable.
         method: `"continuous"` or `"three_class"`.
         ct_kvp: tube voltage of the CT scan in kV, 70 to 150.
-        labels: integers of the shape of `hu`; needed with `label_materials`.
-        label_materials: label → material that fills its voxels, at the material's own density, or at the
-            density that shows the voxel's HU with `MatchHU(material)`. Labels that are not listed follow `method`.
+        labels: integers in the shape of `hu`; required with `label_materials`.
+        label_materials: for each label, the material that fills its voxels: at the material's own density, or with
+            `MatchHU(material)` at the density that shows the voxel's HU. Unlisted labels follow `method`.
 
     Returns:
         The materials and their densities [M, ...], float32.
 
     Raises:
-        ValueError: if HU are NaN or infinite, the method or a material is unknown, labels are missing or of another
-            shape.
+        ValueError: if HU are NaN or infinite, the method or a material is unknown, or labels are missing or have
+            another shape.
         TypeError: if `hu` is not a tensor.
 
     Example:
@@ -108,7 +108,7 @@ def decompose(
 
 
 def _from_hu(hu: Tensor, method: Method, ct_kvp: float, channels: int) -> Tensor:
-    """[channels, ...]: the basis by the method, zeros in the channels behind it."""
+    """Densities [channels, ...]: those of the method's basis, then zeros in the remaining channels."""
     if hu.requires_grad:
         flat = hu.reshape(-1)
         base = continuous_densities(flat, ct_kvp) if method == "continuous" else three_class_densities(flat)

@@ -6,7 +6,7 @@ from functools import cache
 
 __all__ = ["ATOMIC_WEIGHTS", "SYMBOLS", "atomic_number", "mass_fractions"]
 
-# IUPAC standard atomic weights, abridged (2021), g/mol; the longest-lived isotope's mass where there is none.
+# IUPAC standard atomic weights, abridged (2021), g/mol; where there is none, the mass of the longest-lived isotope.
 _TABLE: str = """
 H 1.008 He 4.0026 Li 6.94 Be 9.0122 B 10.81 C 12.011 N 14.007 O 15.999 F 18.998 Ne 20.180 Na 22.990 Mg 24.305 Al 26.982
 Si 28.085 P 30.974 S 32.06 Cl 35.45 Ar 39.95 K 39.098 Ca 40.078 Sc 44.956 Ti 47.867 V 50.942 Cr 51.996 Mn 54.938
@@ -56,7 +56,7 @@ def mass_fractions(formula: str) -> dict[str, float]:
 
 
 def _counts(formula: str) -> dict[str, float]:
-    """Atoms of each element; a stack holds one dictionary per open parenthesis."""
+    """Number of atoms of each element; a stack holds one dictionary per open parenthesis."""
     stack: list[dict[str, float]] = [{}]
     expected: list[str] = []
     for token, number in _tokens(formula):
@@ -82,7 +82,7 @@ def _counts(formula: str) -> dict[str, float]:
 
 
 def _tokens(formula: str) -> list[tuple[str, str]]:
-    """Split into (symbol or parenthesis, number); anything left over is an error."""
+    """Split a formula into (symbol or parenthesis, number); any other text is an error."""
     text = "".join(formula.split()) if isinstance(formula, str) else ""
     pieces = [(match.group(1), match.group(2) or "") for match in _TOKEN.finditer(text)]
     if not pieces or "".join(a + b for a, b in pieces) != text:

@@ -17,19 +17,19 @@ AIR_BELOW_HU, BONE_ABOVE_HU = -800, 350
 
 
 def continuous_densities(hu: Tensor, ct_kvp: float, out: Tensor | None = None) -> Tensor:
-    """Table look-up, linear between whole HU.
+    """Look up densities in the table, linear between whole HU.
 
     Args:
         hu: [N] float32 or float64, finite.
         ct_kvp: tube voltage of the CT scan in kV.
-        out: [M, N] float32 to write into, where no gradient is wanted.
+        out: [M, N] float32 to write into, if no gradient is needed.
 
     Returns:
         [M, N] in g/cm³.
     """
     table = _table(ct_kvp)
     at = hu.clamp(min=LOW_HU) - LOW_HU
-    index = at.detach().to(torch.int64).clamp(max=HIGH_HU - LOW_HU - 1)  # beyond the table its last step goes on
+    index = at.detach().to(torch.int64).clamp(max=HIGH_HU - LOW_HU - 1)  # beyond the table, extrapolate its last step
     fraction = at - index
     if out is None:
         return torch.stack([row[index] + fraction * (row[index + 1] - row[index]) for row in table.to(hu.dtype)])
@@ -42,11 +42,11 @@ def continuous_densities(hu: Tensor, ct_kvp: float, out: Tensor | None = None) -
 
 
 def three_class_densities(hu: Tensor, out: Tensor | None = None) -> Tensor:
-    """Air, soft tissue, bone by DeepDRR's published thresholds and density.
+    """Air, soft tissue and bone by DeepDRR's published thresholds and densities.
 
     Args:
         hu: [N], finite.
-        out: [3, N] float32 to write into, where no gradient is wanted.
+        out: [3, N] float32 to write into, if no gradient is needed.
 
     Returns:
         [3, N] in g/cm³.
@@ -61,7 +61,7 @@ def three_class_densities(hu: Tensor, out: Tensor | None = None) -> Tensor:
 def _table(ct_kvp: float) -> Tensor:
     """[M, HIGH_HU - LOW_HU + 1] float32: the densities at whole HU."""
     hu = np.arange(LOW_HU, HIGH_HU + 1, dtype=np.float64)
-    shape = composition_weights(hu) @ basis_weights()  # [N, M], about one in sum: composition without density
+    shape = composition_weights(hu) @ basis_weights()  # [N, M], sum about 1: composition without density
     attenuation = np.array([effective_mass_attenuation(part, ct_kvp) for part in basis_materials()])
     wanted = effective_mass_attenuation("water", ct_kvp) * (1 + hu / 1000)
     values = shape * (wanted / (shape @ attenuation))[:, None]

@@ -1,4 +1,4 @@
-"""What a material is: elements by weight, a density and where the numbers come from."""
+"""Materials: elements by weight, density, and the source of both."""
 
 import math
 from collections.abc import Mapping
@@ -17,14 +17,13 @@ class Material:
     """A homogeneous material.
 
     Attributes:
-        name: how it is called in tables and errors.
-        composition: mass fraction of each element symbol; a sum within 2 % of one is normalised, anything else refused.
+        name: name in tables and errors.
+        composition: mass fraction of each element symbol; a sum within 2 % of one is normalised, any other is refused.
         density_g_cm3: mass density in g/cm³.
-        source: where composition and density were taken from.
+        source: reference for composition and density.
 
     Raises:
-        ValueError: if an element is unknown, a fraction is not positive, the sum is not one, or the density not
-            positive.
+        ValueError: if an element is unknown, a fraction or the density is not positive, or the sum is not one.
 
     Example:
         >>> Material("salt water", {"H": 0.1099, "O": 0.8801, "Na": 0.0039, "Cl": 0.0061}, 1.005).name
@@ -100,7 +99,7 @@ def mixture(parts: Mapping[Material, float], density_g_cm3: float, name: str, so
         parts: mass of each material, in any common unit.
         density_g_cm3: density of the mixture in g/cm³.
         name: name of the mixture.
-        source: where the recipe comes from.
+        source: reference for the recipe.
 
     Raises:
         ValueError: if there are no parts, a mass is negative or not finite, or the density is not positive.

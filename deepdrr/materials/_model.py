@@ -1,4 +1,4 @@
-"""Material models: how the voxels of a CT become densities of basis materials."""
+"""Material models turn the voxels of a CT into densities of basis materials."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -33,15 +33,15 @@ class Voxels(Protocol):
 
     @property
     def source(self) -> Source:
-        """Where the scan came from."""
+        """Origin of the scan."""
 
 
 @runtime_checkable
 class DensityModel(Protocol):
-    """How the voxels of a CT become densities of basis materials.
+    """Turns the voxels of a CT into densities of basis materials.
 
-    A model that is a dataclass is asked again when one of its fields changes; fields declared `compare=False` do not
-    count. A model may have `density_factors`, see `scaled`.
+    If a model is a dataclass, its densities are computed again when one of its fields changes, except for fields
+    declared `compare=False`. A model may have `density_factors`, see `scaled`.
     """
 
     def densities(self, volume: Voxels) -> Densities:
@@ -54,18 +54,18 @@ class DensityModel(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class MaterialModel:
-    """What a voxel is made of, by Hounsfield units and labels.
+    """The materials of a voxel from its Hounsfield units and label.
 
     Attributes:
         method: `"continuous"` (composition and density continuous in HU) or `"three_class"` (hard thresholds to
             air, soft tissue and bone).
-        ct_kvp: tube voltage of the CT scan, kV; None for the one in the scan's header, or 120 where it has none.
+        ct_kvp: tube voltage of the CT scan, kV; None for that of the scan's header, or 120 if it has none.
         by_label: material of the voxels of a label, at its own density, or `MatchHU(material)` at the density that
-            gives the voxel's HU. The way to say what is metal.
+            shows the voxel's HU. Use it to mark metal.
         contrast: mg of iodine or of barium sulfate per ml in each voxel [I, J, K], by agent; see `with_contrast`.
-        density_factors: factors on the area density of basis materials, by their names: bone that is a tenth denser is
-            `{"cortical bone": 1.1}`. Numbers, or tensors [*batch] with a value per picture; differentiable, without a
-            gradient by the voxels.
+        density_factors: factors on the area density of basis materials, by name: `{"cortical bone": 1.1}` makes bone a
+            tenth denser. Numbers, or tensors [*batch] with a value per picture; differentiable, at no cost of a
+            gradient with respect to the voxels.
 
     Example:
         >>> MaterialModel(by_label={3: "titanium"}).method
@@ -92,17 +92,17 @@ class MaterialModel:
         Warns:
             UserWarning: if a material is given for a label that no voxel has.
         """
-        # The tables are in the memory of the host: so is their use.
+        # The tables are in host memory, so the look-up runs there.
         labels = None if volume.labels is None else volume.labels.cpu()
         return self.densities_of(volume.hu.cpu(), labels, ct_kvp=self._tube_voltage(volume))
 
     def densities_of(self, hu: Tensor, labels: Tensor | None = None, *, ct_kvp: float | None = None) -> Densities:
-        """As `densities`, of voxels in memory.
+        """Like `densities`, for voxels in memory.
 
         Args:
-            hu: CT numbers, any shape, which labels and contrast share.
+            hu: CT numbers of any shape; labels and contrast have the same shape.
             labels: label of each voxel, or None.
-            ct_kvp: tube voltage of the CT, kV; None for the model's own, or 120 where it has none.
+            ct_kvp: tube voltage of the CT, kV; None for that of the model, or 120 if it has none.
         """
         usual = _USUAL_CT_KVP if self.ct_kvp is None else self.ct_kvp
         found = decompose(
@@ -137,7 +137,7 @@ class MaterialModel:
 
 
 def as_density_model(materials: object) -> DensityModel:
-    """A model, or the one that a method's name stands for.
+    """The model itself, or the one that a name stands for.
 
     Args:
         materials: `"continuous"`, `"three_class"`, or a model.
@@ -162,18 +162,19 @@ def as_density_model(materials: object) -> DensityModel:
 def scaled(
     area_densities: Tensor, materials: Sequence[Material], density_factors: Mapping[Material | str, float | Tensor]
 ) -> Tensor:
-    """Area densities times factors on some of their materials.
+    """Multiply the area densities of some materials by factors.
 
     Args:
         area_densities: [*batch, M, H, W], g/cm².
         materials: the M materials.
-        density_factors: numbers, or tensors [*batch] with a value per picture, by material; differentiable.
+        density_factors: for each material a number, or a tensor [*batch] with a value per picture; differentiable.
 
     Returns:
         [*batch, M, H, W], g/cm².
 
     Raises:
-        ValueError: if a factor is for another material, is negative or not finite, or does not fit the batch.
+        ValueError: if a factor is for a material that is not among these, is negative or not finite, or does not fit
+            the batch.
 
     Example:
         >>> from deepdrr.materials import material

@@ -1,4 +1,4 @@
-"""The materials that have a name, with composition by weight, density and source."""
+"""The registered materials, with composition by weight, density and source."""
 
 from functools import cache
 from types import MappingProxyType
@@ -116,7 +116,7 @@ _ALIASES = {
 
 
 def material(name: str) -> Material:
-    """A registered material by name; case, spaces, hyphens and underscores do not matter, common synonyms are known.
+    """A registered material by name. Case, spaces, hyphens and underscores do not matter; common synonyms work too.
 
     Args:
         name: e.g. `"cortical bone"`, `"aluminum"`, `"Cu"`.
@@ -125,7 +125,7 @@ def material(name: str) -> Material:
         The material.
 
     Raises:
-        ValueError: if there is none of that name; names close to it are given.
+        ValueError: if the name is unknown; the message lists similar names.
 
     Example:
         >>> material("Aluminum").density_g_cm3
@@ -150,11 +150,11 @@ def materials() -> tuple[str, ...]:
 
 
 def as_material(value: Material | str) -> Material:
-    """A material, looked up if a name is given.
+    """The material itself, or the registered material of a name.
 
     Raises:
-        TypeError: if the value is neither.
-        ValueError: if the name is not known.
+        TypeError: if the value is neither a material nor a name.
+        ValueError: if the name is unknown.
     """
     if isinstance(value, Material):
         return value

@@ -1,7 +1,7 @@
 """Tissue composition as a function of HU: Schneider, Bortfeld and Schlegel 2000 (doi 10.1088/0031-9155/45/2/314).
 
-Only the *composition* is taken from the paper. The density follows from the HU itself (see `_hu_table`), because
-with the paper's densities bone comes out about 10 % too high for a 120 kVp beam.
+Only the *composition* is taken from the paper. The density follows from the HU (see `_hu_table`), because the paper's
+densities make bone about 10 % too high for a 120 kVp beam.
 """
 
 from functools import cache
@@ -15,9 +15,9 @@ __all__ = ["HU_NODES", "composition_weights", "rows"]
 
 _ELEMENTS = ("H", "C", "N", "O", "Na", "Mg", "P", "S", "Cl", "Ar", "K", "Ca")
 
-# (HU at which this composition holds, weight % of H C N O Na Mg P S Cl Ar K Ca). The paper gives HU bins; the
-# composition is put at the middle of its bin and interpolated between. Air and lung hold over a range: they stand at
-# both ends of it.
+# (HU at which this composition holds, weight % of H C N O Na Mg P S Cl Ar K Ca). The paper gives HU bins; each
+# composition is placed at the middle of its bin, and interpolated in between. Air and lung hold over a range: they are
+# placed at both of its ends.
 _ROWS = (
     (-1000, "0 0 75.5 23.2 0 0 0 0 0 1.3 0 0"),
     (-950, "10.3 10.5 3.1 74.9 .2 0 .2 .3 .3 0 .2 0"),
@@ -51,7 +51,7 @@ HU_NODES: NDArray[np.float64] = np.array([hu for hu, _ in _ROWS], dtype=np.float
 
 @cache
 def rows() -> tuple[Material, ...]:
-    """The tissues at `HU_NODES`; their density is not used and set to 1 g/cm³."""
+    """The tissues at `HU_NODES`; their density is unused and set to 1 g/cm³."""
     tissues = []
     for hu, percent in _ROWS:
         fractions = {s: float(w) / 100 for s, w in zip(_ELEMENTS, percent.split(), strict=True) if float(w) > 0}
@@ -60,5 +60,5 @@ def rows() -> tuple[Material, ...]:
 
 
 def composition_weights(hu: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weight of each tissue of `rows` at each HU, [N, R]: linear between nodes, constant beyond the ends."""
+    """Weight of each tissue of `rows` at each HU [N, R]: linear between nodes, constant beyond the ends."""
     return np.stack([np.interp(hu, HU_NODES, unit) for unit in np.eye(len(HU_NODES))], axis=1)

@@ -1,8 +1,8 @@
-"""How alike two images are, and how far apart two poses: similarities, pose errors, landmark losses.
+"""Similarity of images and distance of poses: similarities, pose errors, landmark losses.
 
-Similarities take images [B, C, H, W], return one number per image pair [B], and grow with likeness: minimise their
-negative. Each is a function, and a `torch.nn.Module` that holds its settings. All are differentiable in both images;
-a NaN in an image makes the number NaN.
+Similarities take images [B, C, H, W], return one number per image pair [B], and grow as images become more alike:
+minimise their negative. Each is a function, and a `torch.nn.Module` that holds its settings. All are differentiable
+with respect to both images; a NaN in an image makes the number NaN.
 """
 
 from deepdrr.metrics._geodesic import DoubleGeodesicSE3, rotation_angle

@@ -1,4 +1,4 @@
-"""What the metrics accept as images, masks and numbers."""
+"""Checks of the images, masks and numbers given to metrics."""
 
 import math
 
@@ -8,11 +8,11 @@ __all__ = ["check_images", "check_mask", "check_patch", "check_positive"]
 
 
 def check_images(x1: Tensor, x2: Tensor) -> None:
-    """Two batches of images of the same size on the same device.
+    """Check two batches of images: same size, same device.
 
     Raises:
-        TypeError: if one is no floating-point tensor.
-        ValueError: if they are not [B, C, H, W], or do not go together. A batch of one goes with any.
+        TypeError: if one is not a floating-point tensor.
+        ValueError: if they are not [B, C, H, W], or do not fit together. A batch of one fits any.
     """
     for name, x in (("x1", x1), ("x2", x2)):
         if not isinstance(x, Tensor) or not x.is_floating_point():
@@ -26,10 +26,10 @@ def check_images(x1: Tensor, x2: Tensor) -> None:
 
 
 def check_mask(mask: Tensor | None, image: Tensor) -> None:
-    """Weights of pixels that broadcast to the images.
+    """Check weights of pixels: they must broadcast to the images.
 
     Raises:
-        ValueError: if they do not, are negative or NaN, or leave nothing.
+        ValueError: if they do not, are negative or NaN, or are all 0.
     """
     if mask is None:
         return
@@ -44,20 +44,20 @@ def check_mask(mask: Tensor | None, image: Tensor) -> None:
 
 
 def check_patch(patch_size: int | None, height: int, width: int) -> None:
-    """A patch that fits into the image.
+    """Check that a patch fits into the image.
 
     Raises:
-        ValueError: shows patch and image.
+        ValueError: if it does not; the message shows patch and image.
     """
     if patch_size is not None and not 2 <= patch_size <= min(height, width):
         raise ValueError(f"patch_size must be 2 to {min(height, width)} pixels or None, got {patch_size}")
 
 
 def check_positive(value: float, name: str) -> None:
-    """A finite number above zero.
+    """Check that a number is finite and above zero.
 
     Raises:
-        ValueError: names the argument.
+        ValueError: if it is not; the message names the argument.
     """
     if not 0.0 < value < math.inf:
         raise ValueError(f"{name} must be positive and finite, got {value}")

@@ -1,4 +1,4 @@
-"""Distances of poses."""
+"""Distances between poses."""
 
 import torch
 from torch import Tensor
@@ -9,17 +9,17 @@ __all__ = ["DoubleGeodesicSE3", "check_poses", "rotation_angle"]
 
 
 class DoubleGeodesicSE3(torch.nn.Module):
-    """Distance of two camera poses, rotation and translation in the same unit.
+    """Distance between two camera poses, with rotation and translation in the same unit.
 
-    With the angle θ of R₁ᵀR₂ and the distance d of the two positions, each seen in its own camera's axes (Rᵀt):
+    With the angle θ of R₁ᵀR₂ and the distance d between the two positions, each in the axes of its own camera (Rᵀt):
 
         rotation = θ · sdd/2        translation = d        both = √(rotation² + translation² + ε)
 
-    Half the source-to-detector distance is about the radius on which a rotation moves the image.
+    A rotation moves the image on a radius of about half the source-to-detector distance.
 
     Args:
         sdd: source-to-detector distance, mm.
-        eps: ε, mm²: makes the third smooth where the poses are equal.
+        eps: ε, mm²; makes the third value smooth where the poses are equal.
 
     Example:
         >>> pose = torch.eye(4)[None]
@@ -59,8 +59,8 @@ class DoubleGeodesicSE3(torch.nn.Module):
 def rotation_angle(r1: Tensor, r2: Tensor) -> Tensor:
     """Angle of the rotation from one orientation to another, θ = atan2(‖a‖, (tr R − 1)/2) with R = R₁ᵀR₂.
 
-    a is the axial vector of (R − Rᵀ)/2. Unlike the arc cosine of the trace, this is as exact at 0 and π as elsewhere;
-    its derivative is taken as 0 at both.
+    a is the axial vector of (R − Rᵀ)/2. Unlike the arc cosine of the trace, this is as accurate at 0 and π as
+    elsewhere; its derivative is defined as 0 at both.
 
     Args:
         r1, r2: rotations [..., 3, 3].
@@ -76,10 +76,10 @@ def rotation_angle(r1: Tensor, r2: Tensor) -> Tensor:
 
 
 def check_poses(pose: Tensor, name: str) -> None:
-    """Poses [..., 4, 4] of floating-point numbers.
+    """Check poses [..., 4, 4] of floating-point numbers.
 
     Raises:
-        TypeError: for anything but a floating-point tensor.
+        TypeError: if it is not a floating-point tensor.
         ValueError: for another shape.
     """
     if not isinstance(pose, Tensor) or not pose.is_floating_point():

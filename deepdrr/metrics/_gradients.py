@@ -15,12 +15,12 @@ __all__ = ["GradientNormalizedCrossCorrelation2d", "gradient_normalized_cross_co
 def image_gradients(image: Tensor, sigma: float = 1.0) -> Tensor:
     """Sobel's derivatives along columns and rows of a Gaussian-blurred image, per pixel.
 
-    Sobel's kernel is (1, 2, 1)/4 across and (−1, 0, 1)/2 along the derivative; the Gaussian reaches 3σ. Beyond its
-    border the image goes on with its outermost pixels, so that the border itself is no edge.
+    Sobel's kernel is (1, 2, 1)/4 across and (−1, 0, 1)/2 along the derivative; the Gaussian is cut off at 3σ. Beyond
+    its border the image repeats its outermost pixels, so that the border does not count as an edge.
 
     Args:
         image: [B, C, H, W].
-        sigma: of the Gaussian, pixels; 0 for none.
+        sigma: σ of the Gaussian, pixels; 0 for no blur.
 
     Returns:
         [B, 2C, H, W]: for each channel the derivative along the columns' index, then along the rows'.
@@ -55,15 +55,16 @@ def gradient_normalized_cross_correlation(
     mask: Tensor | None = None,
     eps: float = 1e-7,
 ) -> Tensor:
-    """Mean correlation of the two components of the images' gradients.
+    """Correlation of image gradients, averaged over their two components.
 
-    Edges of bones and tools count, shading that changes slowly does not. It is sharp: start near, or blur more.
+    It responds to the edges of bones and tools, not to slowly varying shading. Its optimum is narrow: start near it, or
+    blur more.
 
     Args:
         x1, x2: images [B, C, H, W].
-        patch_size, mask, eps: see `normalized_cross_correlation`. A gradient sees its neighbours: leave a margin in
-            the mask.
-        sigma: of the Gaussian that blurs the images before, pixels.
+        patch_size, mask, eps: see `normalized_cross_correlation`. A gradient depends on neighbouring pixels: leave a
+            margin in the mask.
+        sigma: σ of the Gaussian that blurs the images first, pixels.
 
     Returns:
         [B], −1 to 1.
@@ -79,7 +80,7 @@ class GradientNormalizedCrossCorrelation2d(NormalizedCrossCorrelation2d):
     """`gradient_normalized_cross_correlation` with its settings.
 
     Args:
-        patch_size, sigma, eps: see there.
+        patch_size, sigma, eps: see `gradient_normalized_cross_correlation`.
     """
 
     def __init__(self, patch_size: int | None = None, sigma: float = 1.0, eps: float = 1e-7) -> None:
@@ -94,7 +95,7 @@ class GradientNormalizedCrossCorrelation2d(NormalizedCrossCorrelation2d):
 
 
 def _gaussian(sigma: float, like: Tensor) -> Tensor:
-    """Weights at whole pixels to 3σ, of sum 1."""
+    """Weights at whole pixels up to 3σ, with sum 1."""
     reach = math.ceil(3 * sigma)
     x = torch.arange(-reach, reach + 1, dtype=like.dtype, device=like.device)
     weights = torch.exp(-0.5 * (x / max(sigma, 1e-6)).square())
@@ -102,7 +103,7 @@ def _gaussian(sigma: float, like: Tensor) -> Tensor:
 
 
 def _along_columns(planes: Tensor, kernel: Tensor) -> Tensor:
-    """Correlation along a row of the image, its ends continued."""
+    """Correlation along the rows of the image, with repeated end pixels."""
     reach = len(kernel) // 2
     return conv2d(pad(planes, (reach, reach, 0, 0), mode="replicate"), kernel.reshape(1, 1, 1, -1))
 

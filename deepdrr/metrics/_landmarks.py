@@ -1,4 +1,4 @@
-"""Errors of points: targets in the patient, and landmarks in the image."""
+"""Errors of points: targets in the patient and landmarks in the image."""
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ __all__ = [
 
 
 def target_registration_error(estimated: Tensor, truth: Tensor, targets_world: Tensor) -> Tensor:
-    """How far each target of the patient is from where it should be, seen from the camera: ‖C p − C* p‖.
+    """Distance of each target of the patient from its true position in the camera's frame: ‖C p − C* p‖.
 
     Args:
         estimated, truth: world_from_camera [B, 4, 4], mm; C and C* are their inverses.
@@ -50,11 +50,11 @@ def mean_target_registration_error(estimated: Tensor, truth: Tensor, targets_wor
 
 
 def landmark_reprojection_error(points_world: Tensor, pixels: Tensor, k_inv: Tensor, rt_inv: Tensor) -> Tensor:
-    """Distance in the image between landmarks as seen and as projected.
+    """Distance in the image between the observed and the projected landmarks.
 
     Args:
         points_world: landmarks of the patient [N, 3] or [B, N, 3], mm.
-        pixels: (u, v) where they are seen [N, 2] or [B, N, 2], pixels, centres at +0.5; NaN for one that is not seen.
+        pixels: observed (u, v) [N, 2] or [B, N, 2], pixels, centres at +0.5; NaN for a landmark that is not seen.
         k_inv: inverse intrinsics [B, 3, 3].
         rt_inv: world_from_camera [B, 4, 4], mm.
 
@@ -88,14 +88,14 @@ def landmark_reprojection_error(points_world: Tensor, pixels: Tensor, k_inv: Ten
 
 
 class LandmarkReprojectionLoss(torch.nn.Module):
-    """Mean of Huber's function of `landmark_reprojection_error` over the landmarks that are seen.
+    """Huber loss of `landmark_reprojection_error`, averaged over the landmarks that are seen.
 
-    Below δ it is e²/2δ, above e − δ/2: in pixels, and a landmark set down in the wrong place pulls no harder than
-    one that is δ off.
+    For an error e it is e²/2δ below δ and e − δ/2 above, in pixels. So a misplaced landmark pulls no harder than
+    one that is off by δ.
 
     Args:
         points_world: landmarks [N, 3], mm.
-        pixels: where they are seen [N, 2] or [B, N, 2], pixels; NaN for those that are not.
+        pixels: observed positions [N, 2] or [B, N, 2], pixels; NaN for landmarks that are not seen.
         delta_px: δ, pixels.
 
     Raises:

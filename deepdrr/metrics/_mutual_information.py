@@ -1,4 +1,4 @@
-"""Mutual information of images, smooth enough to be differentiated."""
+"""Differentiable mutual information of images."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ from deepdrr.metrics._checks import check_images, check_mask
 __all__ = ["MutualInformation2d", "NormalizedMutualInformation2d", "mutual_information"]
 
 _MOST_BINS = 256
-_TINY = 1e-30  # p log p is 0 long before; keeps the logarithm finite
+_TINY = 1e-30  # keeps the logarithm finite; p log p is 0 long before
 
 
 def mutual_information(
@@ -18,22 +18,22 @@ def mutual_information(
     """Mutual information of the pixels of two images, from a joint histogram with cubic B-spline windows.
 
     I = H₁ + H₂ − H₁₂ with H = −Σ p ln p, or normalized (H₁ + H₂) / H₁₂ (Studholme et al., Pattern Recogn. 32, 1999).
-    A pixel is spread over the four nearest of the bins by a cubic B-spline (Mattes et al., IEEE Trans Med Imaging 22,
-    2003), which makes the histogram smooth in the pixels' values. The bins span each image's own smallest to largest
-    value: a x + b gives the same number as x, for a negative a too. It asks only that values go together somehow,
-    where correlation asks for a straight line.
+    A cubic B-spline spreads each pixel over the four nearest bins (Mattes et al., IEEE Trans Med Imaging 22, 2003),
+    which makes the histogram smooth in the pixel values. The bins of each image span its smallest to its largest
+    value: a x + b gives the same number as x, even for a negative a. Mutual information only requires the values to
+    depend on each other; correlation requires a linear dependence.
 
     Args:
         x1, x2: images [B, C, H, W]; the pixels of all channels go into one histogram.
-        bins: along each axis of the histogram, 5 to 256. Memory is bins numbers per pixel.
-        mask: weights of the pixels, broadcastable to the images. The range is that of pixels with a weight above 0.
-        normalized: Studholme's quotient in the place of the difference.
+        bins: number of bins along each axis of the histogram, 5 to 256. Memory is `bins` numbers per pixel.
+        mask: weights of the pixels, broadcastable to the images. The range of values is that of pixels with weight > 0.
+        normalized: return Studholme's quotient instead of the difference.
 
     Returns:
-        [B], nats, 0 or more; normalized 1 to 2. A constant image shares nothing: 0, normalized 1.
+        [B], nats, 0 or more; normalized 1 to 2. A constant image has no information: 0, normalized 1.
 
     Raises:
-        ValueError: for images that do not go together, or another number of bins.
+        ValueError: for images that do not fit together, or a number of bins out of range.
 
     Example:
         >>> x = torch.linspace(0, 1, 64).reshape(1, 1, 8, 8)
@@ -59,7 +59,7 @@ class MutualInformation2d(torch.nn.Module):
     """`mutual_information` with its settings.
 
     Args:
-        bins: see there.
+        bins: see `mutual_information`.
     """
 
     def __init__(self, bins: int = 32) -> None:
@@ -72,7 +72,7 @@ class MutualInformation2d(torch.nn.Module):
 
 
 class NormalizedMutualInformation2d(MutualInformation2d):
-    """Studholme's quotient, see `mutual_information`: it minds less how much of the images overlaps."""
+    """Studholme's quotient, see `mutual_information`: less sensitive to how much of the images overlaps."""
 
     def forward(self, x1: Tensor, x2: Tensor, mask: Tensor | None = None) -> Tensor:
         """The quotient [B] of images [B, C, H, W], 1 to 2."""
@@ -80,7 +80,7 @@ class NormalizedMutualInformation2d(MutualInformation2d):
 
 
 def _windows(x: Tensor, inside: Tensor, bins: int) -> Tensor:
-    """Share of each pixel in each bin [B, N, bins]; the shares of a pixel add up to 1."""
+    """The share of each pixel in each bin [B, N, bins]; the shares of a pixel add up to 1."""
     low = torch.where(inside, x, torch.inf).amin(dim=1, keepdim=True)
     high = torch.where(inside, x, -torch.inf).amax(dim=1, keepdim=True)
     # The extremes lie one bin from the ends: the spline reaches less than two bins.

@@ -1,4 +1,4 @@
-"""Normalized cross-correlation of images, whole or patch by patch."""
+"""Normalized cross-correlation of images, as a whole or by patches."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,31 +15,31 @@ __all__ = [
     "normalized_cross_correlation",
 ]
 
-# The variance of a constant image is 0 or its rounding error: below this part of its mean square it has no contrast.
+# The variance of a constant image is 0 or a rounding error: below this fraction of its mean square it has no contrast.
 _NO_CONTRAST = 1e-12
 
 
 def normalized_cross_correlation(
     x1: Tensor, x2: Tensor, *, patch_size: int | None = None, mask: Tensor | None = None, eps: float = 1e-7
 ) -> Tensor:
-    """Pearson's correlation of the pixels of two images, or its mean over all patches.
+    """Pearson correlation of the pixels of two images, or its mean over all patches.
 
     In a patch with the means ⟨·⟩, NCC = (⟨x₁x₂⟩ − ⟨x₁⟩⟨x₂⟩) / √((v₁ + ε)(v₂ + ε)) with v = ⟨x²⟩ − ⟨x⟩². The images are
-    first brought to mean 0 and variance 1, so ε is a part of the image's variance and a x + b with a > 0 gives the same
-    number as x. The means of all (H−p+1)(W−p+1) patches are box sums: time and memory are those of a few images,
-    whatever the patch's size.
+    first normalized to mean 0 and variance 1, so ε is a fraction of the image's variance, and a x + b with a > 0 gives
+    the same number as x. The means of all (H−p+1)(W−p+1) patches are box sums: time and memory are those of a few
+    images, whatever the patch size.
 
     Args:
         x1, x2: images [B, C, H, W]; channels count equally.
         patch_size: side p of a patch, pixels; None for the whole image as one patch.
-        mask: weights of the pixels, broadcastable to the images; a patch counts by the weight in it.
-        eps: ε, keeps patches without contrast near 0.
+        mask: weights of the pixels, broadcastable to the images; a patch counts by its total weight.
+        eps: ε; keeps patches without contrast near 0.
 
     Returns:
         [B], −1 to 1. An image without any contrast gives 0.
 
     Raises:
-        ValueError: for images that do not go together, or a patch that does not fit.
+        ValueError: for images that do not fit together, or a patch that does not fit into them.
 
     Example:
         >>> x = torch.arange(12.0).reshape(1, 1, 3, 4).sin()
@@ -66,7 +66,7 @@ class NormalizedCrossCorrelation2d(torch.nn.Module):
     """`normalized_cross_correlation` with its settings.
 
     Args:
-        patch_size, eps: see there.
+        patch_size, eps: see `normalized_cross_correlation`.
     """
 
     def __init__(self, patch_size: int | None = None, eps: float = 1e-7) -> None:
@@ -83,11 +83,11 @@ class NormalizedCrossCorrelation2d(torch.nn.Module):
 class MultiscaleNormalizedCrossCorrelation2d(torch.nn.Module):
     """A weighted sum of `normalized_cross_correlation` over several patch sizes.
 
-    Whole images pull from far, patches are exact when near and do not mind shading that changes slowly.
+    Whole images attract from afar; patches are precise near the optimum and insensitive to slowly varying shading.
 
     Args:
         patch_sizes: sides of the patches, pixels; None for the whole image.
-        patch_weights: a weight for each, summed as given: let them add up to 1 for a number up to 1.
+        patch_weights: a weight for each. They are not normalized: let them add up to 1 for a result of at most 1.
         eps: see `normalized_cross_correlation`.
 
     Example:
@@ -114,7 +114,7 @@ class MultiscaleNormalizedCrossCorrelation2d(torch.nn.Module):
 
 
 def _means(patch_size: int | None, weights: Tensor | None) -> Callable[[Tensor], Tensor]:
-    """The mean over the image [B, C, 1, 1], or over every patch [B, C, H−p+1, W−p+1], by weight."""
+    """The weighted mean over the image [B, C, 1, 1], or over every patch [B, C, H−p+1, W−p+1]."""
 
     def plain(x: Tensor) -> Tensor:
         if patch_size is None:
@@ -123,7 +123,7 @@ def _means(patch_size: int | None, weights: Tensor | None) -> Callable[[Tensor],
 
     if weights is None:
         return plain
-    # A patch of weight 0 has means of 0, and does not count in the end.
+    # A patch of weight 0 has means of 0 and does not count in the result.
     total = plain(weights).clamp_min(torch.finfo(weights.dtype).tiny)
     return lambda x: plain(weights * x) / total
 
@@ -143,5 +143,5 @@ def _average(scores: Tensor, weights: Tensor | None, patch_size: int | None) -> 
 
 
 def _result_dtype(x1: Tensor, x2: Tensor) -> torch.dtype:
-    """float16 and bfloat16 images get a float32 number."""
+    """float16 and bfloat16 images give a float32 result."""
     return torch.promote_types(torch.promote_types(x1.dtype, x2.dtype), torch.float32)
