@@ -1,6 +1,6 @@
 """Digitally reconstructed radiographs with gradients: the function `render`, and `DRR`, a camera as a module.
 
-For one effective energy, along `deepdrr.raycast.project`, or for a spectrum, along the whole chain to the detector.
+For one effective energy by `deepdrr.raycast.project`, or for a spectrum by the whole chain to the detector.
 """
 
 from deepdrr.drr._drr import DRR

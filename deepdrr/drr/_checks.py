@@ -1,4 +1,4 @@
-"""What a rendering refuses, before any ray is made."""
+"""Checks of the arguments of `render`, before any ray is made."""
 
 from collections.abc import Sequence
 
@@ -17,11 +17,11 @@ __all__ = [
 
 
 def checked_subjects(subjects: object, rt_inv: Tensor) -> list[Subject]:
-    """Several subjects, as many as the first axis of rt_inv has poses.
+    """Several subjects, one for each pose along the first axis of rt_inv.
 
     Raises:
-        TypeError: if they are no list, or there is something else than subjects in it.
-        ValueError: if there are none, or another number of poses.
+        TypeError: if they are not a list of subjects.
+        ValueError: if the list is empty, or the number of poses differs.
     """
     several: list[Subject] = []
     for one in subjects if isinstance(subjects, Sequence) else [subjects]:
@@ -41,7 +41,7 @@ def check_batches(height: int, width: int, **ends: tuple[Tensor, int]) -> None:
 
     Args:
         height, width: rows and columns.
-        ends: tensors [*B, …] and how many axes follow the batch.
+        ends: tensors [*B, …], each with the number of axes after the batch.
     """
     shapes = {name: tuple(tensor.shape[: tensor.dim() - axes]) for name, (tensor, axes) in ends.items()}
     try:
@@ -53,7 +53,7 @@ def check_batches(height: int, width: int, **ends: tuple[Tensor, int]) -> None:
 
 
 def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> None:
-    """Check explicit ends of rays [*B, H·W, 3], or [*B, 1, 3] where one for all is accepted."""
+    """Check explicit end points of rays [*B, H·W, 3], or [*B, 1, 3] if a single one is accepted."""
     if not isinstance(points, Tensor) or not points.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {getattr(points, 'dtype', type(points))}")
     if points.dim() < 2 or points.shape[-1] != 3 or points.shape[-2] not in ((pixels, 1) if single else (pixels,)):
@@ -64,7 +64,7 @@ def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> Non
 
 
 def check_device(subject: Subject, **tensors: object) -> None:
-    """Check that everything is on the subject's device; the message names what is not."""
+    """Check that all tensors are on the subject's device; the message names the one that is not."""
     device = subject.image_hu.device
     elsewhere = {name: str(t.device) for name, t in tensors.items() if isinstance(t, Tensor) and t.device != device}
     if elsewhere:

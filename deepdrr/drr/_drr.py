@@ -1,4 +1,4 @@
-"""`DRR`: a camera that renders subjects."""
+"""`DRR`: a module with the intrinsics of a camera, which renders subjects."""
 
 from collections.abc import Callable
 from typing import Any, Self, Unpack
@@ -22,14 +22,14 @@ _BUFFERS = ("k_inv", "sdd")
 class DRR(nn.Module):
     """The intrinsic parameters of a camera, as a module that renders.
 
-    All five can be set at any time and hold from the next image on; they travel with `to` (k_inv and sdd never become
-    half precision) and in `state_dict`.
+    All five can be set at any time and apply from the next image on; they move with `to` (k_inv and sdd never become
+    half precision) and are part of `state_dict`.
 
     Args:
         k_inv: inverse intrinsics [B, 3, 3], see `deepdrr.camera.make_k_inv`.
-        sdd: distances from source to detector [B], mm.
+        sdd: source-to-detector distances [B], mm.
         height, width: rows and columns of the detector.
-        orthographic: parallel rays in the place of a point source.
+        orthographic: parallel rays instead of a point source.
 
     Example:
         >>> from deepdrr.camera import make_rt_inv
@@ -70,20 +70,20 @@ class DRR(nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> Self:
-        """From the numbers of a detector, see `deepdrr.camera.make_k_inv`; tensors [B] for several."""
+        """A module from the numbers of a detector, see `deepdrr.camera.make_k_inv`; tensors [B] for several cameras."""
         k_inv = make_k_inv(sdd, delx, dely, x0, y0, height, width, dtype=dtype, device=device)
         distance = torch.as_tensor(sdd, dtype=k_inv.dtype, device=k_inv.device).reshape(-1)
         return cls(k_inv, distance, height, width, orthographic)
 
     @classmethod
     def from_camera(cls, camera: Camera) -> Self:
-        """The intrinsic parameters of a camera; its pose is the argument of a call.
+        """A module with the intrinsics of a camera; its pose is an argument of the call.
 
         Args:
             camera: a camera; k_inv and sdd of an unbatched one become [1, 3, 3] and [1].
 
         Returns:
-            A module whose picture from `camera.rt_inv` is that of the camera. Gradients flow to the camera's tensors.
+            A module whose image from `camera.rt_inv` is that of the camera. Gradients flow to the camera's tensors.
 
         Example:
             >>> camera = Camera.carm(sdd_mm=1000, sid_mm=600, height=4, width=6, pixel_mm=2.0).to(torch.float32)
@@ -126,26 +126,26 @@ class DRR(nn.Module):
 
     @property
     def src(self) -> Tensor:
-        """Where their rays start, [B, 1, 3], or [B, H·W, 3] for parallel rays, mm."""
+        """Start of the rays in the camera's frame [B, 1, 3], or [B, H·W, 3] for parallel rays, mm."""
         return camera_sources(self.tgt, self.sdd, orthographic=self.orthographic)
 
     def extra_repr(self) -> str:
-        """For `print`."""
+        """The text in `print`."""
         return f"height={self.height}, width={self.width}, orthographic={self.orthographic}"
 
-    # -- what a module does ------------------------------------------------------------------------------------------
+    # -- the module protocol ------------------------------------------------------------------------------------------
 
     def get_extra_state(self) -> dict[str, int]:
-        """The numbers that are no tensors, for `state_dict`."""
+        """The settings that are not tensors, for `state_dict`."""
         return {"height": self.height, "width": self.width, "orthographic": int(self.orthographic)}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
-        """Take them over again."""
+        """Restore these settings."""
         self.height, self.width = state["height"], state["width"]
         self.orthographic = bool(state["orthographic"])
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
-        """As every module; but the number of cameras may be another."""
+        """Like any module, but the number of cameras may differ."""
         for name in _BUFFERS:
             given, own = state_dict.get(prefix + name), self._buffers.get(name)
             if given is not None and own is not None and given.shape != own.shape:
@@ -153,7 +153,7 @@ class DRR(nn.Module):
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """As every module; but pixels in half precision would be off by millimetres."""
+        """Like any module, but keep k_inv and sdd out of half precision, where pixels would be off by millimetres."""
         before = {name: self._buffers[name] for name in _BUFFERS if name in self._buffers}
         super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         self._buffers.update({name: not_halved(self._buffers[name], exact) for name, exact in before.items()})

@@ -16,7 +16,7 @@ __all__ = ["Rule", "integrals"]
 
 @dataclass(frozen=True)
 class Rule:
-    """How a ray is integrated, and by what."""
+    """The integration rule and the backend."""
 
     integration: Exact | Samples
     soft_labels: bool
@@ -29,11 +29,11 @@ class Rule:
 
 
 def integrals(subject: Subject, rays: Rays, rule: Rule, channels: int | None = None) -> Tensor:
-    """The attenuation along rays [*B, C, H, W], float32 or float64; zeros up to a number of channels.
+    """The attenuation along rays [*B, C, H, W], float32 or float64, padded with zeros to a number of channels.
 
-    With numbers for the attenuation's parameters one volume of it is integrated. With tensors the two numbers that it
-    is linear in are, and then mixed: so each picture may have parameters of its own, and a gradient by them costs no
-    gradient by the voxels.
+    If the parameters of the attenuation are numbers, one volume of attenuation is integrated. If they are tensors, the
+    two basis volumes in which attenuation is linear are integrated and then mixed. So each picture may have its own
+    parameters, and their gradient does not require one with respect to the voxels.
     """
     given = {"mu_water": subject.mu_water, "mu_bone": subject.mu_bone, "hu_bone": subject.hu_bone}
     if subject.convert_to_mu and any(isinstance(value, Tensor) for value in given.values()):
@@ -57,7 +57,7 @@ def _mixed(subject: Subject, parameters: dict[str, Tensor], rays: Rays, rule: Ru
 
 
 def _per_picture(name: str, value: float | Tensor, rays: Rays) -> Tensor:
-    """A parameter [*B, 1, 1, 1] that goes with pictures [*B, C, H, W]."""
+    """A parameter as [*B, 1, 1, 1], to multiply pictures [*B, C, H, W]."""
     number = torch.as_tensor(value, device=rays.device)
     if not number.is_floating_point():
         number = number.float()

@@ -1,4 +1,4 @@
-"""What `render` takes beyond one effective energy: the technique of an exposure."""
+"""The keywords of `render` beyond one effective energy: the technique of an exposure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,17 +19,17 @@ __all__ = ["Physics", "Shot", "exposed", "shot_of"]
 
 
 class Physics(BeamFields, total=False):
-    """What `render` takes beyond one effective energy: a technique, as the `Projector` has it.
+    """The keywords of `render` beyond one effective energy: the technique, as in `Projector`.
 
     kvp, spectrum: the open beam, such as `tungsten_spectrum(80.0)`, or an `XRaySource` with heel effect, focal spot and
-        shutters. Gradients flow to its tube voltage and to the thickness of its filters, where they are tensors that
-        ask for one.
-    mas, exposure: of the frame. Without one images are relative to the open beam, 1 in air; with one they are the
-        detector's mean signal per pixel, in its unit.
-    detector: default `EnergyIntegratingDetector()`, whose signal is the energy that arrives; any of
-        `deepdrr.detector`.
+        shutters. Gradients flow to its tube voltage and the thickness of its filters, if these are tensors that
+        require one.
+    mas, exposure: exposure of the frame. Without it images are relative to the open beam, 1 in air; with it they are
+        the detector's mean signal per pixel, in its unit.
+    detector: any detector of `deepdrr.detector`; by default `EnergyIntegratingDetector()`, whose signal is the energy
+        that arrives.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
-    technique: all of these as one `Technique`, from which the others may differ.
+    technique: all of these as one `Technique`; other keywords override its parts.
     materials: how Hounsfield units become materials: ``"continuous"`` (default), ``"three_class"`` or a model such as
         `deepdrr.materials.MaterialModel`, with metal by label, contrast media, and factors on the densities.
     output: which result to return, a name in `deepdrr.projector.OUTPUTS`; default ``"expected_image"``.
@@ -44,12 +44,12 @@ class Physics(BeamFields, total=False):
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """What `render`'s keywords ask for.
+    """The request in the keywords of `render`.
 
     Attributes:
         technique: how the image is taken.
         model: how HU become materials.
-        output: which result is wanted.
+        output: the requested result.
         generator: source of the noise, or None.
     """
 
@@ -60,15 +60,15 @@ class Shot:
 
 
 def shot_of(physics: Physics, integration: Integration, backend: str, *, labelled: bool) -> Shot | None:
-    """What `render`'s keywords ask for, or None without any.
+    """The request in the keywords of `render`, or None if there are no keywords.
 
     Args:
         physics: the keywords.
-        integration, backend: how rays are integrated, and by what.
-        labelled: whether soft labels were asked for.
+        integration, backend: how rays are integrated, and by which backend.
+        labelled: whether soft labels were requested.
 
     Raises:
-        TypeError, ValueError: if a keyword is not acceptable, or does not go with the others.
+        TypeError, ValueError: if a keyword is unacceptable, or conflicts with another.
     """
     if unknown := sorted(physics.keys() - Physics.__annotations__.keys()):
         raise TypeError(f"render takes {', '.join(Physics.__annotations__)} besides its camera, got {unknown[0]}")
@@ -90,13 +90,13 @@ def shot_of(physics: Physics, integration: Integration, backend: str, *, labelle
 
 
 def exposed(subject: Subject | Sequence[Subject], shot: Shot, camera: Camera, rays: Rays | None) -> Tensor:
-    """The wanted result of one exposure, with a channel: [*batch, 1, H, W], or [*batch, K, H, W].
+    """The requested result of one exposure, with channels: [*batch, 1, H, W], or [*batch, K, H, W].
 
     Args:
-        subject: one, or N with the first axis of the batch of views.
-        shot: what is wanted.
-        camera: of all views.
-        rays: in the place of the camera's, or None.
+        subject: one subject, or N, one for each index of the first axis of the batch of views.
+        shot: the request.
+        camera: the cameras of all views.
+        rays: rays to use instead of the camera's, or None.
     """
     poses = len(camera.batch_shape)
     scene = subject_scene(subject, shot.model, poses)

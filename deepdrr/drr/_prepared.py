@@ -1,4 +1,4 @@
-"""A subject as fields for the rays, made once, and made again when anything it was made from has changed."""
+"""A subject as fields for the ray integrals, made once and remade when any of its inputs has changed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,18 +15,19 @@ from deepdrr.raycast import MAX_LABELS, Field, with_kernel_layout
 __all__ = ["attenuation_field", "basis_fields", "kept", "matrix_of"]
 
 Fields = tuple[Field, ...]
-# What Hounsfield units become, [...] → [C, ...].
+# A function of Hounsfield units, [...] → [C, ...].
 Channels = Callable[[Tensor], Tensor]
 
 
 kept = Kept()
-"""What was made of subjects, each until the subject changes or goes."""
+"""Fields made of subjects, each kept until the subject changes or is deleted."""
 
 
 def attenuation_field(subject: Subject) -> Field:
-    """The attenuation of a subject (1/mm), and its labels if it has several classes.
+    """The attenuation of a subject, 1/mm, with its labels if it has several classes.
 
-    Where a gradient by the voxels or by the attenuation's parameters is wanted, it is made anew, in the graph.
+    If a gradient with respect to the voxels or the parameters of the attenuation is needed, the field is made anew,
+    as part of the graph.
     """
     parameters = (subject.mu_water, subject.mu_bone, subject.hu_bone) if subject.convert_to_mu else ()
     if wants_grad(subject.image_hu, *parameters):
@@ -39,7 +40,7 @@ def attenuation_field(subject: Subject) -> Field:
 
 
 def basis_fields(subject: Subject) -> Fields:
-    """The two numbers of a voxel in which attenuation is linear (see `hu_basis`): a field of both; with labels, two."""
+    """The two values per voxel in which attenuation is linear (see `hu_basis`): one field, or two with labels."""
     if not wants_grad(subject.image_hu):
         fields = kept.get(subject, "basis", Snapshot(*_watched(subject)), lambda: _made_basis(subject))
         return tuple(_placed(field, subject) for field in fields)
@@ -69,7 +70,7 @@ def _made_basis(subject: Subject) -> Fields:
 
 
 def _made(subject: Subject, channels: Channels, count: int) -> Field:
-    """A field of what `channels` makes of the voxels, arranged where a compiled backend may read it."""
+    """A field of `channels` of the voxels, in the kernel layout if a compiled backend may read it."""
     hu, matrix = subject.image_hu.detach(), matrix_of(subject).detach()
     _check_finite(hu)
     if hu.device.type != "cpu" or hu.dtype == torch.float64:
@@ -80,7 +81,8 @@ def _made(subject: Subject, channels: Channels, count: int) -> Field:
     assert field.values is not None  # it was given
     for k, plane in enumerate(hu[0, 0]):  # a plane at a time stays in the cache
         field.values[..., k].copy_(channels(plane.float()).transpose(-1, -2))
-    # Bone is in few blocks, and stays; one attenuation is made anew with every parameter.
+    # The layout's map of occupied blocks pays off for bone, which fills few and is kept. A single attenuation is remade
+    # with every parameter.
     return with_kernel_layout(field) if count > 1 else field
 
 
@@ -91,12 +93,12 @@ def _check_finite(hu: Tensor) -> None:
 
 
 def _watched(subject: Subject) -> tuple[object, ...]:
-    """What the fields of a subject depend on."""
+    """The inputs of the fields of a subject."""
     return subject.n_classes, subject.image_hu, subject.label_map, subject.world_to_voxel
 
 
 def _placed(field: Field, subject: Subject) -> Field:
-    """The field where the subject is, with the gradient by its placement."""
+    """The field at the subject's place, with a gradient with respect to the placement."""
     return replace(field, ijk_from_world=matrix_of(subject)) if wants_grad(subject.world_to_voxel) else field
 
 

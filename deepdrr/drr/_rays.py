@@ -14,7 +14,8 @@ __all__ = ["camera_rays", "camera_sources", "given_rays", "of_subject", "pixel_t
 def camera_rays(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, *, orthographic: bool) -> Rays:
     """The rays from the source to the centres of all pixels [*B, H, W], see `render`.
 
-    World points of pixels are affine in u and in v: so they are sums of a row's and a column's, in double precision.
+    World points of pixels are affine in u and v, so each is the sum of a term of its row and one of its column, in
+    double precision.
     """
     dtype = finest_dtype(rt_inv.device)
     pose, distance = rt_inv.to(dtype), sdd.to(dtype)
@@ -38,7 +39,7 @@ def given_rays(
 ) -> Rays:
     """Rays between points of the camera's frame [*B, H·W, 3] (sources also [*B, 1, 3]) as images [*B, H, W].
 
-    What is None is what the camera says.
+    The camera supplies the points that are None.
     """
     target = pixel_targets(k_inv, sdd, height, width) if tgt is None else tgt
     source = camera_sources(target, sdd, orthographic=orthographic) if src is None else src
@@ -55,7 +56,7 @@ def given_rays(
 
 
 def of_subject(rays: Rays, index: int) -> Rays:
-    """Those of one of several subjects: the first axis of the batch is the subjects'."""
+    """The rays of one of several subjects, which are the first axis of the batch."""
     source, target = (end.expand(*rays.shape[:-2], *end.shape[-3:])[index] for end in (rays.source, rays.target))
     return Rays(source, target)
 
@@ -69,7 +70,7 @@ def pixel_targets(k_inv: Tensor, sdd: Tensor, height: int, width: int) -> Tensor
 
 
 def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:
-    """Where the rays to such points start in the camera's frame: its origin [*B, 1, 3], or sdd before each of them."""
+    """Start of the rays to these points in the camera's frame: its origin [*B, 1, 3], or sdd in front of each point."""
     if not orthographic:
         return tgt.new_zeros(*tgt.shape[:-2], 1, 3)
     along = torch.zeros(3, dtype=tgt.dtype, device=tgt.device)
@@ -78,5 +79,5 @@ def camera_sources(tgt: Tensor, sdd: Tensor, *, orthographic: bool) -> Tensor:
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:
-    """Matrix product that autocast leaves in full precision."""
+    """Matrix product in full precision, even under autocast."""
     return (a[..., :, :, None] * b[..., None, :, :]).sum(-2)

@@ -21,12 +21,12 @@ __all__ = ["render"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-# nanodrr's name of what is ours.
+# nanodrr's name of our reference backend.
 _BACKENDS = {"torch": "reference"}
 
 
 def _between_graphs(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that torch.compile does not look into."""
+    """A function that torch.compile does not trace."""
     why = "render checks values, which a traced graph cannot do: it runs as it is, between graphs"
     disabled: Callable[P, R] = torch.compiler.disable(function, reason=why)
     return disabled
@@ -51,46 +51,46 @@ def render(
 ) -> Tensor:
     r"""Line integrals \( \int \mu\,\mathrm{d}\ell \) of a subject's attenuation, one channel per label.
 
-    With a spectrum, the mean image of a polychromatic beam instead: what its photons leave in a detector behind the
-    basis materials of the subject's Hounsfield units.
+    With a spectrum, the mean image of a polychromatic beam instead: the signal that its photons leave in a detector
+    after passing the basis materials of the subject's Hounsfield units.
 
     The attenuation is trilinear between voxel centres, keeps the value of the border in the outer half voxel and is
-    zero beyond. A ray runs from the source to the centre of a pixel; the part of it inside the volume is sampled at
-    the midpoints of `n_samples` equal parts, or integrated exactly.
+    zero beyond. A ray runs from the source to the centre of a pixel; its part inside the volume is sampled at the
+    midpoints of `n_samples` equal steps, or integrated exactly.
 
     Args:
-        subject: the CT; or N of them, of any sizes, with N poses (subject n at pose n, see `rt_inv`).
+        subject: the CT, or N of them of any sizes with N poses (subject n at pose n, see `rt_inv`).
         k_inv: inverse intrinsics [*B, 3, 3], see `deepdrr.camera.make_k_inv`.
         rt_inv: world_from_camera, affine [*B, 4, 4], see `deepdrr.camera.make_rt_inv`. The batches of k_inv, rt_inv,
             sdd, src and tgt broadcast. With N subjects its first axis is N: [N, 4, 4], or [N, P, 4, 4] for P poses of
             each.
-        sdd: distance from source to detector, [*B] or a number, mm.
+        sdd: source-to-detector distance, [*B] or a number, mm.
         height, width: rows and columns of the detector.
         n_samples: number of samples on each ray, 2 or more; None for the exact integral.
-        soft_labels: where there are several labels: False gives an interpolated value to the label of the nearest
-            voxel; True gives each voxel's share of it to that voxel's label, so that channels fade into each other and
-            have a gradient by the pose at borders too.
-        orthographic: parallel rays along the camera's z in the place of a point source.
-        src: where rays start, in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for what the camera says.
-        tgt: where rays end, likewise, [*B, H·W, 3].
+        soft_labels: for several labels: False assigns an interpolated value to the label of the nearest voxel; True
+            assigns each voxel's share of it to that voxel's label, so that channels fade into each other and have a
+            gradient with respect to the pose at borders too.
+        orthographic: parallel rays along the camera's z instead of a point source.
+        src: start points of rays in the camera's frame, [*B, H·W, 3] or [*B, 1, 3], mm; None for those of the camera.
+        tgt: end points of rays, likewise, [*B, H·W, 3].
         backend: ``"auto"``, ``"cuda"``, ``"cpu"`` (both compiled) or ``"reference"`` (torch, also called ``"torch"``).
-        physics: `spectrum` or `kvp`, and with it all that a `Technique` has, see `Physics`. The subject's
-            `mu_water`, `mu_bone` and `hu_bone` play no part then: `MaterialModel(density_factors=…)` takes theirs.
+        physics: `spectrum` or `kvp`, and anything else of a `Technique`, see `Physics`. The subject's `mu_water`,
+            `mu_bone` and `hu_bone` are then unused; `MaterialModel(density_factors=…)` takes their role.
 
     Gradients flow to k_inv, rt_inv, sdd, src, tgt, and to the subject's `image_hu`, `mu_water`, `mu_bone`, `hu_bone`
-    and `world_to_voxel`. The layout that the compiled backend reads is made at the first call and again when
-    something it depends on has changed (writes past torch, through NumPy or `.data`, are not noticed). Attenuations of
-    shape [B] give picture b its own; tensors for them do not make that layout anew when they change. With a spectrum
-    they flow to its voltage and filters, to `density_factors`, contrast media and the voxels, and not to the pixel size
-    that blurs.
+    and `world_to_voxel`. With a spectrum they flow to its voltage and filters, to `density_factors`, contrast
+    media and the voxels, but not to the pixel size used for blur. The layout that the compiled backend reads is made at
+    the first call and remade when any of its inputs has changed (writes that bypass torch, through NumPy or `.data`, go
+    unnoticed). Attenuations of shape [B] apply to one picture each; changing attenuations that are tensors does not
+    remake the layout.
 
     Returns:
-        [*B, C, H, W], C = `subject.n_classes` (the most of several); with a spectrum C is 1, or the number of a photon
-        counter's windows. In the type that torch promotes the subject's and the pose's to. Inside, positions are
-        float64 and sums float32 or better.
+        [*B, C, H, W] with C = `subject.n_classes` (the largest of several); with a spectrum C is 1, or the number of
+        energy windows of a photon counter. The dtype is that to which torch promotes those of subject and pose.
+        Internally, positions are float64 and sums float32 or better.
 
     Raises:
-        ValueError, TypeError: for arguments that are not acceptable, before anything is computed.
+        ValueError, TypeError: for unacceptable arguments, before anything is computed.
 
     Example:
         >>> from deepdrr.camera import make_k_inv, make_rt_inv
@@ -136,7 +136,7 @@ def render(
 
 
 def _camera(k_inv: Tensor, rt_inv: Tensor, sdd: Tensor, height: int, width: int, orthographic: bool) -> Camera:
-    """The camera in double precision: on the host where the device has none."""
+    """The camera in double precision, on the host if the device lacks it."""
     if finest_dtype(rt_inv.device) != torch.float64:
         k_inv, rt_inv, sdd = k_inv.cpu(), rt_inv.cpu(), sdd.cpu()
     return Camera.from_inverse(k_inv, rt_inv, sdd, height, width, orthographic=orthographic)

@@ -1,4 +1,4 @@
-"""Subjects as scenes: what is in the beam of `render`."""
+"""Subjects as scenes: the objects in the beam of `render`."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,17 +21,17 @@ _EXACT = Exact()
 
 
 def subject_scene(subject: Subject | Sequence[Subject], model: DensityModel, poses: int = 1) -> InBeam:
-    """What is in the beam: a subject, or N of them, each in the beam of its own views.
+    """The scene of a subject, or of N subjects, each in the beam of its own views.
 
-    The densities are kept for the next scene of the same subject, until something that they depend on changes.
+    The densities are kept for the next scene of the same subject until one of their inputs changes.
 
     Args:
-        subject: one or N.
+        subject: one subject or N.
         model: how Hounsfield units become materials.
-        poses: number of axes of the batch of views; the first one is that of N subjects.
+        poses: number of axes of the batch of views; with N subjects the first one is theirs.
 
     Raises:
-        ValueError: if a subject holds no Hounsfield units.
+        ValueError: if a subject does not hold Hounsfield units.
     """
     if isinstance(subject, Subject):
         return Scene(_SubjectBody(subject), materials=model, device=subject.image_hu.device, kept=kept)
@@ -41,7 +41,7 @@ def subject_scene(subject: Subject | Sequence[Subject], model: DensityModel, pos
 
 
 def _with_factors_of(model: DensityModel, n: int, poses: int) -> DensityModel:
-    """The model with those of its density factors that are subject n's."""
+    """The model with the density factors of subject n."""
     factors = getattr(model, "density_factors", {})
     own = {
         name: factor[min(n, len(factor) - 1)] if isinstance(factor, Tensor) and factor.ndim == poses > 0 else factor
@@ -51,7 +51,7 @@ def _with_factors_of(model: DensityModel, n: int, poses: int) -> DensityModel:
 
 
 class _SubjectBody:
-    """A subject as the volume of a scene: grids [I, J, K], on the CPU, where materials are found."""
+    """A subject as a volume of a scene: grids [I, J, K] on the CPU, where HU are decomposed into materials."""
 
     def __init__(self, subject: Subject) -> None:
         if not subject.convert_to_mu:
@@ -62,12 +62,12 @@ class _SubjectBody:
 
     @property
     def watched(self) -> tuple[Tensor, Tensor | None]:
-        """The tensors that densities are made of."""
+        """The tensors from which the densities are made."""
         return self.owner.image_hu, self.owner.label_map
 
     @property
     def hu(self) -> Tensor:
-        """Hounsfield units, float32, or float64 of a subject in double precision."""
+        """Hounsfield units, float32, or float64 for a subject in double precision."""
         image = self.owner.image_hu
         dtype = image.dtype if image.dtype == torch.float64 else torch.float32
         return image[0, 0].permute(2, 1, 0).to("cpu", dtype)
@@ -80,7 +80,7 @@ class _SubjectBody:
 
     @property
     def ijk_from_world(self) -> Tensor:
-        """Where the subject is now, with its gradient."""
+        """Transform [4, 4] from the world, mm, to voxel indices at the subject's current place, with its gradient."""
         return matrix_of(self.owner)
 
     @property
@@ -92,7 +92,7 @@ class _SubjectBody:
 
 
 class _SeveralScenes:
-    """N scenes side by side: the first axis of the batch of views is theirs."""
+    """N scenes side by side, one for each index of the first axis of the batch of views."""
 
     def __init__(self, scenes: Sequence[InBeam], poses: int) -> None:
         self._scenes = scenes
@@ -105,12 +105,12 @@ class _SeveralScenes:
 
     @property
     def device(self) -> torch.device:
-        """Where rays are cast."""
+        """The device on which rays are cast."""
         return self._scenes[0].device
 
     @property
     def center_world(self) -> Tensor:
-        """Centres [N, *1, 3], which broadcast to the batch of views, mm."""
+        """Centres [N, *1, 3], mm, which broadcast to the batch of views."""
         centers = torch.stack([scene.center_world for scene in self._scenes])
         return centers.reshape(len(centers), *[1] * (self._poses - 1), 3)
 

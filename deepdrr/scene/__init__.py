@@ -1,4 +1,4 @@
-"""The X-ray device around the patient in 3-D, with PyVista (the extra `scene`), which is imported by the first call."""
+"""The X-ray device around the patient in 3-D, drawn by PyVista (extra `scene`), which the first call imports."""
 
 from deepdrr.scene._scene import visualize_scene
 

@@ -16,24 +16,24 @@ __all__ = ["Beam", "beams"]
 
 Points = npt.NDArray[np.float64]
 
-_CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # columns and rows, from the top left on
+_CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))  # columns and rows, starting at the top left
 
 
 @dataclass(frozen=True)
 class Beam:
-    """The beam of a view by its corners in the world, mm.
+    """The beam of a view, given by its corners in the world, mm.
 
     Attributes:
-        sources: [4, 3], where the rays to the corners start: one point, or four for parallel beams.
-        corners: [4, 3], the outer corners of the detector's pixels, from the top left on, clockwise as one looks at
-            the picture.
+        sources: [4, 3], start of the rays to the corners: the same point, or four points for a parallel beam.
+        corners: [4, 3], the outer corners of the detector, starting at the top left of the picture and going
+            clockwise.
     """
 
     sources: Points
     corners: Points
 
     def frustum(self, size: float) -> Mesh:
-        """The first part of the beam, both sides of each face."""
+        """The first part of the beam, with both sides of each face."""
         ends = self.sources + size * (self.corners - self.sources)
         sides = [[4, i, (i + 1) % 4, 4 + (i + 1) % 4, 4 + i] for i in range(4)]
         faces = [[4, 0, 1, 2, 3], [4, 4, 5, 6, 7], *sides]
@@ -41,11 +41,11 @@ class Beam:
         return mesh.merge(mesh.flip_faces())
 
     def central_ray(self) -> Mesh:
-        """From the source to the detector's middle."""
+        """The line from the source to the middle of the detector."""
         return _pyvista().Line(self.sources.mean(axis=0), self.corners.mean(axis=0))
 
     def detector(self) -> Mesh:
-        """The detector with texture coordinates, to be seen from both sides."""
+        """The detector with texture coordinates, visible from both sides."""
         points = np.concatenate([self.corners, self.corners])
         mesh = _pyvista().PolyData(points, faces=[4, 0, 1, 2, 3, 4, 7, 6, 5, 4])
         mesh.active_texture_coordinates = np.array([(u, 1.0 - v) for u, v in _CORNERS * 2])  # VTK's v goes upward
@@ -58,7 +58,9 @@ def beams(
     """The beams of a batch of views.
 
     Args:
-        k_inv: [B, 3, 3], `rt_inv`: [B, 4, 4], `sdd`: [B] or a number, mm; each may have a batch of one.
+        k_inv: inverse intrinsics [B, 3, 3].
+        rt_inv: world_from_camera [B, 4, 4], mm.
+        sdd: source-to-detector distance [B] or a number, mm. Each of the three may have a batch of one.
         height, width: rows and columns of the detector.
         orthographic: parallel beams along the camera's z.
 

@@ -19,7 +19,7 @@ __all__ = ["Culling", "visualize_scene"]
 
 Culling = Literal["front", "back", "frontface", "backface", "f", "b"]
 
-_FRUSTUM = 0.125  # of the beam's length
+_FRUSTUM = 0.125  # fraction of the beam's length
 
 
 def visualize_scene(
@@ -39,31 +39,31 @@ def visualize_scene(
     verbose: bool = False,
     **kwargs: Any,
 ) -> "Plotter":
-    """Render the views of a subject and show them where they were taken: on the detectors around its surface.
+    """Render the views of a subject and show each on its detector, around the surface of the subject.
 
     Args:
         subject: the patient.
         k_inv: inverse intrinsics [B, 3, 3].
         rt_inv: world_from_camera [B, 4, 4].
-        sdd: distance from source to detector [B] or a number, mm. Each of the three may have a batch of one.
+        sdd: source-to-detector distance [B] or a number, mm. Each of the three may have a batch of one.
         height, width: rows and columns of the detector.
         render_mesh: show the subject's surface.
         render_imgs: render the images and put them on the detectors.
-        single_channel: add the channels of labels up; they are coloured otherwise.
-        culling: faces that are left out of the surface, `"back"` or `"front"`, or None.
-        use_label: show the surfaces of the labels, not that of the image.
-        cutoff: the image's value at the surface, 1/mm; the default is half of water's. None: the image's values are
+        single_channel: add up the channels of labels; otherwise they are coloured.
+        culling: faces of the surface to leave out, `"back"` or `"front"`, or None.
+        use_label: show the surfaces of the labels instead of that of the image.
+        cutoff: attenuation at the surface, 1/mm; by default half that of water. None: the image's values are
             labels.
-        plotter: where to add it all, e.g. `pyvista.Plotter(off_screen=True)`; None: a new one.
+        plotter: the plotter to add everything to, e.g. `pyvista.Plotter(off_screen=True)`; None: a new one.
         verbose: show a bar while the surface is made.
-        kwargs: for `render`, e.g. `n_samples` or `orthographic`.
+        kwargs: arguments of `render`, e.g. `n_samples` or `orthographic`.
 
     Returns:
         The plotter; its `show()` opens a window, its `screenshot(path)` writes a picture.
 
     Raises:
         ImportError: if PyVista is not installed.
-        ValueError: for what `render` refuses, a cutoff that is not positive, or more than 256 labels.
+        ValueError: for arguments that `render` refuses, a cutoff that is not positive, or more than 256 labels.
     """
     pyvista = require("pyvista", "scene", "a scene")
     mesh = _surface(subject, use_label, cutoff, verbose) if render_mesh else None

@@ -10,26 +10,26 @@ from deepdrr._extras import require
 
 __all__ = ["Mesh", "iso_surface", "label_surface"]
 
-Mesh = Any  # pyvista.PolyData, of a library that is optional
+Mesh = Any  # pyvista.PolyData; PyVista is optional
 
 _MOST_CLASSES = 256
 
 
 def iso_surface(values: Tensor, world_from_voxel: Tensor, cutoff: float, *, progress: bool = False) -> Mesh:
-    """Where the values, trilinear between voxel centres and zero outside of the volume, equal `cutoff`.
+    """The surface where the values, trilinear between voxel centres and zero outside the volume, equal `cutoff`.
 
     Args:
         values: [D, H, W].
         world_from_voxel: [4, 4], of indices along W, H and D.
         cutoff: above zero.
-        progress: show a bar.
+        progress: show a progress bar.
 
     Returns:
-        Triangles in mm, facing away from the higher values; none where no value is above `cutoff`.
+        Triangles in mm, facing away from the higher values; none if no value is above `cutoff`.
     """
     if not cutoff > 0.0:
         raise ValueError(f"cutoff must be positive, or None for labels, got {cutoff}")
-    padded = np.pad(_array(values).astype(np.float32, copy=False), 1)  # closes a body that the volume's border cuts
+    padded = np.pad(_array(values).astype(np.float32, copy=False), 1)  # closes a body that the border cuts
     mesh = _grid(padded).contour([cutoff], scalars="values", method="flying_edges", progress_bar=progress)
     mesh.clear_data()
     return _placed(mesh, world_from_voxel, offset=-1.0)
@@ -41,10 +41,10 @@ def label_surface(labels: Tensor, world_from_voxel: Tensor, *, progress: bool = 
     Args:
         labels: [D, H, W], whole numbers, 0 for the background.
         world_from_voxel: [4, 4], of indices along W, H and D.
-        progress: show a bar.
+        progress: show a progress bar.
 
     Raises:
-        ValueError: if the values are no labels: not whole, or of more than 256 kinds.
+        ValueError: if the values are not labels: not whole numbers, or more than 256 different ones.
     """
     numbers = _array(labels)
     if not np.array_equal(numbers, np.rint(numbers)):
@@ -64,7 +64,7 @@ def _array(values: Tensor) -> npt.NDArray[Any]:
 
 
 def _grid(values: npt.NDArray[Any]) -> Any:
-    """Points at the voxel centres, in voxels: (0, 0, 0) is the first."""
+    """A grid of points at the voxel centres, in voxels; the first is (0, 0, 0)."""
     depth, height, width = values.shape
     grid = require("pyvista", "scene", "a scene").ImageData(dimensions=(width, height, depth))
     grid.point_data["values"] = values.ravel()
@@ -72,7 +72,7 @@ def _grid(values: npt.NDArray[Any]) -> Any:
 
 
 def _placed(mesh: Mesh, world_from_voxel: Tensor, offset: float) -> Mesh:
-    """From voxels to the world; a reflection turns the triangles over."""
+    """Transform a mesh from voxels to the world; a reflection flips the triangles."""
     matrix = world_from_voxel.detach().cpu().double().numpy()
     points = (np.asarray(mesh.points, dtype=np.float64) + offset) @ matrix[:3, :3].T + matrix[:3, 3]
     mesh.points = points.astype(np.float32)
