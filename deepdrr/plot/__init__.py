@@ -1,7 +1,7 @@
-"""Pictures of images for notebooks and reports: grey images with masks, edges of one over another, animations.
+"""Plots of images for notebooks and reports: grey images with masks, edges of one over another, animations.
 
-Matplotlib draws them (the extra `plot`); the first call imports it. For the pictures that a viewer
-or a radiologist would see, with a window and a polarity, there is `deepdrr.display`.
+Matplotlib draws them (the extra `plot`); the first call imports it. For pictures as a viewer or a
+radiologist would see them, with window and polarity, use `deepdrr.display`.
 """
 
 from deepdrr.plot._animate import animate, draw_frames, write_frames

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["animate", "draw_frames", "write_frames"]
 
-_FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP", ".mp4": "MP4"}  # a PNG with frames is an APNG
+_FORMATS = {".gif": "GIF", ".png": "PNG", ".webp": "WEBP", ".mp4": "MP4"}  # "PNG" with several frames is an APNG
 _WIDTH_INCHES, _TEXT_INCHES, _DPI = 3.0, 0.5, 100
 
 
@@ -46,36 +46,35 @@ def animate(
     loop: int = 0,
     **plot_kwargs: Any,
 ) -> Path | None:
-    """Show a batch of images one after the other, and beside them, if given, a fixed image and the edges over it.
+    """Animate a batch of images, optionally beside a fixed image and their edges over it.
 
-    All frames have one grey scale, from the least to the greatest value of the batch, so that the animation does not
-    flicker; the fixed image has its own. Where an image has several channels, their sum is shown, and those after the
-    first as masks, unless a mask is given.
+    All frames share one grey scale, from the smallest to the largest value of the batch, so that the animation does not
+    flicker; the fixed image has its own. If an image has several channels, their sum is shown, and the channels after
+    the first become masks, unless a mask is given.
 
     Args:
-        moving_img: [B, C, H, W], one frame each.
+        moving_img: [B, C, H, W], one frame per image.
         moving_mask: [B, C, H, W], as in `plot_drr`.
-        out: file to write, `.gif`, `.webp`, `.png` (animated PNG) or `.mp4`; None: shown in the notebook.
+        out: file to write, `.gif`, `.webp`, `.png` (animated PNG) or `.mp4`; None: show it in the notebook.
         fixed_img: [1, C, H, W]; the frames then have three columns.
         fixed_mask: [1, C, H, W].
-        titles: one for each frame.
+        titles: one per frame.
         ticks: as in `plot_drr`.
-        fps: frames per second; a GIF counts in hundredths of a second.
-        pause: how much longer the last frame stays before the animation starts again, in seconds.
+        fps: frames per second; a GIF rounds to hundredths of a second.
+        pause: extra time of the last frame before the animation repeats, seconds.
         blur_kernel, canny_low, canny_high, edge_color, edge_alpha, edge_detection_size: as in `overlay`.
         verbose: show a progress bar.
-        loop: how often the animation is shown; 0 for ever. A player of films decides that itself.
-        plot_kwargs: for `plot_drr`, e.g. `vmin`.
+        loop: how often the animation is shown; 0 forever. For MP4 the player decides.
+        plot_kwargs: arguments of `plot_drr`, e.g. `vmin`.
 
     Returns:
         The path of the file; None in a notebook.
 
     Raises:
-        TypeError: if an image is no tensor.
+        TypeError: if an image is not a tensor.
         ValueError: for shapes, titles, numbers or a suffix that do not fit.
-        ImportError: if matplotlib is not installed, for `out=None` outside a notebook, or for an MP4 if there is
-            no ffmpeg.
-        OSError: if the file cannot be written; nothing is then left behind.
+        ImportError: if matplotlib is not installed, for `out=None` outside a notebook, or for an MP4 without ffmpeg.
+        OSError: if the file cannot be written; no partial file is left behind.
 
     Example:
         >>> import tempfile, torch
@@ -129,10 +128,10 @@ def draw_frames(
         edges: options of `overlay`, e.g. `{"canny_high": 24.0}`.
 
     Returns:
-        One picture for each image, all of the same size.
+        One picture per image, all of the same size.
 
     Raises:
-        TypeError: if an image is no tensor.
+        TypeError: if an image is not a tensor.
         ValueError: for shapes, titles or numbers that do not fit.
         ImportError: if matplotlib is not installed.
     """
@@ -173,7 +172,7 @@ def write_frames(
     """Write frames as an animation, whole or not at all.
 
     Args:
-        frames: pictures of one size.
+        frames: pictures of the same size.
         out: the file, `.gif`, `.webp`, `.png` or `.mp4`.
         fps, pause, loop: as in `animate`.
 
@@ -181,9 +180,9 @@ def write_frames(
         The path of the file.
 
     Raises:
-        ValueError: for numbers or a suffix that do not fit, or if there is no frame.
-        ImportError: for an MP4 if there is no ffmpeg.
-        OSError: if the file cannot be written; nothing is then left behind.
+        ValueError: for an invalid number or suffix, or if there is no frame.
+        ImportError: for an MP4 without ffmpeg.
+        OSError: if the file cannot be written; no partial file is left behind.
 
     Example:
         >>> import tempfile, torch
@@ -203,7 +202,7 @@ def write_frames(
 
 
 def _single_channel(image: Tensor, mask: Tensor | None, name: str) -> tuple[Tensor, Tensor | None]:
-    """The sum over the channels; those after the first become the mask where none is given."""
+    """The sum over the channels; without a mask, the channels after the first become the mask."""
     values = as_batch(image, f"{name}_img")
     if mask is not None:
         return values.sum(dim=1, keepdim=True), as_mask(mask, values, f"{name}_mask")
@@ -226,7 +225,7 @@ def _check_timing(fps: float, pause: float, loop: int) -> None:
 
 
 def _format_of(out: str | os.PathLike[str] | None) -> str:
-    """The format; raises before anything is drawn if its library or program is missing."""
+    """The format of a file; raises before anything is drawn if a library or program is missing."""
     if out is None:
         require("IPython.display", "notebook", "an animation without a file, out=None, is shown in a notebook and")
         return "GIF"
@@ -239,7 +238,7 @@ def _format_of(out: str | os.PathLike[str] | None) -> str:
 
 
 def _durations_ms(count: int, fps: float, pause: float) -> list[int]:
-    """How long each frame stays, in steps of 10 ms; rounded as a sum, so that the whole animation keeps its pace."""
+    """Duration of each frame in steps of 10 ms; the running sum is rounded, so that the animation keeps its pace."""
     ends = [10 * round(100.0 * (index + 1) / fps) for index in range(count)]
     durations = [end - start for start, end in zip([0, *ends], ends, strict=False)]
     durations[-1] += round(1000.0 * pause)
@@ -247,7 +246,7 @@ def _durations_ms(count: int, fps: float, pause: float) -> list[int]:
 
 
 def _figure(columns: int, height_by_width: float) -> tuple[Any, list[Any]]:
-    """A figure of its own, which pyplot does not know and so need not be closed."""
+    """A separate figure that pyplot does not know, so that it need not be closed."""
     size = (_WIDTH_INCHES * columns, _WIDTH_INCHES * min(max(height_by_width, 0.2), 2.0) + _TEXT_INCHES)
     figure = require("matplotlib.figure", "plot", "drawing").Figure(figsize=size, dpi=_DPI, layout="constrained")
     require("matplotlib.backends.backend_agg", "plot", "drawing").FigureCanvasAgg(figure)

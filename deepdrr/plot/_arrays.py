@@ -18,11 +18,11 @@ Layer = npt.NDArray[np.float32]  # [H, W, 4], red, green, blue and opacity, each
 
 
 def as_batch(image: object, name: str) -> Tensor:
-    """An image [B, C, H, W] as float64 on the CPU, free of its graph.
+    """An image [B, C, H, W] as float64 on the CPU, detached from its graph.
 
     Raises:
-        TypeError: if it is no tensor of real numbers.
-        ValueError: if it has another shape, or no pixel.
+        TypeError: if it is not a tensor of real numbers.
+        ValueError: if it has another shape, or no pixels.
     """
     if not isinstance(image, Tensor):
         raise TypeError(f"{name} must be a tensor [B, C, H, W], got {type(image).__name__}")
@@ -34,7 +34,7 @@ def as_batch(image: object, name: str) -> Tensor:
 
 
 def as_mask(mask: object, image: Tensor, name: str) -> Tensor:
-    """A mask [B, C, H, W] of an image as booleans on the CPU; channel 0 is the background."""
+    """A mask [B, C, H, W] as booleans on the CPU; channel 0 is the background."""
     values = as_batch(mask, name) > 0
     if len(values) != len(image) or values.shape[-2:] != image.shape[-2:]:
         raise ValueError(
@@ -45,7 +45,7 @@ def as_mask(mask: object, image: Tensor, name: str) -> Tensor:
 
 
 def colors_of(colormap: object, count: int, distinct: int) -> list[Color]:
-    """Colors for `count` classes: `distinct` ones evenly from a matplotlib color map, then again from the first."""
+    """Colors for `count` classes: `distinct` ones, evenly spaced in a matplotlib color map, then repeated."""
     if distinct < 1:
         raise ValueError(f"mask_n_colors must be at least 1, got {distinct}")
     chosen = require("matplotlib", "plot", "drawing").colormaps.get_cmap(colormap)
@@ -56,13 +56,13 @@ def colors_of(colormap: object, count: int, distinct: int) -> list[Color]:
 def mask_layer(
     mask: Tensor, colors: Sequence[Color], interior_alpha: float, edge_alpha: float, edge_width: int
 ) -> Layer:
-    """All classes in one layer, later ones over earlier ones: filled thinly, with an outline inside their border.
+    """All classes in one layer, later ones over earlier ones: a translucent fill and an outline inside the border.
 
     Args:
         mask: [C, H, W], booleans, without the background.
-        colors: one for each class.
-        interior_alpha, edge_alpha: opacity of the filling, and what the outline adds to it.
-        edge_width: of the outline, pixels.
+        colors: one per class.
+        interior_alpha, edge_alpha: opacity of the fill, and the opacity that the outline adds.
+        edge_width: width of the outline, pixels.
 
     Raises:
         ValueError: if the width is negative.
@@ -96,7 +96,7 @@ def edge_layer(
 ) -> Layer:
     """Canny's edges of an image [H, W] as a layer whose longer side has `detection_size` pixels.
 
-    The image is spread over 0 to 255 and brought to that size first, so that the thresholds mean the same at every
+    The image is first rescaled to 0 to 255 and resampled to that size, so that the thresholds mean the same at every
     resolution.
     """
     height, width = image.shape
@@ -108,7 +108,7 @@ def edge_layer(
 
 def _canny(image: Tensor, blur_kernel: int, thresholds: tuple[float, float]) -> npt.NDArray[np.bool_]:
     feature = require("skimage.feature", "plot", "finding edges")
-    # The Gaussian of OpenCV for a kernel of that many pixels, which is what the argument is known from.
+    # OpenCV's Gaussian for a kernel of that many pixels; users know the argument from there.
     sigma = 0.3 * ((blur_kernel - 1) / 2 - 1) + 0.8 if blur_kernel > 1 else 0.0
     low, high = thresholds
     pixels = image.round().to(torch.uint8).numpy()
@@ -129,7 +129,7 @@ def _resized(image: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _eroded(area: Tensor, width: int) -> Tensor:
-    """What is left of an area without its outermost pixels; beyond the picture is outside."""
+    """An area without its outermost pixels; everything beyond the picture counts as outside."""
     outside = functional.pad((~area).float()[None, None], (width,) * 4, value=1.0)
     grown: Tensor = functional.max_pool2d(outside, 2 * width + 1, stride=1)
     return grown[0, 0] == 0

@@ -1,4 +1,4 @@
-"""`plot_drr` and `overlay`: images as subplots in a row."""
+"""`plot_drr` and `overlay`: images side by side as subplots."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -32,33 +32,32 @@ def plot_drr(
     edge_width: int = 1,
     **imshow_kwargs: Any,
 ) -> "list[Axes]":
-    """Draw each image of a batch, with its structures in color where there are any.
+    """Draw each image of a batch, with structures in color if there are any.
 
-    What is shown is the sum over the channels. If there are several channels, those after the first, which is the
-    background, are drawn over it as masks, wherever they are above zero; or a mask is given for an image of one
-    channel.
+    The sum over the channels is shown. If there are several channels, the first is the background, and the others are
+    drawn as masks wherever they are above zero. For an image of one channel a mask can be given.
 
     Args:
-        img: [B, C, H, W]. Each image has its own grey scale from its least to its greatest value, unless `vmin` and
+        img: [B, C, H, W]. Each image has its own grey scale from its smallest to its largest value, unless `vmin` and
             `vmax` are given.
-        mask: [B, C, H, W], above zero inside; channel 0 is the background and not drawn.
-        title: one for each image, written below it.
-        ticks: numbers of the first and the last row and column, counted from 1.
-        axs: where to draw, one for each image; None: a new figure.
+        mask: [B, C, H, W], above zero inside; channel 0 is the background and is not drawn.
+        title: one per image, written below it.
+        ticks: show the numbers of the first and last row and column, counted from 1.
+        axs: axes to draw on, one per image; None: a new figure.
         cmap: color map of the image.
         mask_cmap: color map of the masks.
-        mask_n_colors: how many colors are taken from it before they repeat.
+        mask_n_colors: number of colors taken from it before they repeat.
         interior_alpha: opacity of a mask, 0 to 1.
-        edge_alpha: opacity of its outline, on top of that.
-        edge_width: of the outline, pixels.
-        imshow_kwargs: for `Axes.imshow` of the image, e.g. `vmin`.
+        edge_alpha: additional opacity of its outline.
+        edge_width: width of the outline, pixels.
+        imshow_kwargs: arguments of `Axes.imshow` for the image, e.g. `vmin`.
 
     Returns:
-        The axes, one for each image.
+        The axes, one per image.
 
     Raises:
-        TypeError: if an image is no tensor.
-        ValueError: for shapes, titles or axes that do not fit together, or a mask besides several channels.
+        TypeError: if an image is not a tensor.
+        ValueError: for shapes, titles or axes that do not fit together, or a mask together with several channels.
         ImportError: if matplotlib is not installed.
 
     Example:
@@ -86,13 +85,13 @@ def plot_drr(
 
 
 def picture(img: Tensor) -> npt.NDArray[np.uint8]:
-    """One image as `plot_drr` draws it, pixel by pixel and without a figure.
+    """One image as `plot_drr` draws it, as pixels without a figure.
 
     Args:
         img: [C, H, W], finite.
 
     Returns:
-        Red, green and blue [H, W, 3].
+        Red, green and blue [H, W, 3], uint8.
 
     Raises:
         TypeError, ValueError: as in `plot_drr`, and for NaN or infinite pixels.
@@ -128,28 +127,28 @@ def overlay(
     edge_alpha: float = 1.0,
     edge_detection_size: int = 200,
 ) -> "list[Axes]":
-    """Draw the edges of the moving images over the fixed images, to see how well they lie on each other.
+    """Draw the edges of the moving images over the fixed images, to judge their alignment.
 
-    The edges are Canny's, of the sum over the channels.
+    The edges are found by Canny's method in the sum over the channels.
 
     Args:
         moving: [B, C, H, W], finite.
-        fixed: [B, C, H, W]; the channels may be others.
+        fixed: [B, C, H, W]; the number of channels may differ.
         title, ticks, axs: as in `plot_drr`.
-        blur_kernel: side of the Gaussian before the edges are looked for, pixels, odd; 1 for none.
-        canny_low, canny_high: gradients (Sobel's, of an image that runs from 0 to 255) from which on an edge goes on,
-            and from which on it starts.
+        blur_kernel: side of the Gaussian kernel applied before edge detection, pixels, odd; 1 for no blur.
+        canny_low, canny_high: Canny's thresholds: an edge starts at a gradient above the high one and continues while
+            it is above the low one (Sobel's gradient of an image from 0 to 255).
         edge_color: red, green and blue in [0, 1].
         edge_alpha: opacity in [0, 1].
-        edge_detection_size: pixels along the longer side while edges are looked for.
+        edge_detection_size: pixels along the longer side for edge detection.
 
     Returns:
-        The axes, one for each image.
+        The axes, one per image.
 
     Raises:
-        TypeError: if an image is no tensor.
-        ValueError: for shapes, titles or axes that do not fit together, numbers outside what is stated here, or moving
-            images with NaN or infinite pixels.
+        TypeError: if an image is not a tensor.
+        ValueError: for shapes, titles or axes that do not fit together, numbers outside the ranges stated here, or
+            moving images with NaN or infinite pixels.
         ImportError: if matplotlib or scikit-image is not installed.
 
     Example:
@@ -178,7 +177,7 @@ def overlay(
             thresholds=(canny_low, canny_high),
             detection_size=edge_detection_size,
         )
-        # Its pixels are others than the image's: laid over the same area, from the outer corner of the first pixel on.
+        # The layer has another resolution: stretch it over the image, from the outer corner of the first pixel on.
         ax.imshow(layer, extent=ax.images[0].get_extent(), interpolation="bilinear")
     return axes
 
@@ -197,7 +196,7 @@ def _check_edges(blur_kernel: int, low: float, high: float, alpha: float, size: 
 def _draw(
     values: Tensor, title: Sequence[str] | None, ticks: bool, axs: object, options: dict[str, Any]
 ) -> "list[Axes]":
-    """The sum over the channels of each image, with its title and ticks."""
+    """Draw the sum over the channels of each image, with title and ticks."""
     count, _, height, width = values.shape
     if isinstance(title, str):
         raise TypeError(f"title must be a list with one title for each image, got the text {title!r}")

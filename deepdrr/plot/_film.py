@@ -1,4 +1,4 @@
-"""`write_film`: pictures as an MP4, by an ffmpeg program that reads their pixels from a pipe."""
+"""`write_film`: write pictures as an MP4 through an ffmpeg program that reads their pixels from a pipe."""
 
 import os
 import shutil
@@ -19,10 +19,10 @@ __all__ = ["find_ffmpeg", "write_film"]
 
 
 def find_ffmpeg() -> str:
-    """The ffmpeg program on the PATH, else the one of imageio-ffmpeg.
+    """The ffmpeg program on the PATH, or else that of imageio-ffmpeg.
 
     Raises:
-        ImportError: if there is neither.
+        ImportError: if neither is found.
     """
     found = shutil.which("ffmpeg")
     if found:
@@ -35,26 +35,26 @@ def find_ffmpeg() -> str:
 
 
 def write_film(frames: Sequence["Image"], out: str | os.PathLike[str], *, fps: float, pause: float) -> Path:
-    """Write pictures as an MP4 with one frame each, whole or not at all.
+    """Write pictures as the frames of an MP4, whole or not at all.
 
-    Encoders halve the resolution of colors and so want even numbers of pixels: an odd last row or column is left out.
+    Encoders halve the resolution of colors and so need even numbers of pixels: an odd last row or column is dropped.
 
     Args:
-        frames: at least one, all of one size, two pixels or more along each side.
+        frames: one or more, all of the same size, with two pixels or more along each side.
         out: the file.
         fps: frames per second.
-        pause: how much longer the last frame stays, in seconds.
+        pause: extra time of the last frame, seconds.
 
     Returns:
         The path of the file.
 
     Raises:
         ImportError: if there is no ffmpeg.
-        OSError: if the file cannot be written or ffmpeg fails; nothing is then left behind.
+        OSError: if the file cannot be written or ffmpeg fails; no partial file is left behind.
     """
     width, height = (side // 2 * 2 for side in frames[0].size)
     pixels = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", f"{fps:g}", "-i", "pipe:0"]
-    # Players and browsers that know H.264 know it with this layout of colors; the index comes first, for streaming.
+    # All players and browsers with H.264 support this color layout; the index comes first, for streaming.
     film = ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
     held = [*frames, *[frames[-1]] * round(pause * fps)]
     with atomic_path(out) as temporary:
@@ -64,7 +64,7 @@ def write_film(frames: Sequence["Image"], out: str | os.PathLike[str], *, fps: f
 
 
 def _feed(command: list[str], chunks: Iterator[bytes]) -> None:
-    """Run a program on what it reads from its standard input."""
+    """Run a program and feed chunks to its standard input."""
     with (
         tempfile.TemporaryFile() as errors,
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors) as process,
@@ -75,7 +75,7 @@ def _feed(command: list[str], chunks: Iterator[bytes]) -> None:
             for chunk in chunks:
                 pipe.write(chunk)
             pipe.close()
-        except BrokenPipeError:  # it has ended; the reason is among its errors
+        except BrokenPipeError:  # the program has ended; its error output says why
             with suppress(BrokenPipeError):
                 pipe.close()
         code = process.wait()

@@ -1,4 +1,4 @@
-"""Photons that reach the detector after scattering: what a model of them sees, and what it gives back."""
+"""Scattered photons at the detector: the protocol of scatter models, with its input and output."""
 
 from deepdrr.scatter._model import InBeam, ScatteredFluence, ScatterInput, ScatterModel
 from deepdrr.scatter._signal import scatter_signal

@@ -1,4 +1,4 @@
-"""The protocol of scatter models: none, a kernel, a network and Monte Carlo are of one kind."""
+"""The protocol of scatter models: kernels, networks and Monte Carlo all follow it."""
 
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ __all__ = ["InBeam", "ScatterInput", "ScatterModel", "ScatteredFluence"]
 
 
 class InBeam(Protocol):
-    """What stands in the beam, as the stages after it see it; `deepdrr.projector.Scene` is one."""
+    """The objects in the beam as later stages see them; `deepdrr.projector.Scene` is one."""
 
     @property
     def materials(self) -> tuple[Material, ...]:
@@ -27,7 +27,7 @@ class InBeam(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where rays are cast."""
+        """The device on which rays are cast."""
 
     def area_densities(self, view: Camera | Rays, *, integration: Integration, backend: str) -> Tensor:
         """Area density of each material along every ray [*batch, M, H, W], g/cm²."""
@@ -35,16 +35,16 @@ class InBeam(Protocol):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ScatterInput:
-    """What a scatter model sees of one exposure.
+    """The input of a scatter model for one exposure.
 
     Attributes:
-        scene: what stands in the beam.
+        scene: the objects in the beam.
         area_densities: [*batch, M, H, W] g/cm², of the M materials of the scene.
         materials: the M materials.
-        camera: where source and detector are [*batch].
+        camera: position of source and detector [*batch].
         source: spectrum, heel effect, focal spot and shutters.
-        fluence: factor from the spectrum's photons to photons per pixel of the open field [*batch, H, W]; the shutters
-            have taken their part out of it.
+        fluence: factor from the spectrum's photons to photons per pixel of the open field [*batch, H, W], behind the
+            shutters.
     """
 
     scene: InBeam
@@ -59,14 +59,14 @@ class ScatterInput:
 class ScatteredFluence:
     """Scattered photons that arrive at the detector, before the anti-scatter grid.
 
-    The map is coarse, since scatter is smooth: its h × w cells cover the whole detector.
+    The map is coarse because scatter is smooth: its h × w cells cover the whole detector.
 
     Attributes:
         photons_per_mm2: [*batch, K, h, w], photons per mm² of the detector in each group of energies.
         energies_kev: mean energy of the photons of each group [K], keV.
 
     Raises:
-        ValueError: if shapes do not fit, or a number is negative or not finite.
+        ValueError: if the shapes do not fit together, or a number is negative or not finite.
     """
 
     photons_per_mm2: Tensor
@@ -88,12 +88,12 @@ class ScatteredFluence:
 class ScatterModel(Protocol):
     """Estimates the scattered photons of an exposure.
 
-    A model is linear in the photons of the beam, and differentiable where it can be.
+    A model is linear in the photons of the beam, and differentiable if possible.
     """
 
     def estimate(self, seen: ScatterInput) -> ScatteredFluence:
         """The scattered photons that arrive at the detector.
 
         Args:
-            seen: what is in the beam, from where it is seen, and how it is lit.
+            seen: the scene, the camera and the beam.
         """

@@ -1,4 +1,4 @@
-"""What scattered photons leave in a detector."""
+"""The signal of scattered photons in a detector."""
 
 import torch
 import torch.nn.functional as F
@@ -19,7 +19,7 @@ def scatter_signal(found: ScatteredFluence, detector: Detector, camera: Camera) 
 
     Args:
         found: the scattered photons at the detector.
-        detector: whose response is summed.
+        detector: the detector whose response is summed.
         camera: the geometry [*batch], with the detector's H × W pixels.
 
     Returns:
@@ -45,7 +45,7 @@ def scatter_signal(found: ScatteredFluence, detector: Detector, camera: Camera) 
 
 
 def _on_pixels(coarse: Tensor, height: int, width: int) -> Tensor:
-    """Values of cells that cover the detector [..., h, w] at the centres of its pixels [..., H, W]."""
+    """Interpolate values of cells that cover the detector [..., h, w] at the centres of its pixels [..., H, W]."""
     planes = coarse.reshape(-1, 1, *coarse.shape[-2:])
     fine = F.interpolate(planes, size=(height, width), mode="bilinear", align_corners=False)
     return fine.reshape(*coarse.shape[:-2], height, width)
