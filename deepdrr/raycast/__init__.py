@@ -1,4 +1,4 @@
-"""`project`, the ray-integral operator: what it integrates, along which rays, how, and by which backend."""
+"""`project`, the ray-integral operator, with its fields, rays, integration rules and backends."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""The registry of backends, and how one is chosen: once. After that it is known by its name."""
+"""The registry of backends. A backend is chosen once; after that it is passed on by name."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from deepdrr.raycast.cuda._engine import CudaEngine
 
 __all__ = ["Selection", "backends", "engine_named", "engines_replaced", "prefilter_engine", "select_backend"]
 
-# In order of preference: the first that can serve a request is taken; the reference can serve any.
+# In order of preference: the first that can serve a request is taken; the reference can serve all.
 _PREFERRED = ("cuda", "cpu")
 _COMPILED: list[Engine] = [CudaEngine(), CpuEngine(), *(CpuEngine(build) for build in BUILDS)]
 _ENGINES = {engine.name: engine for engine in _COMPILED}
@@ -24,14 +24,14 @@ _REFERENCE = ReferenceBackend()
 
 @dataclass(frozen=True)
 class Selection:
-    """The backend that serves a request, and why that one."""
+    """The backend that serves a request, and the reason for choosing it."""
 
     backend: Backend
     reason: str
 
 
 def backends() -> dict[str, str]:
-    """Every backend that ``"auto"`` may take, with ``"ready"`` or the reason why it cannot be used on this machine."""
+    """Every backend that ``"auto"`` may take, with ``"ready"`` or the reason why this machine cannot use it."""
     return {backend.name: backend.reason_against() or "ready" for backend in _by_preference()}
 
 
@@ -39,7 +39,7 @@ def select_backend(request: Request, name: str = "auto") -> Selection:
     """The backend for a request.
 
     Args:
-        request: what is to be computed.
+        request: the integrals to compute.
         name: ``"auto"`` for the first that can, or a backend's name: ``"cuda"``, ``"cpu"``, ``"reference"``, or a build
             of the CPU's kernels, e.g. ``"cpu-baseline"``, which any processor of its kind can run.
 
@@ -47,8 +47,8 @@ def select_backend(request: Request, name: str = "auto") -> Selection:
         The backend, and the reason for it.
 
     Raises:
-        ValueError: if the parts of the request do not suit each other, if there is no backend of that name, or if it
-            cannot serve the request.
+        ValueError: if the parts of the request do not fit together, the name is unknown, or that backend cannot serve
+            the request.
     """
     check_request(request)
     if name == "auto":
@@ -65,19 +65,19 @@ def select_backend(request: Request, name: str = "auto") -> Selection:
 
 
 def engine_named(name: str) -> Engine:
-    """The engine that an operator of torch was given by its name."""
+    """The engine of the name that was passed to an operator of torch."""
     return _ENGINES[name]
 
 
 def prefilter_engine(values: Tensor) -> Engine | None:
-    """The first engine that can filter values [..., I, J, K]; None if torch has to."""
+    """The first engine that can filter values [..., I, J, K]; None if torch has to do it."""
     preferred = (_ENGINES[name] for name in _PREFERRED)
     return next((engine for engine in preferred if engine.reason_against_prefilter(values) is None), None)
 
 
 @contextmanager
 def engines_replaced(*engines: Engine) -> Iterator[None]:
-    """Within the block, engines stand in the place of those of their names, for all threads."""
+    """Within the block, replace the engines of the same names, in all threads."""
     before = dict(_ENGINES)
     _ENGINES.update({engine.name: engine for engine in engines})
     try:

@@ -1,4 +1,4 @@
-"""`Field`: what is integrated along the rays; `Voxels`: the same without its checks."""
+"""`Field`: the values that rays integrate; `Voxels`: the same without checks."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ MAX_LABELS = 128
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
-    """Values on a voxel grid, the label map that sorts them, or both, as the kernels get them.
+    """Values on a voxel grid, the label map that routes them, or both, as the kernels receive them.
 
-    The attributes are those of `Field`, which says what they mean and checks them. Nothing is checked here: voxels are
-    made of a field's parts, inside an operator or for one kernel.
+    The attributes are those of `Field`, which documents and checks them. Nothing is checked here: operators and kernels
+    make voxels from the parts of a field.
     """
 
     values: Tensor | None
@@ -45,30 +45,30 @@ class Voxels:
 
     @property
     def device(self) -> torch.device:
-        """Where values and labels live."""
+        """The device of values and labels."""
         return self._grid_tensors[0].device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Floating type of the integrals: that of floating `values`, else float32."""
+        """Floating type of the integrals: that of floating-point `values`, otherwise float32."""
         floating = self.values is not None and self.values.dtype in (torch.float32, torch.float64)
         return self.values.dtype if self.values is not None and floating else torch.float32
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:
-        """Distances between voxels along I, J and K."""
+        """Distances between voxels along I, J and K, mm."""
         world_from_ijk = np.linalg.inv(np.array(self.ijk_from_world.detach().tolist())[:3, :3])
         i, j, k = np.sqrt((world_from_ijk**2).sum(0)).tolist()
         return i, j, k
 
     @property
     def longest_chord_mm(self) -> float:
-        """Upper bound of the length of a ray inside: the sum of the box's edges."""
+        """Upper bound of the length of a ray inside the grid: the sum of the box's edges, mm."""
         return sum(n * edge for n, edge in zip(self.shape, self.spacing_mm, strict=True))
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient with respect to the values or the placement is asked for."""
+        """Whether a gradient with respect to the values or the placement is required."""
         return self.ijk_from_world.requires_grad or (self.values is not None and self.values.requires_grad)
 
     @property
@@ -78,9 +78,9 @@ class Voxels:
 
 @dataclass(frozen=True, eq=False)
 class Field(Voxels):
-    """Values on a voxel grid, the label map that sorts them, or both.
+    """Values on a voxel grid, the label map that routes them, or both.
 
-    A voxel's value lives at its centre, which has integer coordinates; the voxel reaches half a voxel to each side.
+    A voxel's value belongs to its centre, which has integer coordinates; the voxel extends half a spacing to each side.
     The field's support is the box of all voxels, [−½, I−½) × [−½, J−½) × [−½, K−½) in ijk, and it is zero outside.
     Nearest interpolation is constant in each voxel. Linear interpolation is trilinear between centres; in the outer
     half voxel it keeps the value of the nearest face, so that N equal voxels integrate to N · spacing · value under
@@ -88,13 +88,13 @@ class Field(Voxels):
     and keeps its value there in the outer half voxel too.
 
     With `labels`, the integral of `values` (or of 1, which gives path lengths) is routed to one channel per label; the
-    channels sum to the unrouted integral. *Hard* routing gives all of the interpolated value to the label of the
+    channels sum to the unrouted integral. *Hard* routing assigns the whole interpolated value to the label of the
     nearest voxel: channel l integrates f where that label is l, and an exact integral is split where a ray passes from
-    voxel to voxel. *Soft* routing gives each voxel's share of the interpolated value to that voxel's own label: channel
-    l integrates the interpolant of the values that are 0 where the label is not l. Its channels fade into each other
-    across one voxel and are continuous in the pose, with linear interpolation. With nearest interpolation both mean the
-    same. As the rays move, an exact hard integral changes with the values and with the places of the borders between
-    labels, and its gradient has both; samples that are routed hard tell of the values only.
+    voxel to voxel. *Soft* routing assigns each voxel's share of the interpolated value to that voxel's own label:
+    channel l integrates the interpolant of the values with voxels of other labels set to 0. With linear interpolation,
+    soft channels fade into each other across one voxel and are continuous in the pose. With nearest interpolation both
+    are the same. When the rays move, an exact hard integral changes with the values and with the positions of the label
+    borders, and its gradient contains both; hard-routed samples have only the gradient of the values.
 
     Attributes:
         values: [C, I, J, K], any real dtype and strides; None to integrate 1. One channel only with `labels`.
@@ -102,9 +102,9 @@ class Field(Voxels):
         labels: integers [I, J, K] in 0 … label_count − 1, or None.
         label_count: number of labels, at most 128; given with `labels`, and only then.
         prefiltered: whether `values` are cubic B-spline coefficients, see `spline_coefficients`.
-        scale: [C] by which int16 `values` are multiplied, see `with_kernel_layout`; None for 1.
-        arrangement: what `with_kernel_layout` has made beside `values`; not used where they are others than it was made
-            of, or were written to since.
+        scale: factors [C] on int16 `values`, see `with_kernel_layout`; None for 1.
+        arrangement: what `with_kernel_layout` keeps beside `values`; ignored if the values are not those it was made
+            from, or were written to since.
 
     Example:
         >>> field = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -144,7 +144,7 @@ def _check_labels(labels: Tensor | None, count: int | None) -> None:
         raise TypeError(f"labels must be integers, got dtype {labels.dtype}")
     if not 1 <= count <= MAX_LABELS:
         raise ValueError(f"label_count must be 1 to {MAX_LABELS}, got {count}")
-    # Over named axes: of a whole grid whose first axis is not the slowest, torch takes a hundred times as long.
+    # Over named axes: over a whole grid whose first axis is not the slowest, torch takes a hundred times as long.
     low, high = int(labels.amin((0, 1, 2))), int(labels.amax((0, 1, 2)))
     if low < 0 or high >= count:
         raise ValueError(f"labels must lie in 0 to {count - 1} (label_count − 1), got {low} to {high}")

@@ -1,4 +1,4 @@
-"""Rays as lists of views: the batch is one axis, and what several rays share is kept once."""
+"""Rays as lists of views: the batch is one axis, and values that rays share are stored once."""
 
 import numpy as np
 import torch
@@ -8,12 +8,12 @@ from deepdrr.raycast._rays import CameraRays, RayEnds, unexpanded
 
 __all__ = ["UNLIMITED", "flat_ends", "flat_limits", "flat_rays"]
 
-# The first and the last t of rays without limits.
+# The first and last t of rays without limits.
 UNLIMITED = (np.zeros((1, 1, 1)), np.ones((1, 1, 1)))
 
 
 def flat_rays(rays: RayEnds | CameraRays) -> list[Tensor]:
-    """Source, target [B, H, W, 3], start and stop [B, H, W] in float64, with stride 0 along what they share."""
+    """Source, target [B, H, W, 3], start and stop [B, H, W] in float64, with stride 0 along axes that share values."""
     return [*(flat_ends(tensor, rays.shape) for tensor in (rays.source, rays.target)), *flat_limits(rays)]
 
 
@@ -36,7 +36,7 @@ def flat_limits(rays: RayEnds | CameraRays) -> list[Tensor]:
 
 
 def _flat(tensor: Tensor, shape: torch.Size, components: int) -> Tensor:
-    """[..., H, W, components] → [B, H, W, components]; an axis of stride 0 stays one."""
+    """[..., H, W, components] → [B, H, W, components]; axes of stride 0 keep stride 0."""
     batch, (height, width) = shape[:-2], shape[-2:]
     small = unexpanded(tensor).double().contiguous()
     if len(batch) > 1:

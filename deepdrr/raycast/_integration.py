@@ -1,4 +1,4 @@
-"""How the integral along a ray is formed: the choices a caller names."""
+"""The integration rules along a ray that a caller can choose."""
 
 import math
 from dataclasses import dataclass
@@ -18,16 +18,16 @@ __all__ = [
 
 Interpolation = Literal["nearest", "linear", "cubic"]
 
-# Far beyond any use; a float32 counts to 2^24.
+# Far beyond any use; float32 represents integers up to 2^24.
 MOST_SAMPLES = 1_000_000
 
-# Which channel a label map sends what to, see `Field`.
+# How a label map distributes values to channels, see `Field`.
 Routing = Literal["hard", "soft"]
 
 
 @dataclass(frozen=True)
 class Exact:
-    """The integral of the interpolated field itself, without discretisation error.
+    """The exact integral of the interpolated field, without discretisation error.
 
     Nearest: the chord of every voxel times its value (Siddon 1985, Med. Phys. 12:252). Linear: two-point
     Gauss–Legendre per crossed cell; a trilinear field along a ray is a cubic in each cell, which two points integrate
@@ -39,8 +39,8 @@ class Exact:
 class Step:
     """Midpoint rule with samples evenly spaced over the part of the ray inside the volume.
 
-    A chord of length ℓ gets n = ⌈ℓ / mm⌉ samples, each standing for ℓ / n ≤ mm, so that a constant is integrated
-    exactly. (n is rounded up from ℓ / mm − 1e-6: a chord of a whole number of steps has that number.)
+    A chord of length ℓ gets n = ⌈ℓ / mm⌉ samples, each representing ℓ / n ≤ mm, so that a constant is integrated
+    exactly. (n is rounded up from ℓ / mm − 1e-6, so that a chord of a whole number of steps gets that number.)
 
     Attributes:
         mm: largest distance between samples, mm.
@@ -74,14 +74,14 @@ Integration = Exact | Step | Samples
 
 
 def number_of(integration: Integration) -> float:
-    """The one number that tells the kernels the rule: mm of `Step`, minus the count of `Samples`, 0 for `Exact`."""
+    """The rule as one number for the kernels: mm of `Step`, minus the count of `Samples`, 0 for `Exact`."""
     if isinstance(integration, Step):
         return integration.mm
     return -float(integration.count) if isinstance(integration, Samples) else 0.0
 
 
 def from_number(number: float) -> Integration:
-    """The rule that `number_of` tells."""
+    """The rule that `number_of` has encoded."""
     if number == 0:
         return Exact()
     return Step(number) if number > 0 else Samples(round(-number))

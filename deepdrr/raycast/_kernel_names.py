@@ -1,4 +1,4 @@
-"""Which compiled kernel serves a request; the names are the same on every processor."""
+"""Names of the compiled kernels that serve requests, the same on every processor."""
 
 from typing import Literal
 
@@ -7,14 +7,14 @@ from deepdrr.raycast._request import Request
 
 __all__ = ["Task", "kernel_name"]
 
-# What a kernel computes beside or in place of the integrals, as its name says it.
+# What a kernel computes in addition to the integrals or instead of them, as part of its name.
 Task = Literal["", "_with_slopes", "_grad_values", "_grad_rays"]
 
 
 def kernel_name(request: Request, task: Task = "") -> str:
-    """Name of the kernel that integrates a request, or that computes a gradient of its integrals.
+    """Name of the kernel that computes the integrals of a request, or a gradient of them.
 
-    Path lengths that are routed hard are those of nearest interpolation.
+    Hard-routed path lengths use the kernel of nearest interpolation.
     """
     rule = "exact" if isinstance(request.integration, Exact) else "step"
     field = request.field

@@ -1,4 +1,4 @@
-"""Refusing what cannot fit, before allocating it."""
+"""Refuse tensors that cannot fit into memory, before allocating them."""
 
 import math
 import os
@@ -9,14 +9,14 @@ import torch
 
 __all__ = ["available_memory", "check_fits"]
 
-# Bytes: to ask the system takes longer than to make this much.
+# Bytes: asking the system takes longer than allocating this much.
 _ALWAYS_FITS = 2**24
 
 
 def available_memory(device: torch.device | str = "cpu") -> int | None:
-    """Bytes that can still be allocated on a device, or None where the system does not tell.
+    """Bytes that can still be allocated on a device, or None if the system does not say.
 
-    On Linux MemAvailable of /proc/meminfo, elsewhere the physical memory.
+    On Linux this is MemAvailable of /proc/meminfo, elsewhere the physical memory.
     """
     device = torch.device(device)
     if device.type == "cuda":
@@ -35,16 +35,16 @@ def available_memory(device: torch.device | str = "cpu") -> int | None:
 
 
 def check_fits(what: str, shape: Sequence[int], *, dtype: torch.dtype, device: torch.device | str = "cpu") -> None:
-    """Refuse a tensor that is larger than the memory left.
+    """Refuse a tensor that is larger than the free memory.
 
     Args:
-        what: what the tensor is, for the message, e.g. ``"the line integrals"``.
+        what: description of the tensor for the message, e.g. ``"the line integrals"``.
         shape: its shape.
         dtype: its type.
-        device: where it would be.
+        device: its device.
 
     Raises:
-        MemoryError: names the bytes wanted and the bytes available.
+        MemoryError: if it is larger; the message states the bytes required and the bytes available.
     """
     wanted = math.prod(shape) * dtype.itemsize
     if wanted <= _ALWAYS_FITS:

@@ -1,15 +1,15 @@
 """The compiled line integrals as operators of torch: `torch.ops.deepdrr.line_integrals` and its adjoints.
 
-The adjoints are operators too. The gradient with respect to the values is linear in the upstream gradient and has
-derivatives of its own. The gradient with respect to the rays has none: a second derivative that involves the rays is
-the reference's business.
+The adjoints are operators too. The gradient with respect to the values is linear in the upstream gradient and can be
+differentiated again. The gradient with respect to the rays cannot: only the reference has second derivatives that
+involve the rays.
 
-Where autograd will want the gradient with respect to the rays, an engine may sum up its parts, the slopes, along with
-the integrals; what carries the upstream gradient back is then a matter of a few multiplications per ray.
+If autograd will need the gradient with respect to the rays, an engine may sum its parts, the slopes, along with the
+integrals; the backward pass then takes only a few multiplications per ray.
 
-An operator of torch takes tensors, numbers and words, no objects. So it is told its engine by name: the choice that
-`select_backend` made travels with the call, through `torch.compile` and to the backward pass on whatever thread, and
-nothing has to guess it again from the device of a tensor.
+An operator of torch takes tensors, numbers and strings, but no objects. So it gets its engine by name: the choice made
+by `select_backend` travels with the call, through `torch.compile` and to the backward pass on any thread, and is never
+guessed again from the device of a tensor.
 """
 
 from typing import Any, NamedTuple, NoReturn
@@ -27,7 +27,7 @@ from deepdrr.raycast._request import Request
 
 __all__ = ["line_integrals"]
 
-# The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is a rule's `number_of`.
+# The arguments after the values. Ray ends are [..., H, W, 3], limits [..., H, W]; `step` is `number_of` a rule.
 RAY_ARGS = (
     "Tensor source, Tensor target, Tensor? start, Tensor? stop, Tensor ijk_from_world, Tensor? scale, Tensor? labels, "
     "int? label_count, str interpolation, float step, str routing, str engine"
@@ -38,7 +38,7 @@ _GRADS, _TENSORS = 5, 7
 
 
 class RayArgs(NamedTuple):
-    """What `RAY_ARGS` declares."""
+    """The arguments that `RAY_ARGS` declares."""
 
     source: Tensor
     target: Tensor
@@ -54,7 +54,7 @@ class RayArgs(NamedTuple):
     engine: str
 
     def request(self, values: Tensor | None) -> Request:
-        """What an engine is asked for: no more than tensors of a request that was checked."""
+        """The request for an engine, made of the tensors of a request that was already checked."""
         field = Voxels(
             values=None if values is None else values.detach(),
             ijk_from_world=self.ijk_from_world.detach(),
@@ -68,7 +68,7 @@ class RayArgs(NamedTuple):
 
 
 def line_integrals(request: Request, engine: str) -> Tensor:
-    """Line integrals [..., C, H, W] of a request by the engine of a name, differentiable."""
+    """Line integrals [..., C, H, W] of a request by the named engine, differentiable."""
     field, rays, shape = request.field, request.rays, request.rays.shape
     start, stop = (None if limit is None else limit.expand(shape) for limit in (rays.start, rays.stop))
     source, target = (end.expand(*shape, 3) for end in (rays.source, rays.target))
@@ -188,7 +188,7 @@ def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
 
 
 def _pull_back_slopes(ctx: Any, upstream: Tensor, _to_slopes: Tensor) -> tuple[Tensor | None, ...]:
-    """The slopes serve the integrals' derivative; nobody is given them, so they need none."""
+    """The slopes only serve the derivative of the integrals; no caller gets them, so they need no derivative."""
     slopes, values, *tensors = ctx.saved_tensors
     to_rays = None
     if any(ctx.needs_input_grad[1:]):
@@ -199,7 +199,7 @@ def _pull_back_slopes(ctx: Any, upstream: Tensor, _to_slopes: Tensor) -> tuple[T
 def _wanted(
     ctx: Any, upstream: Tensor, values: Tensor | None, tensors: list[Tensor | None], to_rays: RayGrads | None
 ) -> tuple[Tensor | None, ...]:
-    """A gradient for each input that wants one, in its dtype."""
+    """A gradient for each input that requires one, in its dtype."""
     to_values = None
     if ctx.needs_input_grad[0] and values is not None:
         to_values = _grad_values(upstream, list(values.shape), *tensors, *ctx.rule)

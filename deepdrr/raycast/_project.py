@@ -34,25 +34,25 @@ def project(
 ) -> Tensor:
     r"""Line integrals \( \int f(p)\,\mathrm{d}\ell \) of every channel of a field along every ray.
 
-    A ray runs from the source to the centre of a detector pixel and is clipped to the field's support (see `Field`),
-    and to the rays' own start and stop; a source or a detector inside the volume integrates what lies between them.
+    A ray runs from the source to the centre of a detector pixel and is clipped to the field's support (see `Field`) and
+    to the rays' start and stop. If the source or the detector is inside the volume, only the part between them counts.
 
     Args:
         field: values on a grid, a label map, or both; `with_kernel_layout(field)` saves a copy per call.
         view: a camera (all its pixels), or explicit `Rays`.
-        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxels' values, not
-            `Exact`; `spline_coefficients(field)` saves its making per call).
+        interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"`` (the B-spline through the voxel values, not with
+            `Exact`; `spline_coefficients(field)` saves computing the coefficients per call).
         integration: `Exact()`, or midpoint samples: `Step(mm=…)`, or `Samples(count=…)` on every ray.
-        routing: of a field with labels. ``"hard"``: to the label of the nearest voxel. ``"soft"``: each voxel's share
-            of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
+        routing: for a field with labels. ``"hard"`` assigns a value to the label of the nearest voxel, ``"soft"`` each
+            voxel's share of an interpolated value to that voxel's label, see `Field`; not with cubic interpolation.
         backend: ``"auto"``, ``"cuda"`` or ``"cpu"`` (compiled, float32), or ``"reference"`` (torch, float64, slow).
-            ``"auto"`` takes the first that can serve: `select_backend` gives the reason.
-            Tensors on Apple's MPS, which has no double precision, are integrated on the host and brought back.
+            ``"auto"`` takes the first that can serve the request; `select_backend` gives the reason. Tensors on Apple's
+            MPS, which has no double precision, are integrated on the host and brought back.
 
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
-    and distance, or the end points and limits of explicit rays. The compiled backend has first derivatives, for linear
-    interpolation, with labels or without, for cubic without, and those with respect to the values for nearest without;
-    the reference has derivatives of any order.
+    and distance, or the end points and limits of explicit rays. The compiled backends have first derivatives for
+    linear interpolation with or without labels, for cubic without labels, and with respect to the values for nearest
+    without labels; the reference has derivatives of any order.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).
@@ -60,7 +60,7 @@ def project(
     Raises:
         ValueError: for an argument out of range, or a backend that cannot serve the request.
         TypeError: for a view that is neither a `Camera` nor `Rays`, or an unknown integration.
-        MemoryError: if the result would not fit into the memory left.
+        MemoryError: if the result would not fit into the free memory.
 
     Example:
         >>> import torch
@@ -80,7 +80,7 @@ def project(
         raise TypeError(f"integration must be Exact(), Step(mm=…) or Samples(count=…), got {integration!r}")
     if not isinstance(view, Camera | Rays):
         raise TypeError(f"view must be a Camera or Rays, got {type(view).__name__}")
-    if finest_dtype(field.device) != torch.float64:  # in which the geometry is computed
+    if finest_dtype(field.device) != torch.float64:  # the precision of the geometry
         options = {"interpolation": interpolation, "integration": integration, "routing": routing, "backend": backend}
         return project(_on_host(field), _view_on_host(field, view), **options).to(field.device)  # type: ignore[arg-type]
     if interpolation == "cubic" and field.values is not None:

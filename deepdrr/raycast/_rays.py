@@ -1,4 +1,4 @@
-"""`Rays`: the straight lines to integrate along, by their end points; and the rays of a camera without them."""
+"""`Rays`: straight lines given by their end points; `CameraRays`: the rays of a camera in a compact form."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -17,10 +17,10 @@ __all__ = ["CameraRays", "RayEnds", "Rays", "camera_ends", "unexpanded"]
 
 @dataclass(frozen=True, eq=False)
 class RayEnds:
-    """Rays by their end points, as the kernels get them.
+    """Rays given by their end points, as the kernels receive them.
 
-    The attributes are those of `Rays`, which says what they mean and checks them. Nothing is checked here: the ends
-    come from `Rays` or from a camera.
+    The attributes are those of `Rays`, which documents and checks them. Nothing is checked here: the ends come from
+    `Rays` or from a camera.
     """
 
     source: Tensor
@@ -39,12 +39,12 @@ class RayEnds:
 
     @property
     def device(self) -> torch.device:
-        """Where the end points live."""
+        """The device of the end points."""
         return self.target.device
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient with respect to the rays is asked for."""
+        """Whether a gradient with respect to the rays is required."""
         limits = any(tensor.requires_grad for _, tensor in self._limits)
         return self.source.requires_grad or self.target.requires_grad or limits
 
@@ -57,11 +57,11 @@ class RayEnds:
 class Rays(RayEnds):
     """Rays p(t) = source + t (target − source), 0 ≤ t ≤ 1, arranged as images.
 
-    The four tensors broadcast against each other to the shape [..., H, W]. A mere list of N rays is an image [1, N].
+    The four tensors broadcast against each other to the shape [..., H, W]. A plain list of N rays is an image [1, N].
 
     Attributes:
-        source: where rays start [..., H, W, 3], world mm.
-        target: where rays end [..., H, W, 3], world mm.
+        source: start points of the rays [..., H, W, 3], world mm.
+        target: end points of the rays [..., H, W, 3], world mm.
         start: first t of the integral [..., H, W], or None for 0.
         stop: last t of the integral [..., H, W], or None for 1. Nothing is integrated where stop ≤ start.
     """
@@ -73,7 +73,7 @@ class Rays(RayEnds):
         for name, tensor in (("source", self.source), ("target", self.target), *self._limits):
             if not tensor.is_floating_point():
                 raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
-            # A sum is NaN or infinite where one term is, and needs no buffer of the images' size.
+            # A sum is NaN or infinite if one term is, and needs no buffer of the images' size.
             if not bool(torch.isfinite(_total(unexpanded(tensor)))):
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
         try:
@@ -83,15 +83,15 @@ class Rays(RayEnds):
 
     @classmethod
     def from_camera(cls, camera: Camera) -> Self:
-        """The rays of all pixels of a camera, [*batch, H, W], from the source to the pixel's centre."""
+        """The rays of all pixels of a camera [*batch, H, W], from the source to the pixel's centre."""
         ends = camera_ends(camera)
         return cls(ends.source, ends.target)
 
 
 def camera_ends(camera: Camera) -> RayEnds:
-    """The ends of the rays of all pixels of a camera, as `Rays.from_camera` has them."""
+    """The end points of the rays of all pixels of a camera, the same as in `Rays.from_camera`."""
     source, target = camera.pixel_rays()
-    # Pixel centres are affine in row and column: they are finite where those of the corners are.
+    # Pixel centres are affine in row and column, so they are finite if those of the corners are.
     corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
     if not bool(torch.isfinite(_total(corners))):
         raise ValueError("camera must have pixels at finite places, got NaN or infinity")
@@ -99,13 +99,13 @@ def camera_ends(camera: Camera) -> RayEnds:
 
 
 class CameraRays:
-    """The rays of all pixels of a camera, known by its rows and columns of pixels; without a gradient.
+    """The rays of all pixels of a camera, stored by rows and columns of pixels, without a gradient.
 
-    It reads like `RayEnds`, whose end points take 48 bytes for every pixel. NumPy makes its few numbers: its calls are
-    shorter than torch's.
+    It has the interface of `RayEnds`, whose end points take 48 bytes per pixel. NumPy computes its few numbers, since
+    its calls have less overhead than torch's.
 
     Attributes:
-        source_lines, target_lines: places of the rows and of the columns, float64; their sums are the ends.
+        source_lines, target_lines: terms of the rows and of the columns, float64, mm; their sums are the end points.
     """
 
     requires_grad = False
@@ -135,7 +135,7 @@ class CameraRays:
 
 
 def unexpanded(tensor: Tensor) -> Tensor:
-    """A tensor without its repetitions: axes of stride 0 become 1 long, the last excepted. No gradient."""
+    """A tensor without repetitions: axes of stride 0 get length 1, except the last. No gradient."""
     repeated = [stride == 0 for stride in tensor.stride()[:-1]]
     if not any(repeated):
         return tensor.detach()
@@ -143,5 +143,5 @@ def unexpanded(tensor: Tensor) -> Tensor:
 
 
 def _total(tensor: Tensor) -> Tensor:
-    """The sum, in double precision where the device has it."""
+    """The sum, in double precision if the device has it."""
     return tensor.sum(dtype=finest_dtype(tensor.device))

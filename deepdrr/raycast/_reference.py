@@ -1,11 +1,11 @@
-"""The reference backend: line integrals in torch, float64, by their definitions. It decides what is right.
+"""The reference backend: line integrals in torch, float64, by their definitions. It defines the correct result.
 
 With o and d the origin and direction of a ray in voxel coordinates, p(t) = o + t d, and L its length in mm, the
 integral of the field f over the part [t₀, t₁] of the ray inside the volume is
 
     ∫ f(p(t)) L dt  ≈  Σₖ wₖ f(p(tₖ)),
 
-and an integration rule is a choice of nodes tₖ and weights wₖ. Everything is differentiable by autograd. Rays are taken
+and an integration rule is a choice of nodes tₖ and weights wₖ. Autograd differentiates everything. Rays are processed
 in chunks, so that no buffer grows with pixels × samples; under autograd a chunk is recomputed in the backward pass.
 """
 
@@ -24,7 +24,7 @@ from deepdrr.raycast._request import Request
 
 __all__ = ["ReferenceBackend"]
 
-# Samples held at a time: a dozen float64 buffers of this length are about 100 MB per channel.
+# Samples per chunk: a dozen float64 buffers of this length take about 100 MB per channel.
 _CHUNK_SAMPLES = 2**20
 
 
@@ -32,7 +32,7 @@ class ReferenceBackend:
     """Torch in float64, on any device, differentiable. Slow.
 
     Args:
-        chunk_samples: held at a time.
+        chunk_samples: number of samples in a chunk.
     """
 
     name = "reference"
@@ -42,7 +42,7 @@ class ReferenceBackend:
         self.chunk_samples = chunk_samples
 
     def reason_against(self, request: Request | None = None) -> str | None:
-        """Nothing speaks against it, ever."""
+        """Always None: the reference can serve every request."""
         return None
 
     def integrate(self, request: Request) -> Tensor:
@@ -114,7 +114,7 @@ class _Rule:
             samples = self.integration.count
         else:
             samples = math.ceil(self.field.longest_chord_mm / self.integration.mm) + 1
-        return 8 * samples if self.interpolation == "cubic" else samples  # 64 coefficients in the place of 8
+        return 8 * samples if self.interpolation == "cubic" else samples  # 64 coefficients instead of 8
 
     def integrals(self, origin: Tensor, direction: Tensor, limits: Tensor, length: Tensor) -> Tensor:
         """Integrals [C, N] along N rays."""
@@ -149,13 +149,13 @@ class _Rule:
         return _bspline(values, points) if self.interpolation == "cubic" else _trilinear(values, points)
 
     def _shares(self, points: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """The voxels [N, S, 3] about points [N, S, 3], each with its share [1, N, S] of the interpolant."""
+        """The voxels [N, S, 3] around points [N, S, 3], each with its share [1, N, S] of the interpolant."""
         values = self.field.values
         for voxel, weight in _corners(points, self.field.shape):
             yield voxel, weight[None] if values is None else weight * _at(values, voxel)
 
     def _exact_nodes(self, origin: Tensor, direction: Tensor, start: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
-        """Gauss–Legendre nodes and weights in t, [N, S], on the parts between the planes that a ray crosses."""
+        """Gauss–Legendre nodes and weights in t [N, S], between the planes that a ray crosses."""
         moving = direction != 0
         safe = torch.where(moving, direction, 1.0)
         cuts = [start, stop]
@@ -173,7 +173,7 @@ class _Rule:
 
 
 def _breakpoints(n: int, request: Request) -> Tensor:
-    """Planes of one axis, in voxel coordinates, between which the integrand is one polynomial."""
+    """Planes of one axis, in voxel coordinates; the integrand is a single polynomial between them."""
     centres = torch.arange(n, dtype=torch.float64, device=request.field.device)
     faces = centres[1:] - 0.5
     if request.interpolation == "nearest":
@@ -198,7 +198,7 @@ def _clip(origin: Tensor, direction: Tensor, limits: Tensor, shape: tuple[int, i
 
 
 def _midpoints(start: Tensor, stop: Tensor, length: Tensor, rule: Step | Samples) -> tuple[Tensor, Tensor]:
-    """Midpoints and weights in t, [N, S], of n equal parts of the chord ℓ; weight 0 beyond the n-th."""
+    """Midpoints and weights in t [N, S] of n equal parts of the chord ℓ; weight 0 beyond the n-th."""
     if isinstance(rule, Samples):
         count = torch.full_like(start, rule.count)
     else:
@@ -210,13 +210,13 @@ def _midpoints(start: Tensor, stop: Tensor, length: Tensor, rule: Step | Samples
 
 
 def _voxel(points: Tensor, shape: tuple[int, int, int]) -> Tensor:
-    """Indices [N, S, 3] of the voxels that hold the points."""
+    """Indices [N, S, 3] of the voxels that contain the points."""
     last = torch.tensor(shape, device=points.device) - 1
     return (points.detach() + 0.5).floor().long().clamp(torch.zeros_like(last), last)
 
 
 def _at(grid: Tensor, index: Tensor) -> Tensor:
-    """Voxels [C, N, S] of a grid [C, I, J, K] at indices [N, S, 3]."""
+    """Values [C, N, S] of a grid [C, I, J, K] at indices [N, S, 3]."""
     _, nj, nk = grid.shape[1:]
     flat = (index[..., 0] * nj + index[..., 1]) * nk + index[..., 2]
     picked = grid.flatten(1).index_select(1, flat.flatten())
@@ -232,7 +232,7 @@ def _trilinear(values: Tensor, points: Tensor) -> Tensor:
 
 
 def _corners(points: Tensor, shape: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The eight voxels [N, S, 3] about points [N, S, 3] with their trilinear weights [N, S].
+    """The eight voxels [N, S, 3] around points [N, S, 3] with their trilinear weights [N, S].
 
     In the outer half voxel a point is clamped to the nearest face.
     """
@@ -246,7 +246,7 @@ def _corners(points: Tensor, shape: Sequence[int]) -> Iterator[tuple[Tensor, Ten
 
 
 def _bspline(coefficients: Tensor, points: Tensor) -> Tensor:
-    """Cubic B-spline [C, N, S] at points [N, S, 3]; coefficients mirrored, the outer half voxel clamped to the face."""
+    """Cubic B-spline [C, N, S] at points [N, S, 3]; mirrored coefficients, outer half voxel clamped to the face."""
     last = torch.tensor(coefficients.shape[1:], dtype=torch.float64, device=points.device) - 1
     inner = points.clamp(torch.zeros_like(last), last)
     low = torch.minimum(inner.detach().floor(), (last - 1).clamp(min=0))

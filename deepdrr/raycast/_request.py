@@ -1,4 +1,4 @@
-"""`Request`: one call of `project`, as the backends see it."""
+"""`Request`: one call of `project` as the backends see it."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ __all__ = ["Request", "check_one_device", "check_request"]
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """What to integrate, along which rays, and how. `select_backend` checks that the parts suit each other.
+    """What to integrate, along which rays, and how. `select_backend` checks that the parts fit together.
 
     Attributes:
-        field: a `Field`, or voxels that come from one.
+        field: a `Field`, or voxels made from one.
         rays: `Rays`, or the rays of a camera.
         interpolation: ``"nearest"``, ``"linear"`` or ``"cubic"``.
         integration: `Exact()`, `Step(mm=…)` or `Samples(count=…)`.
-        routing: ``"hard"`` or ``"soft"``, of a field with labels.
+        routing: ``"hard"`` or ``"soft"``, for a field with labels.
     """
 
     field: Voxels
@@ -31,12 +31,12 @@ class Request:
 
     @property
     def needs_grad(self) -> bool:
-        """Whether autograd will want a derivative of the result."""
+        """Whether autograd will need a derivative of the result."""
         return torch.is_grad_enabled() and (self.field.requires_grad or self.rays.requires_grad)
 
     @property
     def needs_grad_rays(self) -> bool:
-        """Whether autograd will want a derivative with respect to the rays or the placement."""
+        """Whether autograd will need a derivative with respect to the rays or the placement."""
         moves = self.rays.requires_grad or self.field.ijk_from_world.requires_grad
         return torch.is_grad_enabled() and moves
 
@@ -48,13 +48,13 @@ class Request:
 
 
 def check_one_device(field: Voxels, device: torch.device) -> None:
-    """Check that rays are where the field is."""
+    """Check that the rays are on the device of the field."""
     if field.device != device:
         raise ValueError(f"field and rays must be on one device, got {field.device} and {device}")
 
 
 def check_request(request: Request) -> None:
-    """Check that field, rays and rule suit each other, before any work is done."""
+    """Check that field, rays and rule fit together, before any work is done."""
     field, interpolation, integration = request.field, request.interpolation, request.integration
     check_one_device(field, request.rays.device)
     if interpolation == "cubic" and isinstance(integration, Exact):

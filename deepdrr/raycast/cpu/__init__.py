@@ -1,1 +1,1 @@
-"""The ray integrals and their adjoints by the compiled CPU kernels."""
+"""Ray integrals and their adjoints on the CPU, by compiled kernels."""

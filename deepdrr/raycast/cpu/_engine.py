@@ -1,4 +1,4 @@
-"""`CpuEngine`: the compiled kernels of the CPU, and what they can serve."""
+"""`CpuEngine`: the compiled CPU kernels and the requests they can serve."""
 
 import torch
 from torch import Tensor
@@ -18,10 +18,11 @@ __all__ = ["CpuEngine"]
 
 
 class CpuEngine:
-    """Compiled kernels over packets of rays: float32 sums of float64 chords, with first derivatives.
+    """Compiled kernels for packets of rays: float32 sums along float64 chords, with first derivatives.
 
     Args:
-        build: one of the builds of the kernels; None for the fastest that runs here, or that DEEPDRR_CPU_ISA names.
+        build: name of a build of the kernels; None for the one that DEEPDRR_CPU_ISA names, or else the fastest that
+            runs here.
     """
 
     own_autograd = False
@@ -31,7 +32,7 @@ class CpuEngine:
         self.build = build
 
     def reason_against(self, request: Request | None = None) -> str | None:
-        """Why the compiled kernels cannot serve here; None if they can."""
+        """Why the compiled kernels cannot serve a request here; None if they can."""
         missing = reason_not_loaded(self.build)
         if missing is not None or request is None:
             return missing
@@ -68,7 +69,7 @@ class CpuEngine:
     def grad_rays_from_slopes(
         self, upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: RayEnds
     ) -> RayGrads:
-        """The same from the slopes."""
+        """The same gradients from the slopes."""
         return grad_rays_from_slopes(load_kernels(self.build), upstream, slopes, shape, ijk_from_world, rays)
 
     def reason_against_prefilter(self, values: Tensor) -> str | None:
@@ -80,5 +81,5 @@ class CpuEngine:
         return reason_not_loaded(self.build)
 
     def prefilter(self, grids: Tensor, transposed: bool) -> None:
-        """Puts B-spline coefficients in the place of values [..., I, J, K]."""
+        """Replace values [..., I, J, K] by their B-spline coefficients."""
         prefilter(load_kernels(self.build), grids, transposed)

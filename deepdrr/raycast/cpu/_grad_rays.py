@@ -1,4 +1,4 @@
-"""Gradients with respect to the rays and the placement, by the compiled kernels, with the upstream gradient."""
+"""Gradients with respect to the rays and the placement from the upstream gradient, by the compiled kernels."""
 
 from typing import Any
 
@@ -39,14 +39,14 @@ def grad_rays(kernels: Any, upstream: Tensor, request: Request) -> RayGrads:
 
 
 def room_for_gradients(rays: RayEnds | CameraRays) -> tuple[list[Tensor], Tensor]:
-    """Zeros for the gradients of source, target, start and stop, and of the rows of ijk_from_world [3, 4]."""
+    """Zeros for the gradients of source, target, start and stop, and for those of the rows of ijk_from_world [3, 4]."""
     ends = [torch.zeros(*rays.shape, 3, dtype=torch.float64) for _ in range(2)]
     shapes = (rays.shape if limit is not None else (0,) for limit in (rays.start, rays.stop))
     return ends + [torch.zeros(shape, dtype=torch.float64) for shape in shapes], torch.zeros(3, 4, dtype=torch.float64)
 
 
 def with_placement(results: list[Tensor], rows: Tensor, order: tuple[int, int, int]) -> RayGrads:
-    """With the gradient [4, 4] of ijk_from_world, whose rows come in a memory order."""
+    """Append the gradient [4, 4] of ijk_from_world, whose rows are given in memory order."""
     placement = torch.zeros(4, 4, dtype=torch.float64)
     placement[list(order)] = rows
     source, target, start, stop = results

@@ -1,7 +1,7 @@
 """Gradients with respect to the values, by the compiled kernels: the integrals' adjoints.
 
-They have the same bits for any number of threads: the grid is cut into slabs, and one thread adds to each in the order
-of the rays.
+The result has the same bits for any number of threads: the grid is cut into slabs, and a single thread adds to each
+slab in the order of the rays.
 """
 
 from typing import Any
@@ -20,12 +20,12 @@ __all__ = ["grad_values", "grad_values_with_labels"]
 
 
 def grad_values(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
-    """The gradient with respect to the values [C, I, J, K], of any values, float32.
+    """The gradient with respect to the values [C, I, J, K], float32; it is the same for any values.
 
     Args:
         kernels: the compiled module.
         upstream: [..., C, H, W].
-        request: the integrals; its field counts by its shape only.
+        request: the integrals; only the shape of its field matters.
     """
     field = request.field
     gradient = torch.zeros(field.channels, *field.shape)
@@ -39,15 +39,15 @@ def grad_values(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
 
 
 def grad_values_with_labels(kernels: Any, upstream: Tensor, request: Request) -> Tensor:
-    """The gradient with respect to the values [1, I, J, K] of a request with labels, of any values, float32.
+    """The gradient with respect to the values [1, I, J, K] of a request with labels, float32; the same for any values.
 
     Args:
         kernels: the compiled module.
         upstream: [..., L, H, W].
-        request: the integrals; the values of its field do not count.
+        request: the integrals; the values of its field do not matter.
     """
     field = without_values(request.field)
-    assert field.labels is not None  # it has come with them
+    assert field.labels is not None  # the caller has checked this
     strides = field.labels.stride()
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
     gradient = zeros(numbers, torch.float32).as_strided((1, *field.shape), (numbers, *strides))

@@ -1,4 +1,4 @@
-"""A request as the compiled kernels take it: NumPy arrays on torch's memory."""
+"""A request as arguments of the compiled kernels: NumPy arrays on torch's memory."""
 
 import math
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from deepdrr.raycast.layout._memory_order import memory_order, readable_in_place
 
 __all__ = ["images", "kernel_rays", "labelled", "packed", "readable"]
 
-# A place that adds nothing.
+# An offset that adds nothing.
 _NOTHING = np.zeros((1, 1, 1, 3))
 
 
 def readable(request: Request) -> Voxels:
-    """A field that the kernels can read, copied only where they cannot read it where it is."""
+    """A field that the kernels can read, copied only if they cannot read it in place."""
     field = request.field
     in_place = field.values is not None and readable_in_place(field.values)
     if in_place and field.values is not None and request.interpolation == "cubic":
@@ -45,11 +45,11 @@ def packed(field: Voxels) -> tuple[object, object, object]:
 
 
 def labelled(field: Voxels) -> tuple[object, object, object, object]:
-    """Labels [a, b, c], values [1, a, b, c] or none, both without a copy, their scale [1] and abc_from_world [4, 4].
+    """Labels [a, b, c], values [1, a, b, c] or None, both without a copy, their scale [1] and abc_from_world [4, 4].
 
     The axes a, b, c are I, J, K in their `memory_order`.
     """
-    assert field.labels is not None  # it has come with them
+    assert field.labels is not None  # the caller has checked this
     order = memory_order(field.labels)
     values = torch.empty(0) if field.values is None else field.values.detach().permute(0, *(1 + a for a in order))
     matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()
@@ -58,7 +58,7 @@ def labelled(field: Voxels) -> tuple[object, object, object, object]:
 
 
 def kernel_rays(kernels: Any, rays: RayEnds | CameraRays) -> Any:
-    """Rays as the kernels take them: ends that are sums of two arrays, and limits, float64; axes of one repeat."""
+    """Rays as the kernels take them: end points as sums of two arrays, and limits, float64; axes of length 1 repeat."""
     *batch, height, width = rays.shape
     shape = (math.prod(batch), height, width)
     if isinstance(rays, CameraRays):

@@ -1,4 +1,4 @@
-"""Line integrals by the compiled kernels: float32, on the threads that torch is set to use."""
+"""Line integrals by the compiled kernels: float32, on as many threads as torch is set to use."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def line_integrals(kernels: Any, request: Request) -> Tensor:
 
 
 def layout_read(field: Voxels, request: Request) -> Layout | None:
-    """The layout of the field's values that suits the rays, where `with_kernel_layout` has left a choice."""
+    """The layout of the field's values that suits the rays, if `with_kernel_layout` has made several."""
     known, rays = field.arrangement, request.rays
     if known is None or field.values is None or not known.serves(field.values):
         return None

@@ -11,8 +11,8 @@ __all__ = ["prefilter"]
 
 
 def prefilter(kernels: Any, grids: Tensor, transposed: bool) -> None:
-    """Puts coefficients in the place of values [..., I, J, K], float32, dense along one of I, J and K."""
+    """Replace values [..., I, J, K], float32 and dense along one of I, J and K, by their coefficients."""
     order = memory_order(grids)
     placed = grids.permute(*range(grids.dim() - 3), *(axis - 3 for axis in order))
-    array = placed.reshape(-1, *placed.shape[-3:])  # a view: the leading axes are evenly apart
+    array = placed.reshape(-1, *placed.shape[-3:])  # a view: the leading axes are evenly spaced
     kernels.prefilter(array.numpy(), transposed, torch.get_num_threads())

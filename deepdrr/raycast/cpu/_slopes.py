@@ -1,7 +1,7 @@
-"""Integrals of one channel with their slopes: what the kernels sum up for the gradient with respect to the rays.
+"""Integrals of one channel with their slopes: the sums that the gradient with respect to the rays needs.
 
-Slopes are the integral; the field's derivative along i, j and k; that weighted by the fraction of the chord passed (its
-first moment); for `Exact`, the field at the chord's ends.
+The slopes are the integral; the integrals of the field's derivatives along i, j and k; the first moments of these,
+weighted by the fraction of the chord passed; and for `Exact` the field at the ends of the chord.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ __all__ = ["grad_rays_from_slopes", "integrate_with_slopes", "sums_slopes"]
 
 
 def sums_slopes(request: Request) -> bool:
-    """Whether the kernels sum up the slopes of a request: of one channel, linear, without labels."""
+    """Whether the kernels sum the slopes of a request: one channel, linear interpolation, no labels."""
     field = request.field
     return field.labels is None and field.channels == 1 and request.interpolation == "linear"
 
@@ -51,9 +51,9 @@ def grad_rays_from_slopes(
         kernels: the compiled module.
         upstream: [..., 1, H, W].
         slopes: [..., 7 or 9, H, W].
-        shape: of the grid, I, J, K.
+        shape: voxels of the grid, I, J, K.
         ijk_from_world: [4, 4].
-        rays: of the integrals.
+        rays: the rays of the integrals.
     """
     results, rows = room_for_gradients(rays)
     if upstream.numel() > 0:

@@ -1,1 +1,1 @@
-"""The ray integrals and their adjoints by the CUDA kernels."""
+"""Ray integrals and their adjoints on NVIDIA GPUs, by the CUDA kernels."""

@@ -1,4 +1,4 @@
-"""Work on the GPU in chunks: of the batch, then of the image, where memory runs out."""
+"""Work on the GPU in chunks of the batch, then of the image, if memory runs out."""
 
 from collections.abc import Callable, Iterator
 
@@ -18,7 +18,7 @@ FlatRays = list[Tensor]  # source, target [B, H, W, 3], start, stop [B, H, W]: f
 
 
 def in_chunks(request: Request, images: int, work: Callable[[FlatRays, slice, slice], None]) -> None:
-    """Does the work for all views at once, or, where memory runs out, for halves of the batch, then of the image.
+    """Do the work for all views at once; if memory runs out, for halves of the batch, then of the image.
 
     Raises:
         torch.OutOfMemoryError: if a single row of one view does not fit.

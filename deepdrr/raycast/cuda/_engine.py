@@ -1,4 +1,4 @@
-"""`CudaEngine`: the compiled kernels on NVIDIA GPUs, and what they can serve."""
+"""`CudaEngine`: the compiled kernels on NVIDIA GPUs and the requests they can serve."""
 
 from typing import NoReturn
 
@@ -19,13 +19,13 @@ __all__ = ["CudaEngine"]
 
 
 class CudaEngine:
-    """One thread per ray: float32 sums of float64 chords, with first derivatives."""
+    """One thread per ray: float32 sums along float64 chords, with first derivatives."""
 
     name = "cuda"
     own_autograd = False
 
     def reason_against(self, request: Request | None = None) -> str | None:
-        """Why the CUDA kernels cannot serve here; None if they can."""
+        """Why the CUDA kernels cannot serve a request here; None if they can."""
         if request is None:
             return reason_against_cuda() or reason_against_device(torch.device("cuda"))
         return reason_against_device(request.field.device) or reason_against_kernels(request)
@@ -35,11 +35,11 @@ class CudaEngine:
         return label_integrals(request) if request.field.labels is not None else line_integrals(request)
 
     def sums_slopes(self, request: Request) -> bool:
-        """None of the kernels does: marching again costs a GPU less than memory for the slopes."""
+        """Always False: on a GPU, marching again costs less than the memory traffic of slopes."""
         return False
 
     def integrate_with_slopes(self, request: Request) -> NoReturn:
-        """Never called, as `sums_slopes` says."""
+        """Never called, because `sums_slopes` is False."""
         raise NotImplementedError("the CUDA kernels sum up no slopes")
 
     def grad_values(self, upstream: Tensor, request: Request) -> Tensor:
@@ -53,7 +53,7 @@ class CudaEngine:
     def grad_rays_from_slopes(
         self, upstream: Tensor, slopes: Tensor, shape: tuple[int, int, int], ijk_from_world: Tensor, rays: RayEnds
     ) -> NoReturn:
-        """Never called, as `sums_slopes` says."""
+        """Never called, because `sums_slopes` is False."""
         raise NotImplementedError("the CUDA kernels sum up no slopes")
 
     def reason_against_prefilter(self, values: Tensor) -> str | None:
@@ -63,5 +63,5 @@ class CudaEngine:
         return reason_against_device(values.device)
 
     def prefilter(self, grids: Tensor, transposed: bool) -> None:
-        """Puts B-spline coefficients in the place of values [..., I, J, K]."""
+        """Replace values [..., I, J, K] by their B-spline coefficients."""
         prefilter(grids, transposed)

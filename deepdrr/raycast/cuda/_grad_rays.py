@@ -1,4 +1,4 @@
-"""Gradients with respect to the rays and the placement, by the CUDA kernels, with the upstream gradient."""
+"""Gradients with respect to the rays and the placement from the upstream gradient, by the CUDA kernels."""
 
 import numpy as np
 import torch
@@ -55,7 +55,7 @@ def grad_rays(upstream: Tensor, request: Request) -> RayGrads:
 
 
 def _room(request: Request) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """Zeros for the gradients of source and target [B, H, W, 3], start and stop [B, H, W], None for a limit of none."""
+    """Zeros for the gradients of source and target [B, H, W, 3], start and stop [B, H, W]; None for a missing limit."""
     rays, device = request.rays, request.field.device
     image = (rays.shape[:-2].numel(), *rays.shape[-2:])
     start, stop = (None if limit is None else doubles(device, *image) for limit in (rays.start, rays.stop))

@@ -17,15 +17,15 @@ from deepdrr.raycast.cuda._volume import volume_to_fill
 
 __all__ = ["grad_values"]
 
-# Fixed-point sums of gradients: no term has more than 2^40 quanta, and 2^22 of the largest fit.
+# Fixed-point sums of gradients: a term has at most 2^40 quanta, so that 2^22 of the largest terms fit.
 _MOST_QUANTA_LOG2 = 40
 
 
 def grad_values(upstream: Tensor, request: Request) -> Tensor:
-    """The gradient with respect to the values [C, I, J, K], [1, I, J, K] with labels, of any values, float32.
+    """The gradient with respect to the values [C, I, J, K], [1, I, J, K] with labels, float32; the same for any values.
 
-    Where `torch.use_deterministic_algorithms` is on, sums are formed in 64-bit integers, whose order does not matter;
-    they take twice the gradient's memory beside it.
+    If `torch.use_deterministic_algorithms` is on, the sums use 64-bit integers, whose order does not matter; they take
+    twice the memory of the gradient in addition to it.
     """
     images, fixed = images_of(upstream), torch.are_deterministic_algorithms_enabled()
     volume, gradient = volume_to_fill(request.field, torch.int64 if fixed else torch.float32)
@@ -45,14 +45,14 @@ def grad_values(upstream: Tensor, request: Request) -> Tensor:
 
 
 def _quantum(largest: float) -> float:
-    """What one unit of a fixed-point sum stands for: a power of two, so that floats become quanta without rounding."""
+    """The value of one unit of a fixed-point sum: a power of two, so that floats become quanta without rounding."""
     if not 0 < largest < math.inf:
         return 1.0
-    # Its inverse is a float32 too.
+    # The inverse must be a float32 too.
     return 2.0 ** max(math.frexp(largest)[1] - _MOST_QUANTA_LOG2, -126)
 
 
 def _longest_step_mm(request: Request) -> float:
-    """No term of an integral weighs more than this."""
+    """Upper bound of the weight of a term of an integral, mm."""
     number = number_of(request.integration)
     return number if number > 0 else request.field.longest_chord_mm

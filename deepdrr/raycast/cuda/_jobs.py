@@ -37,7 +37,7 @@ RAY_JOB = np.dtype(
     ],
     align=True,
 )
-# What `find_chords` writes per ray, bytes: where samples lie, or what a walk begins with.
+# Bytes that `find_chords` writes per ray: the positions of samples, or the initial state of a walk.
 SAMPLES_BYTES, WALKED_CHORD_BYTES = 36, 72
 RAY_ADJOINT_RESULTS = ("by_source", "by_target", "by_start", "by_stop", "by_placement")
 RAY_ADJOINT_JOB = np.dtype(
@@ -49,7 +49,7 @@ VALUE_ADJOINT_JOB = np.dtype(
 
 
 def place_rays(job: NDArray[np.void], rays: list[Tensor]) -> None:
-    """Writes source, target [B, H, W, 3], start and stop [B, H, W], of any strides, into a job."""
+    """Write source, target [B, H, W, 3], start and stop [B, H, W], of any strides, into a job."""
     for name, tensor in zip(("source", "target", "start", "stop"), rays, strict=True):
         job[name] = (tensor.data_ptr(), *tensor.stride()[:3])
     job["views"], job["height"], job["width"] = rays[0].shape[:3]

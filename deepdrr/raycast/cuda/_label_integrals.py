@@ -24,7 +24,7 @@ def label_integrals(request: Request) -> Tensor:
     def work(rays: FlatRays, views: slice, rows: slice) -> None:
         parts = min(parts_of(rays, 1), parts_that_pay(volume.bytes, labels * rays[0].shape[:3].numel()))
         shape = (parts, *rays[0].shape[:1], labels, *rays[0].shape[1:3])
-        partial = torch.zeros(*shape, dtype=torch.float32, device=out.device)  # the kernels add to what is there
+        partial = torch.zeros(*shape, dtype=torch.float32, device=out.device)  # the kernels add to it
         job, kept = ray_job(volume, rays, request), [*volume.tensors, *rays, partial]
         if parts > 1:
             kept += found_chords(run, job, rays)
@@ -37,9 +37,9 @@ def label_integrals(request: Request) -> Tensor:
 
 
 def parts_that_pay(voxel_bytes: int, sums: int) -> int:
-    """Parts of a ray whose images by label cost less than reading the voxels.
+    """The number of parts of a ray for which the images by label cost less than reading the voxels.
 
-    Every part has all labels' sums of its rays, 4 bytes each: written as zeros, added to, read to be summed up. Such
-    images of all parts together may have a quarter of the voxels' bytes.
+    Every part has an image of the sums of all labels, 4 bytes each, which is zeroed, added to, and read for the final
+    sum. The images of all parts together may have a quarter of the bytes of the voxels.
     """
     return max(1, voxel_bytes // (4 * 4 * max(sums, 1)))

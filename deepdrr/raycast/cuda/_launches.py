@@ -1,4 +1,4 @@
-"""What the launches of one request share: the job of its rays, the blocks of threads, the parts of a ray, the room."""
+"""Helpers for the launches of a request: its job, the blocks of threads, the parts of a ray, and result tensors."""
 
 import numpy as np
 import torch
@@ -31,11 +31,11 @@ __all__ = [
     "room_for_integrals",
 ]
 
-WANTED_THREADS = 2**18  # some thousand for each of a large GPU's multiprocessors
+WANTED_THREADS = 2**18  # about two thousand for each multiprocessor of a large GPU
 
 
 def ray_job(volume: Volume, rays: FlatRays, request: Request) -> NDArray[np.void]:
-    """The struct that every kernel of rays takes, with its results left out."""
+    """The struct that every kernel of rays takes, with the result pointers left empty."""
     job = np.zeros((), RAY_JOB)
     for name in ("values", "scale", "labels"):
         tensor: Tensor | None = getattr(volume, name)
@@ -49,7 +49,7 @@ def ray_job(volume: Volume, rays: FlatRays, request: Request) -> NDArray[np.void
 
 
 def found_chords(run: Launcher, job: NDArray[np.void], rays: FlatRays) -> list[Tensor]:
-    """Finds the chords of all rays, once for all threads that share a ray; the job gets what was found."""
+    """Find the chords of all rays, once for all threads that share a ray, and enter them in the job."""
     size = WALKED_CHORD_BYTES if float(job["step"]) == 0 else SAMPLES_BYTES
     found = torch.empty(rays[0].shape[:3].numel(), size, dtype=torch.uint8, device=rays[0].device)
     job["found"] = found.data_ptr()
@@ -58,19 +58,19 @@ def found_chords(run: Launcher, job: NDArray[np.void], rays: FlatRays) -> list[T
 
 
 def block_grid(rays: FlatRays, images: int) -> tuple[int, int, int]:
-    """Blocks of threads along the columns and the rows of pixels, and for every view and image."""
+    """Blocks of threads along the columns and the rows of pixels, and along views times images."""
     views, height, width = rays[0].shape[:3]
     return -(-width // BLOCK_WIDTH), -(-height // BLOCK_HEIGHT), views * images
 
 
 def parts_of(rays: FlatRays, images: int) -> int:
-    """Parts into which each ray is cut, so that a small image still fills the GPU."""
+    """The number of parts into which each ray is cut, so that a small image still fills the GPU."""
     threads = rays[0].shape[:3].numel() * images
     return max(1, min(MOST_PARTS, WANTED_THREADS // max(threads, 1)))
 
 
 def room_for_integrals(request: Request) -> Tensor:
-    """[B, C, H, W]."""
+    """An uninitialised tensor [B, C, H, W] for the integrals."""
     shape = (request.rays.shape[:-2].numel(), *request.output_shape[-3:])
     return torch.empty(shape, dtype=torch.float32, device=request.field.device)
 

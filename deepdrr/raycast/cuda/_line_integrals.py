@@ -1,4 +1,4 @@
-"""Line integrals by the CUDA kernels, on torch's tensors where they are."""
+"""Line integrals by the CUDA kernels, in place on torch's tensors."""
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from deepdrr.raycast.cuda._volume import volume_of
 
 __all__ = ["line_integrals"]
 
-_GROUP = 4  # channels that one thread integrates at once
+_GROUP = 4  # number of channels that one thread integrates at once
 
 
 def line_integrals(request: Request) -> Tensor:

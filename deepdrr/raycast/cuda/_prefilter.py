@@ -19,15 +19,15 @@ PREFILTER_JOB = np.dtype(
     ],
     align=True,
 )
-_LINES = 128  # of a block
+_LINES = 128  # per block
 
 
 def prefilter(grids: Tensor, transposed: bool) -> None:
-    """Puts coefficients in the place of values [..., I, J, K], float32, dense along one of I, J and K."""
+    """Replace values [..., I, J, K], float32 and dense along one of I, J and K, by their coefficients."""
     order = memory_order(grids)
     lead = grids.dim() - 3
     array = grids.permute(*range(lead), *(lead + axis for axis in order))
-    array = array.reshape(-1, *array.shape[-3:])  # a view: the leading axes are evenly apart
+    array = array.reshape(-1, *array.shape[-3:])  # a view: the leading axes are evenly spaced
     assert array.data_ptr() == grids.data_ptr()
     for axis in (3, 2, 1):
         if array.shape[axis] > 1:
@@ -35,7 +35,7 @@ def prefilter(grids: Tensor, transposed: bool) -> None:
 
 
 def _filter(array: Tensor, axis: int, transposed: bool) -> None:
-    """Filters values [N, a, b, c], c dense, along one of the last three axes."""
+    """Filter values [N, a, b, c], c dense, along one of the last three axes."""
     lines = [other for other in range(4) if other != axis]
     job = np.zeros((), PREFILTER_JOB)
     job["data"], job["n"], job["next"] = array.data_ptr(), array.shape[axis], array.stride(axis)

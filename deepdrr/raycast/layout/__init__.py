@@ -1,1 +1,1 @@
-"""How voxels lie in memory: by which axis, in which type, and where there is nothing to read."""
+"""The layout of voxels in memory: order of axes, type, and maps of the occupied blocks."""

@@ -1,11 +1,11 @@
-"""What `with_kernel_layout` makes beside values: a copy that lies another way, and maps of the occupied blocks.
+"""What `with_kernel_layout` adds to values: a copy with another axis fastest, and maps of the occupied blocks.
 
-Rays of neighbouring pixels that lie in one plane with the fastest axis read whole rows of voxels that they share; other
-rays gather theirs one by one. A C-arm that orbits a patient keeps one edge of its detector along the patient; one that
-is tilted to head or feet keeps the other edge across. A grid that lies both ways serves both.
+Rays of neighbouring pixels that lie in a plane with the fastest axis form a fan, which reads whole rows of shared
+voxels; other rays gather their voxels one by one. A C-arm that orbits a patient keeps one edge of its detector along
+the patient; one that is tilted to head or feet keeps the other edge across. A grid in both orders serves both.
 
-Materials share a volume: where there is one there are few others, and most blocks of most channels are zero; as are
-those about a part that was cut out. What is known to be zero need not be read.
+Materials share a volume: a voxel of one holds few others, so most blocks of most channels are zero, as are the blocks
+around a region that was cut out. Blocks known to be zero are skipped.
 """
 
 from dataclasses import dataclass
@@ -22,21 +22,21 @@ from deepdrr.raycast.layout._memory_order import memory_order, placed
 
 __all__ = ["Arrangement", "Layout", "edge_pitch"]
 
-# Rows must hold as many voxels as the kernels have rays side by side.
+# Rows must hold at least as many voxels as a packet of the kernels has rays.
 _SHORTEST_ROW = 16
-# Of all blocks: where more hold something, finding those that do not costs what it saves.
+# Fraction of all blocks: if more are occupied, finding the empty ones costs what it saves.
 _WORTH_SKIPPING = 0.75
-# Of the way from one pixel to the next, in voxels: what it may differ in from an axis of the grid.
+# Tolerated deviation of the step between pixels, in voxels, from an axis of the grid, as a fraction of the step.
 _ASLANT = 1e-5
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Values as they lie in memory.
+    """Values in one memory order.
 
     Attributes:
         values: [C, I, J, K] that the kernels can read in place.
-        occupied: the kernels' map of the blocks where each channel holds anything; None for none.
+        occupied: the kernels' map of the occupied blocks of each channel; None for no map.
     """
 
     values: Tensor
@@ -44,7 +44,7 @@ class Layout:
 
     @classmethod
     def mapped(cls, values: Tensor) -> Self:
-        """With a map, if many blocks are empty."""
+        """The layout of values, with a map if many blocks are empty."""
         if reason_not_loaded() is not None:
             return cls(values)
         array = values.detach().permute(0, *(1 + axis for axis in memory_order(values))).numpy()
@@ -53,18 +53,18 @@ class Layout:
 
     @property
     def fastest_axis(self) -> int:
-        """0, 1 or 2."""
+        """The fastest axis: 0, 1 or 2."""
         return memory_order(self.values)[2]
 
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """What is known of values, as long as they are what they were.
+    """What is known about values, valid as long as they are unchanged.
 
     Attributes:
         layout: the values.
-        turned: the same numbers with another axis fastest, or None.
-        made_of: what both were when this was made; writes through `Tensor.numpy` go unnoticed.
+        turned: the same values with another axis fastest, or None.
+        made_of: the state of both when this was made; writes through `Tensor.numpy` go unnoticed.
     """
 
     layout: Layout
@@ -73,16 +73,16 @@ class Arrangement:
 
     @classmethod
     def made(cls, values: Tensor) -> Self | None:
-        """Of values [C, I, J, K] of the host; those of int16 are turned, unless their slowest axis is too short.
+        """The arrangement of values [C, I, J, K] on the host; int16 is turned, unless its slowest axis is too short.
 
-        None if there is nothing to know, or torch does not count the writes.
+        None if there is nothing to keep, or torch does not count the writes.
         """
         if values.is_inference():
             return None
         slow, middle, fast = memory_order(values)
         turned = None
         if values.dtype == torch.int16 and values.shape[1 + slow] >= _SHORTEST_ROW:
-            wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if these were the spacings: the finest is the fastest
+            wanted = {slow: 1.0, middle: 2.0, fast: 3.0}  # as if spacings: the finest is the fastest
             turned = Layout.mapped(placed(values, [wanted[axis] for axis in range(3)], values.dtype))
         layout = Layout.mapped(values)
         if layout.occupied is None and turned is None:
@@ -90,11 +90,11 @@ class Arrangement:
         return cls(layout, turned, _snapshot(layout, turned))
 
     def serves(self, values: Tensor) -> bool:
-        """Whether this is still what is known of these values: nothing was written to them or their copy since."""
+        """Whether this still holds for these values: nothing was written to them or to their copy."""
         return values is self.layout.values and self.made_of == _snapshot(self.layout, self.turned)
 
     def suiting(self, rays: CameraRays, ijk_from_world: Tensor) -> Layout:
-        """The layout in which more of the rays of a camera share their voxels."""
+        """The layout in which more rays of a camera share their voxels."""
         if self.turned is None:
             return self.layout
         pitch = edge_pitch(rays, ijk_from_world)
@@ -106,9 +106,9 @@ def _snapshot(*layouts: Layout | None) -> Snapshot:
 
 
 def edge_pitch(rays: CameraRays, ijk_from_world: Tensor) -> list[float]:
-    """How far apart pixels are along I, J and K, in voxels on the detector, if an edge of it runs along that axis.
+    """Distance between pixels along I, J and K, in voxels at the detector, for axes parallel to one of its edges.
 
-    Infinite along an axis that no edge runs along in most of the views.
+    Infinite for an axis to which no edge is parallel in most views.
     """
     steps = [
         (places.take(1, axis) - places.take(0, axis)).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""`with_kernel_layout`: a field as the compiled kernels read it fastest."""
+"""`with_kernel_layout`: a field in the memory layout that the compiled kernels read fastest."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,31 +32,31 @@ _MOST = 32767
 def with_kernel_layout(field: Field, storage: Storage = "float32") -> Field:
     """The same field in the layout that the compiled kernels read fastest.
 
-    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 and lie like
-    the values. Without it `project` reads float32 and int16 slowly where they are, and copies anything else on every
-    call: make the copy once for many views. Where many blocks of the channels are zero, the layout also maps the
-    occupied ones, and the kernels do not read the others. Nothing is cached; change the values and call again.
+    Each channel becomes a grid with the axis of the finest spacing fastest in memory; labels become uint8 in the same
+    order as the values. Without this layout, `project` reads float32 and int16 in place but slowly, and copies any
+    other field on every call: make the copy once for many views. If many blocks of the channels are zero, the layout
+    also maps the occupied blocks, and the kernels skip the others. Nothing is cached; change the values and call again.
 
-    Values of int16 are half as large, and reading them takes less time. The layout keeps them twice, in as much memory
-    as float32 takes: the second time with another axis fastest, for views whose detector has an edge along that axis.
-    A channel of whole numbers within ±32767 (a CT in HU) is stored as it is. Any other is stored in steps of
-    max |v| / 32767, its `scale`: a value is then off by half a step, 1.6e-5 of the largest, at most. int16 serves
-    nearest and linear interpolation and the gradients with respect to the rays; the rest of `project` makes a float32
-    copy of it on every call.
+    int16 values take half the memory and are faster to read. The layout stores them twice, in as much memory as float32
+    takes: the second copy has another axis fastest, for views whose detector has an edge along that axis. A channel of
+    whole numbers within ±32767 (a CT in HU) is stored unchanged. Any other is stored in steps of max |v| / 32767, its
+    `scale`: the error of a value is then at most half a step, 1.6e-5 of the largest. int16 serves nearest and linear
+    interpolation and the gradients with respect to the rays; the rest of `project` makes a float32 copy on every call.
 
-    Once torch has written to the values, `project` no longer uses what the layout keeps beside them. It does not see
-    what is written through `Tensor.numpy`: call again.
+    Once torch has written to the values, `project` ignores what the layout keeps beside them. It cannot notice writes
+    through `Tensor.numpy`: call again.
 
     Args:
-        field: any field whose values require no gradient. int16 needs values, and no spline coefficients.
+        field: any field whose values require no gradient. int16 needs a field with values that are not spline
+            coefficients.
         storage: ``"float32"`` or ``"int16"``.
 
     Returns:
-        A field of the same meaning; `field` itself where it already has that layout.
+        An equivalent field; `field` itself if it already has that layout.
 
     Raises:
-        ValueError: if the values require a gradient, which would not reach them through a copy; if int16 cannot hold
-            the field.
+        ValueError: if the values require a gradient, which would not reach them through a copy, or if int16 cannot
+            store the field.
 
     Example:
         >>> hu = torch.tensor([-1000.0, 0.0, 350.0, 3071.0]).reshape(1, 1, 1, 4)
@@ -75,7 +75,7 @@ def with_kernel_layout(field: Field, storage: Storage = "float32") -> Field:
 
 
 def laid_out(field: Grid, storage: Storage = "float32") -> Grid:
-    """`with_kernel_layout` of a field that was checked, or of voxels, without the gradients."""
+    """`with_kernel_layout` for a checked field or voxels, without gradients."""
     spacing = field.spacing_mm
     values, scale = _integers(field, spacing) if storage == "int16" else (_floats(field, spacing), None)
     labels = _bytes(field.labels, values, spacing)
@@ -86,7 +86,7 @@ def laid_out(field: Grid, storage: Storage = "float32") -> Grid:
 
 
 def _arrangement(field: Voxels, values: Tensor | None) -> Arrangement | None:
-    """What there is to know beside the values: of spline coefficients and of one number everywhere, nothing."""
+    """The arrangement beside the values; None for spline coefficients and for values that are all one number."""
     kept = field.arrangement
     if values is None or values.device.type != "cpu" or field.prefiltered:
         return None
@@ -98,9 +98,9 @@ def _arrangement(field: Voxels, values: Tensor | None) -> Arrangement | None:
 
 
 def readable_with_labels(field: Voxels) -> Voxels:
-    """A field with labels that the kernels can read, copied only where they cannot read it where it is."""
+    """A field with labels that the kernels can read, copied only if they cannot read it in place."""
     labels, values = field.labels, field.values
-    assert labels is not None  # it has come with them
+    assert labels is not None  # the caller has checked this
     in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
     if in_place and values is not None:
         in_place = readable_in_place(values) and lie_alike(labels, values)
@@ -108,7 +108,7 @@ def readable_with_labels(field: Voxels) -> Voxels:
 
 
 def without_values(field: Voxels) -> Voxels:
-    """A field's labels alone, as the kernels can read them."""
+    """The labels of a field alone, in a form that the kernels can read."""
     return readable_with_labels(Voxels(None, field.ijk_from_world, field.labels, field.label_count))
 
 
@@ -120,13 +120,13 @@ def _floats(field: Voxels, spacing: Spacing) -> Tensor | None:
         floats = values
     else:
         floats = placed(values, spacing, torch.float32)
-    if field.scale is not None:  # then this is a copy
+    if field.scale is not None:  # then the values are a copy already
         floats *= field.scale.to(floats)[:, None, None, None]
     return floats
 
 
 def _bytes(labels: Tensor | None, values: Tensor | None, spacing: Spacing) -> Tensor | None:
-    """The labels as uint8, laid like the values where there are any."""
+    """The labels as uint8, in the order of the values if there are any."""
     if labels is None or values is None:
         return labels if labels is None else ordered(labels, torch.uint8, spacing)
     if labels.dtype == torch.uint8 and lie_alike(labels, values):
@@ -150,7 +150,7 @@ def _integers(field: Voxels, spacing: Spacing) -> tuple[Tensor, Tensor | None]:
 
 
 def _step(channel: Tensor) -> float:
-    """What one unit of int16 stands for in a channel [I, J, K]."""
+    """The value of one unit of int16 in a channel [I, J, K]."""
     low, high = (float(end) for end in torch.aminmax(channel))
     most = max(-low, high)
     if not most < torch.inf:

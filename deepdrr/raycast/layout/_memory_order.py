@@ -1,10 +1,10 @@
-"""How the voxels of a field lie in memory for the compiled kernels, and the tensors that lie so.
+"""The order of voxels in memory for the compiled kernels, and tensors in that order.
 
-The kernels read channels of a grid [a, b, c] whose axes are i, j and k in any order, c being the fastest: the voxels of
-a row (along c) side by side, rows, planes and channels at any distance. What costs time is the number of cache lines
-that neighbouring rays touch. It is least where a line covers few millimetres: so the axis of the finest spacing is the
-fastest. Rows of a power of two would all fall into the same few places of the cache: so rows and planes are padded to
-an odd number of lines.
+The kernels read channels of a grid [a, b, c] whose axes are i, j and k in any order. c is the fastest: the voxels of a
+row (along c) are contiguous; rows, planes and channels may have any stride. The time depends on the number of cache
+lines that neighbouring rays touch. It is smallest if a line covers few millimetres, so the axis of the finest spacing
+is the fastest. Rows whose length is a power of two would all map to the same few sets of the cache, so rows and planes
+are padded to an odd number of lines.
 """
 
 import mmap
@@ -30,11 +30,11 @@ __all__ = [
 
 _HOST = torch.device("cpu")
 _LINE_BYTES = 64
-# Rows shorter than this are left unpadded: the padding would be a large part of them.
+# Shorter rows are not padded: the padding would be a large part of them.
 _SHORTEST_PADDED_ROW = 8 * _LINE_BYTES
-# An axis shorter than this is not made the fastest for its spacing: its rows would be mostly padding and edges.
+# A shorter axis does not become the fastest, whatever its spacing: its rows would be mostly padding and edges.
 _SHORTEST_ROW = 16
-# Below this size a huge page would be mostly empty.
+# Below this size, a huge page would be mostly empty.
 _SMALLEST_ON_HUGE_PAGES = 2**24
 
 
@@ -46,13 +46,13 @@ def memory_order(values: Tensor) -> tuple[int, int, int]:
 
 
 def readable_in_place(values: Tensor) -> bool:
-    """Whether the kernels can read values [C, I, J, K] where they are."""
+    """Whether the kernels can read values [C, I, J, K] in place."""
     forward = len(values) == 1 or values.stride(0) > 0
     return values.dtype in (torch.float32, torch.int16) and rows_are_dense(values[0]) and forward
 
 
 def rows_are_dense(grid: Tensor) -> bool:
-    """Whether the voxels of a grid [I, J, K] lie side by side along one axis, and rows and planes do not overlap."""
+    """Whether the voxels of a grid [I, J, K] are contiguous along one axis, and rows and planes do not overlap."""
     shape, strides = grid.shape, grid.stride()
     order = memory_order(grid)
     # The stride of an axis of length 1 is never used, so torch may report anything for it.
@@ -67,7 +67,7 @@ def lie_alike(labels: Tensor, values: Tensor) -> bool:
 
 
 def lies_well(values: Tensor, spacing: Sequence[float]) -> bool:
-    """Whether values [C, I, J, K] lie as `placed` would lay them."""
+    """Whether values [C, I, J, K] are laid out as by `placed`."""
     wanted = placed_strides(values.shape, spacing, values.element_size())
     same = all(n == 1 or a == b for n, a, b in zip(values.shape, values.stride(), wanted, strict=True))
     return same and readable_in_place(values)
@@ -89,10 +89,10 @@ def placed(values: Tensor, spacing: Sequence[float], dtype: torch.dtype) -> Tens
 
 
 def copy_by_planes(values: Tensor, into: Tensor) -> None:
-    """Fill a grid [C, I, J, K] with values [C, I, J, K] that may lie in another order.
+    """Fill a grid [C, I, J, K] with values [C, I, J, K] that may have another memory order.
 
-    Plane by plane, each with the fastest axes of both: torch turns such a plane within the cache, and a whole grid at
-    once in six times the time.
+    The copy goes by planes that contain the fastest axes of both: torch transposes such a plane within the cache; for a
+    whole grid at once it takes six times as long.
     """
     fastest = {memory_order(values)[2], memory_order(into)[2]}
     across = next(axis for axis in memory_order(into) if axis not in fastest)
@@ -111,7 +111,7 @@ def empty_placed(
 
 
 def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tensor:
-    """A grid [..., I, J, K] as a type, unpadded, the axis of the finest spacing fastest; itself where it is so."""
+    """A grid [..., I, J, K] in a dtype, unpadded, with the axis of the finest spacing fastest; itself if it is so."""
     lead = grid.dim() - 3
     order = [*range(lead), *(lead + axis for axis in _best_order(grid.shape[lead:], spacing))]
     dense = grid.detach().to(dtype).permute(order)
@@ -121,7 +121,7 @@ def ordered(grid: Tensor, dtype: torch.dtype, spacing: Sequence[float]) -> Tenso
 
 
 def placed_strides(shape: Sequence[int], spacing: Sequence[float], size: int) -> tuple[int, int, int, int]:
-    """Distances in memory of the channels and of the voxels along I, J and K, for `placed` numbers of `size` bytes."""
+    """Strides of the channels and of the voxels along I, J and K, for `placed` numbers of `size` bytes."""
     _, *grid = shape
     slow, middle, fast = _best_order(grid, spacing)
     stride = dict.fromkeys(range(3), 1)
@@ -131,14 +131,14 @@ def placed_strides(shape: Sequence[int], spacing: Sequence[float], size: int) ->
 
 
 def _best_order(shape: Sequence[int], spacing: Sequence[float]) -> tuple[int, int, int]:
-    """Slowest to fastest: the finest spacing is the fastest; of equal ones, to a nanometre, the first axis."""
-    finest = [-round(edge, 6) for edge in spacing]  # a turned volume has the same order, whatever its rounding
+    """Axes from slowest to fastest: the finest spacing is the fastest; of spacings equal to a nanometre, the first."""
+    finest = [-round(edge, 6) for edge in spacing]  # a rotated volume gets the same order in spite of rounding
     slow_first = sorted(range(3), key=lambda axis: (bool(shape[axis] >= _SHORTEST_ROW), finest[axis], -axis))
     return slow_first[0], slow_first[1], slow_first[2]
 
 
 def _padded(numbers: int, size: int) -> int:
-    """Length of a row, a plane or a channel: an odd number of cache lines, if it is long."""
+    """Length of a row, a plane or a channel, padded to an odd number of cache lines if it is long."""
     per_line = _LINE_BYTES // size
     if numbers * size < _SHORTEST_PADDED_ROW:
         return numbers
@@ -146,7 +146,7 @@ def _padded(numbers: int, size: int) -> int:
 
 
 def zeros(numbers: int, dtype: torch.dtype) -> Tensor:
-    """Zeros of the host; large ones on huge pages where the system has them, as rays jump from page to page."""
+    """Zeros on the host; large ones use huge pages if the system has them, because rays jump from page to page."""
     if dtype.itemsize * numbers < _SMALLEST_ON_HUGE_PAGES or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.zeros(numbers, dtype=dtype)
     memory = mmap.mmap(-1, dtype.itemsize * numbers, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

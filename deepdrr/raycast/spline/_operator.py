@@ -19,15 +19,15 @@ Spacing = Sequence[float]
 
 
 def compiled_prefilter(values: Tensor, spacing: Spacing | None = None, engine: str | None = None) -> Tensor | None:
-    """Coefficients [..., I, J, K], float32, differentiable to any order. Nothing beside them is allocated.
+    """Coefficients [..., I, J, K], float32, differentiable to any order. Nothing else is allocated.
 
     Args:
         values: [..., I, J, K], any real dtype and strides.
         spacing: of values [C, I, J, K], mm, for coefficients that are `placed`; None for coefficients without gaps.
-        engine: by its name; None for the first that can filter the values.
+        engine: name of the engine; None for the first that can filter the values.
 
     Returns:
-        The coefficients; None where no engine can filter the values.
+        The coefficients; None if no engine can filter the values.
     """
     if engine is None:
         able = prefilter_engine(values)
@@ -51,7 +51,7 @@ def _prefilter_op(values: Tensor, transposed: bool, spacing: Spacing | None, eng
 
 
 def _room(values: Tensor) -> Tensor:
-    """Empty float32 of the shape of values [..., I, J, K], without gaps, I, J and K in the same order in memory."""
+    """An empty float32 tensor like values [..., I, J, K], without gaps, with I, J and K in the same memory order."""
     lead, order = values.shape[:-3], memory_order(values)
     room = values.new_empty((*lead, *(values.shape[axis - 3] for axis in order)), dtype=torch.float32)
     return room.permute(*range(len(lead)), *(len(lead) + order.index(axis) for axis in range(3)))
@@ -80,7 +80,7 @@ def _batched(
     spacing: Spacing | None,
     engine: str,
 ) -> tuple[Tensor, int]:
-    """More grids are one more leading axis; their layout is not promised."""
+    """A batch of grids is one more leading axis; its memory layout is unspecified."""
     return _prefilter_op(values.movedim(in_dims[0] or 0, 0), transposed, None, engine), 0
 
 

@@ -1,4 +1,4 @@
-"""Cubic B-spline coefficients: the numbers whose spline passes through the voxels' values."""
+"""Cubic B-spline coefficients, whose spline passes through the values of the voxels."""
 
 import math
 from dataclasses import replace
@@ -15,22 +15,22 @@ from deepdrr.raycast.spline._operator import compiled_prefilter
 __all__ = ["prefilter", "prefilter_in_torch", "spline_coefficients"]
 
 _POLE = math.sqrt(3.0) - 2.0
-# Numbers that are filtered at a time: 64 MB of float64.
+# Values filtered at a time: 64 MB of float64.
 _CHUNK = 2**23
 
 
 def spline_coefficients(field: Field) -> Field:
-    """The same field by its cubic B-spline coefficients, for ``project(..., interpolation="cubic")``.
+    """The same field as cubic B-spline coefficients, for ``project(..., interpolation="cubic")``.
 
-    `project` makes them on every call otherwise: make them once for all cameras. They come in the layout that the
-    compiled kernels read fastest (`with_kernel_layout` adds nothing), and making them takes no memory beside
-    themselves. Nothing is cached; change the values and call again.
+    Otherwise `project` computes them on every call: compute them once for all cameras. They have the layout that the
+    compiled kernels read fastest (`with_kernel_layout` adds nothing), and computing them takes no extra memory.
+    Nothing is cached; change the values and call again.
 
     Args:
         field: any field with values.
 
     Returns:
-        A field with `prefiltered` set; `field` itself where it is already.
+        A field with `prefiltered` set; `field` itself if it is set already.
 
     Raises:
         ValueError: if the field has no values.
@@ -66,14 +66,13 @@ def prefilter(values: Tensor) -> Tensor:
 
     Along each axis (c[i−1] + 4 c[i] + c[i+1]) / 6 = f[i].
 
-    Outside the grid the values mirror those inside about the centre of the first and the last voxel, which is not
+    Outside the grid the values are mirrored about the centres of the first and the last voxel, which are not
     repeated: f[−i] = f[i] and f[n−1+i] = f[n−1−i]. The spline's derivative across the border is 0 at those centres.
 
     A causal and an anticausal recursion with the pole √3 − 2 per axis (Unser 1999, IEEE Signal Processing Magazine
-    16(6):22, box 2), in float64, the first one begun with the whole sum over the mirrored values. Between the axes the
-    numbers are kept in the dtype of the result. Differentiable to any order. Float64, and values on other devices than
-    the CPU and NVIDIA GPUs, are filtered in torch; all others by compiled kernels, on the host where a device has no
-    float64.
+    16(6):22, box 2), in float64; the first one starts with the full sum over the mirrored values. Between the axes,
+    values have the dtype of the result. Differentiable to any order. Float64, and values on devices other than the CPU
+    and NVIDIA GPUs, are filtered in torch; all others by compiled kernels, on the host if a device has no float64.
 
     Args:
         values: [..., I, J, K], float32 or float64; other dtypes become float32.
@@ -90,13 +89,13 @@ def prefilter(values: Tensor) -> Tensor:
     compiled = compiled_prefilter(values)
     if compiled is not None:
         return compiled
-    if finest_dtype(values.device) != torch.float64:  # in which the recursion runs
+    if finest_dtype(values.device) != torch.float64:  # the precision of the recursion
         return prefilter(values.cpu()).to(values.device)
     return prefilter_in_torch(values)
 
 
 def prefilter_in_torch(values: Tensor, chunk: int = _CHUNK) -> Tensor:
-    """`prefilter` by its definition, on any device, `chunk` numbers at a time: the reference of the compiled kernel."""
+    """`prefilter` by its definition, on any device, `chunk` values at a time; the reference for compiled kernels."""
     if values.dtype not in (torch.float32, torch.float64):
         values = values.float()
     result: Tensor = values
@@ -109,7 +108,8 @@ def prefilter_in_torch(values: Tensor, chunk: int = _CHUNK) -> Tensor:
 class _Prefilter(Function):
     """B⁻¹ along one axis, where f = B c.
 
-    B is symmetric but for its first and its last row: with W = diag(½, 1, …, 1, ½), W B is, and B⁻ᵀ = W B⁻¹ W⁻¹.
+    B is symmetric except in its first and last row: with W = diag(½, 1, …, 1, ½), W B is symmetric, and
+    B⁻ᵀ = W B⁻¹ W⁻¹.
     """
 
     generate_vmap_rule = True
