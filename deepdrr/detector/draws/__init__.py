@@ -1,1 +1,1 @@
-"""Random numbers of quanta and electrons, the same on every device."""
+"""Random draws of quantum and electronic noise, the same on every device."""

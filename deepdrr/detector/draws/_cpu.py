@@ -1,4 +1,4 @@
-"""Calls of the compiled draws, on the threads that torch is set to use."""
+"""Calls of the compiled draws, on as many threads as torch is set to use."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""Calls of the CUDA draws (`kernels/cuda/noise.cu`): the bits of the CPU's."""
+"""Calls of the CUDA draws (`kernels/cuda/noise.cu`), which give the same bits as the CPU."""
 
 from collections.abc import Sequence
 

@@ -1,9 +1,9 @@
-"""The operators under a detector's noise: draws that are functions of a seed and a pixel's number.
+"""The operators behind a detector's noise: draws that are functions of a seed and a pixel's index.
 
-`torch.ops.deepdrr.quantum_noise` and `torch.ops.deepdrr.electronic_noise` count their random numbers
-(`kernels/include/deepdrr/noise.h`) instead of drawing one after the other. Compiled kernels on the CPU and on NVIDIA
-GPUs make the same bits of them, on any number of threads; torch, which serves where there are none, the same but for
-the last places of its logarithms. Draws have no derivatives.
+`torch.ops.deepdrr.quantum_noise` and `torch.ops.deepdrr.electronic_noise` use a counter-based generator
+(`kernels/include/deepdrr/noise.h`) instead of a sequence of draws. Compiled kernels on the CPU and on NVIDIA GPUs give
+the same bits on any number of threads; torch, used where there are no kernels, differs only in the last digits of its
+logarithms. Draws have no derivatives.
 """
 
 import torch
@@ -16,12 +16,12 @@ from deepdrr.detector.draws._torch import electrons_by_torch, quanta_by_torch
 
 __all__ = ["draw_electrons", "draw_quanta", "seed_from"]
 
-# What a seed is drawn from; torch's integers have a sign.
+# Seeds are below this; torch's integers are signed.
 _SEEDS = 2**63 - 1
 
 
 def seed_from(generator: torch.Generator) -> int:
-    """The next seed of a generator: 63 bits, drawn where the generator is."""
+    """The next seed of a generator: 63 bits, drawn on the generator's device."""
     return int(torch.randint(_SEEDS, (), generator=generator, device=generator.device))
 
 
@@ -41,7 +41,7 @@ def draw_quanta(mean: Tensor, variance: Tensor, seed: int) -> Tensor:
 
 
 def draw_electrons(like: Tensor, rms: float, seed: int) -> Tensor:
-    """Gaussian numbers of mean 0, of the shape, dtype and device of `like`."""
+    """Gaussian numbers with mean 0, in the shape, dtype and device of `like`."""
     drawn: Tensor = _electrons(like.detach(), rms, seed)
     return drawn
 

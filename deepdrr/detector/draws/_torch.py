@@ -1,4 +1,4 @@
-"""The draws in torch, float64, on the CPU: the reference of the compiled ones, by the formulas of `noise.h`."""
+"""The draws in torch, float64, on the CPU: the reference for the compiled kernels, with the formulas of `noise.h`."""
 
 import math
 
@@ -36,7 +36,7 @@ def electrons_by_torch(like: Tensor, rms: float, seed: int) -> Tensor:
 
 
 def philox(counter: list[Tensor], key: int) -> list[Tensor]:
-    """Philox 4x32-10 of four words of a counter, each a tensor of int64 from 0 to 2^32 - 1, and a key of 64 bits."""
+    """Philox 4x32-10 of a counter of four words, each an int64 tensor from 0 to 2^32 - 1, and a key of 64 bits."""
     key0, key1 = key & _WORD, key >> 32
     for _ in range(10):
         (high0, low0), (high1, low1) = _product(0xD2511F53, counter[0]), _product(0xCD9E8D57, counter[2])
@@ -46,7 +46,7 @@ def philox(counter: list[Tensor], key: int) -> list[Tensor]:
 
 
 def _product(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Upper and lower word of a product of two words; int64 wraps around, with the right bits."""
+    """Upper and lower word of the product of two words; int64 wraps around, but the bits are right."""
     whole = b * a
     return (whole >> 32) & _WORD, whole & _WORD
 
@@ -103,7 +103,7 @@ def _log_poisson(k: Tensor, mean: Tensor) -> Tensor:
     stirling = (1 / 12 - (1 / 360 - (1 / 1260 - 1 / 1680 / many**2) / many**2) / many**2) / many
     off = many - mean
     x = off / (many + mean)
-    # k log(k / mean) - (k - mean) without its cancellation: log(k / mean) = 2 atanh(x) = 2 (x + x^3 / 3 + ...).
+    # k log(k / mean) - (k - mean) without cancellation: log(k / mean) = 2 atanh(x) = 2 (x + x^3 / 3 + ...).
     tail = torch.zeros_like(x)
     for n in range(23, 2, -2):
         tail = tail * x**2 + 1 / n

@@ -1,4 +1,4 @@
-"""Calls of the compiled spectral sums: float32, on the threads that torch is set to use."""
+"""Calls of the compiled spectral sums: float32, on as many threads as torch is set to use."""
 
 import torch
 from torch import Tensor
@@ -9,7 +9,7 @@ __all__ = ["adjoint_by_cpu", "cpu_serves", "sums_by_cpu"]
 
 
 def cpu_serves(areas: Tensor) -> bool:
-    """Whether the compiled kernel can take these area densities."""
+    """Whether the compiled kernel accepts these area densities."""
     return areas.dtype == torch.float32 and areas.device.type == "cpu" and reason_not_loaded() is None
 
 
@@ -24,7 +24,7 @@ def sums_by_cpu(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 def adjoint_by_cpu(
     upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty if not requested."""
     tables = mu.detach().double().contiguous(), weights.detach().double().contiguous()
     found = [
         t.new_zeros(t.shape if wanted else 0)

@@ -19,14 +19,14 @@ SPECTRAL_JOB = np.dtype(
     ],
     align=True,
 )
-_MOST_MATERIALS = (4, 8)  # that the kernels are made for
+_MOST_MATERIALS = (4, 8)  # numbers of materials that kernels exist for
 _THREADS = 128
-_AT_ONCE = 4  # sums
+_AT_ONCE = 4  # sums that one thread forms together
 _PIXELS_AT_ONCE, _MOST_CHUNKS = 32, 512
 
 
 def cuda_serves(areas: Tensor) -> bool:
-    """Whether the CUDA kernels can take these area densities [B, M, N]."""
+    """Whether the CUDA kernels accept these area densities [B, M, N]."""
     known = areas.dtype == torch.float32 and areas.shape[1] <= _MOST_MATERIALS[-1]
     return known and reason_against_device(areas.device) is None
 
@@ -41,7 +41,7 @@ def sums_by_cuda(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 def adjoint_by_cuda(
     upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty if not requested."""
     grad_areas = areas.new_empty(areas.shape if wants_areas else 0)
     if wants_areas:
         _launch("spectral_grad_areas", areas, upstream, mu, weights, grad_areas)
@@ -95,7 +95,7 @@ def _most(materials: int) -> int:
 
 
 def _tables(mu: Tensor, weights: Tensor, most: int) -> Sequence[Tensor]:
-    """The tables as the kernels read them: −µ/ln 2 [E, most] and four sums at a time [groups, E, 4], float32."""
+    """The tables as the kernels read them: −µ/ln 2 [E, most] and weights in groups of four [groups, E, 4], float32."""
     exponents = torch.zeros(mu.shape[1], most, dtype=torch.float32, device=mu.device)
     exponents[:, : len(mu)] = (-mu.detach().double() / math.log(2.0)).T
     groups = -(-len(weights) // _AT_ONCE)

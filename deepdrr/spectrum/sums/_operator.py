@@ -1,14 +1,14 @@
-"""The operator under all polychromatic sums, `torch.ops.deepdrr.spectral_sums`.
+"""The operator behind all polychromatic sums, `torch.ops.deepdrr.spectral_sums`.
 
-For weights wₖₑ and aₘ the area densities of a pixel, the sum over the bins is exact:
+For weights wₖₑ and area densities aₘ of a pixel, the sum over the bins is exact:
 
     Sₖ = Σₑ wₖₑ Tₑ,  Tₑ = exp(−Σₘ aₘ (µ/ρ)ₘₑ)
 
-float32 is summed by compiled kernels (`kernels/cpu/spectral_sums.h`, `kernels/cuda/spectral_sums.cu`), all else by
-torch, the reference. No direction ever holds a [pixels, E] array of the whole picture; only a second derivative does,
-which is torch's.
+Compiled kernels sum float32 (`kernels/cpu/spectral_sums.h`, `kernels/cuda/spectral_sums.cu`); torch, the reference,
+sums anything else. Neither direction ever holds a [pixels, E] array of the whole picture; only the second derivative,
+in torch, does.
 
-Which of them serves is asked in one place, `_first_able`: no caller names a backend for a sum, as one does for rays.
+`_first_able` alone chooses between them: unlike for rays, callers do not name a backend for a sum.
 """
 
 from collections.abc import Callable
@@ -25,16 +25,16 @@ __all__ = ["spectral_sums"]
 
 
 def spectral_sums(area_densities: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
-    """Weighted sums of the transmission over energy bins; the operator under `weighted_sums`.
+    """Weighted sums of the transmission over energy bins; the operator behind `weighted_sums`.
 
     Args:
-        area_densities: [..., M, H, W] in g/cm², float32 or float64, which is what the sums are computed in. Float32 is
-            the fast way, with an error of some 1e-7 of the sum; it grows as 6e-8 times the exponent.
+        area_densities: [..., M, H, W] in g/cm², float32 or float64; the sums have the same dtype. Float32 is fast, with
+            a relative error of about 1e-7, which grows as 6e-8 times the exponent.
         mu: [M, E] mass attenuation in cm²/g, float32 or float64, same device.
-        weights: [K, E], same dtype and device as `mu`: e.g. photons times energy times a detector's response.
+        weights: [K, E], same dtype and device as `mu`; e.g. photons times energy times a detector's response.
 
     Returns:
-        [..., K, H, W]. Differentiable in all three, any number of times; the second derivative holds arrays
+        [..., K, H, W]. Differentiable with respect to all three to any order; the second derivative holds arrays
         of pixels times energies.
 
     Raises:

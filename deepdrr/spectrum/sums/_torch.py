@@ -1,6 +1,6 @@
-"""The spectral sums in torch: any dtype and device, and the reference of the compiled ones.
+"""The spectral sums in torch, for any dtype and device: the reference for the compiled kernels.
 
-The pixels are taken in chunks and the transmissions are computed again on the way back.
+Pixels are processed in chunks, and the backward pass computes the transmissions again.
 """
 
 import torch
@@ -8,7 +8,7 @@ from torch import Tensor
 
 __all__ = ["adjoint_by_torch", "second_adjoint", "sums_by_torch"]
 
-_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer chunks, fewer waits where threads compete
+_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer chunks mean fewer waits when threads compete
 
 
 def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
@@ -23,7 +23,7 @@ def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
 def adjoint_by_torch(
     upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty where not wanted."""
+    """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty if not requested."""
     mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
     grad_areas = torch.empty_like(areas) if wants_areas else areas.new_empty(0)
     grad_mu = torch.zeros_like(mu) if wants_mu else mu.new_empty(0)
@@ -50,9 +50,9 @@ def second_adjoint(
     mu: Tensor,
     weights: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The adjoint of the adjoint, in plain operations of torch that autograd can follow further.
+    """The adjoint of the adjoint, in plain torch operations that autograd can differentiate again.
 
-    With A, M and W the upstream gradients of the three derivatives and g that of the sums, it differentiates
+    With the upstream gradients A, M and W of the three derivatives and g of the sums, it differentiates
 
         L = Σ Tₑ (vₑ − uₑ dₑ),  uₑ = Σₖ wₖₑ gₖ,  vₑ = Σₖ Wₖₑ gₖ,  dₑ = Σₘ (Aₘ µₘₑ + aₘ Mₘₑ)
 
@@ -63,7 +63,7 @@ def second_adjoint(
         for pull, of in ((pull_areas, areas), (pull_mu, mu), (pull_weights, weights))
     )
     mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
-    transmission = (-(mu_here.T @ areas)).exp()  # [B, E, N], as all below with E
+    transmission = (-(mu_here.T @ areas)).exp()  # [B, E, N], like all tensors below with an axis E
     u, v = weights_here.T @ upstream, to_weights.T @ upstream
     d = mu_here.T @ to_areas + to_mu.T @ areas
     inner, outer = transmission * (v - u * d), transmission * u

@@ -1,4 +1,4 @@
-"""Sums over a beam behind an object, whatever each photon counts for: the way from a spectrum to `spectral_sums`."""
+"""Weighted sums over a beam behind an object: from a spectrum to `spectral_sums`."""
 
 import math
 from collections.abc import Sequence
@@ -15,10 +15,10 @@ from deepdrr.spectrum.sums._operator import spectral_sums
 
 __all__ = ["weighted_sums"]
 
-_NEGLIGIBLE = 1e-10  # of all photons, per bin: 150 such bins stay below float32's resolution
-_STEPS_PER_OCTAVE = 2  # of the ranges that quadratures are made for, so that the next frame finds one ready
+_NEGLIGIBLE = 1e-10  # fraction of all photons, per bin: 150 such bins stay below the resolution of float32
+_STEPS_PER_OCTAVE = 2  # steps of the ranges that quadratures are fitted to, so that the next frame can use the same
 _LEAST_RANGE_G_CM2 = 0.01
-_ROUNDING_G_CM2 = 1e-3  # below zero by no more than this is zero, 0.01 mm of water
+_ROUNDING_G_CM2 = 1e-3  # values below zero by no more than this (0.01 mm of water) count as zero
 
 
 def weighted_sums(
@@ -35,10 +35,10 @@ def weighted_sums(
         area_densities: [..., M, H, W] in g/cm², float32 or float64; differentiable.
         spectrum: the open beam, n(E); differentiable in its `photons`.
         materials: the M materials.
-        per_photon: [K, E] what a photon of each bin counts for, not negative: 1, its energy, a detector's response.
-        tolerance: None sums over every bin. A number lets a few energies stand for them, with at most this relative
-            error (see `fit_quadrature`; 1e-4 is usual); they are fitted to the range of these area densities, at
-            20 to 40 ms for a new range. A spectrum that asks for a gradient is always summed in full.
+        per_photon: [K, E] weight of a photon of each bin, not negative: 1, its energy, or a detector's response.
+        tolerance: None sums over every bin. A number replaces them by a few energies, with at most this relative error
+            (see `fit_quadrature`; 1e-4 is usual). These are fitted to the range of the area densities, which takes 20
+            to 40 ms for a new range. A spectrum that requires a gradient is always summed in full.
 
     Returns:
         [..., K, H, W], dtype of `area_densities`.
@@ -79,7 +79,7 @@ def _quadrature(
 
 
 def _outwards(value: float) -> float:
-    """The next number up on a ladder of √2, at least 0.01."""
+    """Round up to a power of √2, at least 0.01."""
     steps = math.ceil(math.log2(max(value, _LEAST_RANGE_G_CM2)) * _STEPS_PER_OCTAVE - 1e-9)
     rung: float = 2.0 ** (steps / _STEPS_PER_OCTAVE)
     return rung
@@ -94,7 +94,7 @@ def _fitted(
     ends: tuple[tuple[float, ...], tuple[float, ...]],
     tolerance: float,
 ) -> SpectralQuadrature:
-    """Keyed by value: the same beam, weights and range give the same record, whoever asks."""
+    """Cached by value: the same beam, weights and range give the same record for every caller."""
     energies, photons = torch.from_numpy(np.frombuffer(beam).reshape(2, -1).copy())
     table = torch.from_numpy(np.frombuffer(weights).reshape(rows, -1).copy())
     low, high = ends
