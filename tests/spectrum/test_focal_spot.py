@@ -1,6 +1,7 @@
 """The focal spot: its transfer function, the two ways to it, and the penumbra of the shutters."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -115,6 +116,16 @@ def test_sharp_shutters_count_parts_of_pixels() -> None:
     found = shutter_transmission(camera, Shutters(top_mm=0.75, bottom_mm=2.0))
     assert found[:, 0].tolist() == pytest.approx([0.0, 0.75, 1.0, 1.0])
     assert torch.equal(shutter_transmission(camera, Shutters()), torch.ones(4, 4, dtype=torch.float64))
+
+
+def test_open_sides_have_a_finite_gradient() -> None:
+    """With respect to the size of a pixel: an edge at 0.25 mm leaves 3/4 of a pixel of 1 mm, 0.25 / s + 1/2."""
+    camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=1, width=3, pixel_mm=1.0)
+    scale = torch.ones((), dtype=torch.float64, requires_grad=True)
+    wider = replace(camera, sdd_mm=camera.sdd_mm * scale)
+    shutter_transmission(wider, Shutters(left_mm=0.25)).sum().backward()
+    assert scale.grad is not None
+    assert float(scale.grad) == pytest.approx(-0.25)
 
 
 def test_bad_input() -> None:

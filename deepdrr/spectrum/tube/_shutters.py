@@ -80,6 +80,8 @@ def _between(count: int, pixel_mm: Tensor, edges_mm: tuple[float, float], shadow
     """[..., count] part of each pixel in a row between two edges; the wider of shadow and pixel makes the ramp."""
     position = (torch.arange(count, dtype=torch.float64, device=pixel_mm.device) + 0.5 - count / 2) * pixel_mm
     ramp = pixel_mm.clamp(min=shadow_mm)
-    low = ((position + edges_mm[0]) / ramp + 0.5).clamp(0, 1)
-    high = ((edges_mm[1] - position) / ramp + 0.5).clamp(0, 1)
-    return low * high
+    open_part = torch.ones_like(position)
+    for edge, inward in zip(edges_mm, (position, -position), strict=True):
+        if edge < math.inf:  # the derivative of inf / ramp would be NaN
+            open_part = open_part * ((edge + inward) / ramp + 0.5).clamp(0, 1)
+    return open_part
