@@ -1,6 +1,7 @@
 """Detect that inputs have changed since they were last used, and keep results derived from them until then."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary, ref
@@ -8,7 +9,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor
 
-__all__ = ["Kept", "Snapshot", "wants_grad"]
+__all__ = ["Kept", "Snapshot", "lasting", "wants_grad"]
 
 Value = TypeVar("Value")
 
@@ -85,6 +86,10 @@ class Kept:
         """Number of owners with kept values."""
         return len(self._made)
 
+    def __reduce__(self) -> tuple[type["Kept"], tuple[()]]:
+        """A copy, or what another process gets, holds nothing yet: what was made can be made again."""
+        return Kept, ()
+
     def get(self, owner: object, name: str, snapshot: Snapshot, make: Callable[[], Value]) -> Value:
         """The value of this name; it is computed again if the snapshot differs from the one it was made with.
 
@@ -100,13 +105,24 @@ class Kept:
             return cast(Value, known[1])
         del known
         values.pop(name, None)  # the old value makes room before the new one is made
-        value = make()
+        with lasting():
+            value = make()
         values[name] = (snapshot, value)
         return value
 
     def clear(self) -> None:
         """Drop all kept values."""
         self._made.clear()
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """A block, or a decorated function, whose tensors autograd may use even if they are made in inference mode."""
+    if not torch.is_inference_mode_enabled():
+        yield
+        return
+    with torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def wants_grad(*values: object) -> bool:

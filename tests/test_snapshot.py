@@ -1,6 +1,8 @@
 """`Snapshot` notices every change that torch can see, and `Kept` makes a value once per change."""
 
+import copy
 import gc
+import pickle
 from dataclasses import dataclass, field
 
 import pytest
@@ -92,6 +94,22 @@ class TestKept:
         with pytest.raises(ZeroDivisionError):
             kept.get(owner, "a", Snapshot(), lambda: 1 // 0)
         assert kept.get(owner, "a", Snapshot(), lambda: 1) == 1
+
+    def test_a_copy_holds_nothing(self) -> None:
+        kept, owner = Kept(), Owner()
+        kept.get(owner, "a", Snapshot(torch.zeros(1)), lambda: torch.zeros(2))
+        for copied in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
+            assert len(copied) == 0
+        assert len(kept) == 1
+
+    def test_what_inference_mode_made_is_good_for_autograd(self) -> None:
+        kept, owner = Kept(), Owner()
+        with torch.inference_mode():
+            kept.get(owner, "a", Snapshot(), lambda: torch.ones(2))
+        leaf = torch.ones(2, requires_grad=True)
+        (leaf * kept.get(owner, "a", Snapshot(), lambda: torch.zeros(2))).sum().backward()
+        assert leaf.grad is not None
+        assert leaf.grad.tolist() == [1.0, 1.0]
 
 
 def test_wants_grad() -> None:

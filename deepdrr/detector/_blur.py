@@ -20,6 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from deepdrr._snapshot import lasting
+
 __all__ = ["Blur", "Glare", "aperture_transfer", "filtered_signal", "lubberts_fraction", "optical_transfer"]
 
 # Four layers of 150 µm, entrance first: distance to the photodiodes in mm, and the share of the energy that an RQA5
@@ -155,6 +157,7 @@ def _extended(plane: Tensor, margins: tuple[int, ...], shape: tuple[int, int]) -
 
 
 @lru_cache(maxsize=2)
+@lasting()
 def _mean_transfer(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:
     """Factor on the mean's spectrum, [H, W // 2 + 1]."""
     rows, columns = _frequencies(shape, pixel_mm)
@@ -165,6 +168,7 @@ def _mean_transfer(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, fl
 
 
 @lru_cache(maxsize=2)
+@lasting()
 def _noise_transfer(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:
     """Factor on the spectrum of the quanta's noise, [H, W // 2 + 1]."""
     rows, columns = _frequencies(shape, pixel_mm)

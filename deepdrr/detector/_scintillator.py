@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._snapshot import lasting
 from deepdrr.materials import Material, compound, mass_attenuation
 
 __all__ = ["AbsorbedMoments", "absorbed_moments"]
@@ -90,6 +91,7 @@ def absorbed_moments(energies_kev: Tensor, areal_density_g_cm2: float = 0.203) -
 
 
 @lru_cache(maxsize=32)
+@lasting()
 def _moments(energies_kev: tuple[float, ...], areal_density_g_cm2: float) -> AbsorbedMoments:
     """A frame after a frame has the same energies."""
     energy = torch.tensor(energies_kev, dtype=torch.float64)
@@ -149,6 +151,7 @@ def _recoil_fraction(energy: Tensor) -> Tensor:
 
 
 @cache
+@lasting()
 def _gauss(count: int) -> tuple[Tensor, Tensor]:
     """Nodes and weights of Gauss and Legendre on (0, 1)."""
     nodes, weights = np.polynomial.legendre.leggauss(count)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._snapshot import lasting
 from deepdrr.materials._basis import basis_materials, basis_weights
 from deepdrr.materials._ct_beam import effective_mass_attenuation
 from deepdrr.materials._schneider import composition_weights
@@ -58,6 +59,7 @@ def three_class_densities(hu: Tensor, out: Tensor | None = None) -> Tensor:
 
 
 @lru_cache(maxsize=16)
+@lasting()
 def _table(ct_kvp: float) -> Tensor:
     """[M, HIGH_HU - LOW_HU + 1] float32: the densities at whole HU."""
     hu = np.arange(LOW_HU, HIGH_HU + 1, dtype=np.float64)

@@ -1,5 +1,9 @@
 """The Projector on the bundled pelvis: what comes out, what it follows, what it refuses."""
 
+import copy
+import pickle
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -183,6 +187,41 @@ class TestFreshness:
             copy.hu[:, :, 20:30] = 1000.0
             after = projector()
         assert float(after.mean()) < float(before.mean())
+
+
+class TestCopies:
+    """Workers of a DataLoader get a pickled Projector; what was made of the voxels does not travel."""
+
+    @pytest.mark.parametrize("used", [False, True])
+    def test_pickled_and_copied(self, ct: Volume, used: bool) -> None:
+        projector = Projector(ct, carm=small(pixels=8))
+        if used:
+            projector()
+        pickled = pickle.dumps(projector)
+        for copied in (pickle.loads(pickled), copy.deepcopy(projector)):
+            assert torch.equal(copied(), projector())
+        assert len(pickled) < len(pickle.dumps(ct)) + 100_000  # voxels once, and no densities
+
+    def test_a_copy_is_moved_alone(self, ct: Volume) -> None:
+        projector = Projector(ct, carm=small(pixels=8))
+        before = projector()
+        copied = copy.deepcopy(projector)
+        copied.volume.hu.add_(200.0)
+        assert not torch.equal(copied(), before)
+        assert torch.equal(projector(), before)
+
+
+def test_gradients_after_an_image_in_inference_mode(ct: Volume) -> None:
+    """Nothing that is kept between images is of inference mode alone."""
+    view = small(pixels=9)
+    with torch.inference_mode():
+        projector = Projector(ct, carm=view)
+        projector()
+    pose = view.camera_from_world.clone().requires_grad_()
+    projector.carm = replace(view, camera_from_world=pose)
+    projector().sum().backward()
+    assert pose.grad is not None
+    assert bool(pose.grad[:3].abs().sum() > 0)
 
 
 def test_more_labels_than_the_operator_routes_at_once(ct: Volume) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._snapshot import lasting
 from deepdrr.materials import Material, as_material, attenuation_matrix
 from deepdrr.spectrum._quadrature import SpectralQuadrature, fit_quadrature
 from deepdrr.spectrum._spectrum import Spectrum
@@ -86,6 +87,7 @@ def _outwards(value: float) -> float:
 
 
 @lru_cache(maxsize=32)
+@lasting()
 def _fitted(
     beam: bytes,
     weights: bytes,
