@@ -18,7 +18,7 @@ from deepdrr.raycast.cuda._jobs import (
     WALKED_CHORD_BYTES,
     place_rays,
 )
-from deepdrr.raycast.cuda._volume import Volume
+from deepdrr.raycast.cuda._volume import DeviceVolume
 
 __all__ = [
     "WANTED_THREADS",
@@ -34,7 +34,7 @@ __all__ = [
 WANTED_THREADS = 2**18  # about two thousand for each multiprocessor of a large GPU
 
 
-def ray_job(volume: Volume, rays: FlatRays, request: Request) -> NDArray[np.void]:
+def ray_job(volume: DeviceVolume, rays: FlatRays, request: Request) -> NDArray[np.void]:
     """The struct that every kernel of rays takes, with the result pointers left empty."""
     job = np.zeros((), RAY_JOB)
     for name in ("values", "scale", "labels"):

@@ -1,4 +1,4 @@
-"""`Volume`: a field's voxels as the CUDA kernels address them."""
+"""`DeviceVolume`: a field's voxels as the CUDA kernels address them."""
 
 from dataclasses import dataclass
 
@@ -11,19 +11,19 @@ from deepdrr.raycast._field import Voxels
 from deepdrr.raycast.layout._kernel_layout import readable_with_labels, without_values
 from deepdrr.raycast.layout._memory_order import memory_order
 
-__all__ = ["Volume", "volume_of", "volume_to_fill"]
+__all__ = ["DeviceVolume", "volume_of", "volume_to_fill"]
 
 
 @dataclass(frozen=True, eq=False)
-class Volume:
-    """A grid whose fastest axis has its voxels side by side, and what a kernel reads of it.
+class DeviceVolume:
+    """A grid with contiguous voxels along its fastest axis, and the tensors of it that a kernel reads.
 
     Attributes:
-        field: whose grid it is.
-        grid: [C, I, J, K], or [1, I, J, K] with labels: all that is read or filled lies like it.
-        values: [C, I, J, K], float32 or int16; None where none are read.
+        field: the field that the grid belongs to.
+        grid: [C, I, J, K], or [1, I, J, K] with labels; every tensor that is read or filled has its memory order.
+        values: [C, I, J, K], float32 or int16; None if none are read.
         labels: [I, J, K], uint8, or None.
-        scale: [C] of float32 by which int16 values are multiplied; None for 1.
+        scale: factors [C] on int16 values, float32; None for 1.
     """
 
     field: Voxels
@@ -34,17 +34,17 @@ class Volume:
 
     @property
     def tensors(self) -> list[Tensor]:
-        """All that a kernel reads."""
+        """The tensors that a kernel reads."""
         return [t for t in (self.values, self.labels, self.scale) if t is not None]
 
     @property
     def bytes(self) -> int:
-        """What a kernel reads that reads every voxel."""
+        """Number of bytes that a kernel reads if it reads every voxel."""
         return sum(t.numel() * t.element_size() for t in self.tensors)
 
     @property
     def storage(self) -> str:
-        """How values are stored, as the kernels' names have it."""
+        """The storage of values as the kernels' names spell it."""
         return "i16" if self.values is not None and self.values.dtype == torch.int16 else "f32"
 
     @property
@@ -54,40 +54,40 @@ class Volume:
 
     @property
     def strides(self) -> tuple[int, int]:
-        """Voxels in memory to the next one along the slowest and the middle axis."""
+        """Strides of the slowest and the middle axis, in voxels."""
         slow, middle, _ = self.order
         return self.grid.stride(1 + slow), self.grid.stride(1 + middle)
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """ijk_from_world of the grid as it lies, [3, 4]."""
+        """ijk_from_world [3, 4] with its rows in memory order."""
         return self.field.ijk_from_world.detach().double().cpu()[list(self.order)].numpy()
 
 
-def volume_of(field: Voxels) -> Volume:
-    """What is read of a field, copied only where the kernels cannot read it where it is."""
+def volume_of(field: Voxels) -> DeviceVolume:
+    """The grid of a field for reading, copied only if the kernels cannot read it in place."""
     if field.labels is not None:
         field = readable_with_labels(field)
     scale = None if field.scale is None else field.scale.to(field.device, torch.float32).contiguous()
     if field.labels is not None:
         values = None if field.values is None else field.values.detach()
-        return Volume(field, field.labels[None], values, field.labels, scale)
+        return DeviceVolume(field, field.labels[None], values, field.labels, scale)
     assert field.values is not None  # a field has one or the other
     values = _readable(field.values.detach(), field.prefiltered)
-    return Volume(field, values, values, scale=scale)
+    return DeviceVolume(field, values, values, scale=scale)
 
 
-def volume_to_fill(field: Voxels, dtype: torch.dtype) -> tuple[Volume, Tensor]:
-    """A volume of which values are not read, and zeros [C, I, J, K], with labels [1, I, J, K], that lie like it."""
+def volume_to_fill(field: Voxels, dtype: torch.dtype) -> tuple[DeviceVolume, Tensor]:
+    """A grid whose values are not read, and zeros [C, I, J, K] ([1, I, J, K] with labels) in its memory order."""
     if field.labels is None:
         zeros = torch.zeros(field.channels, *field.shape, dtype=dtype, device=field.device)
-        return Volume(field, zeros), zeros
+        return DeviceVolume(field, zeros), zeros
     alone = without_values(field).labels
-    assert alone is not None  # it has come with them
+    assert alone is not None  # the field has labels
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(alone.shape, alone.stride(), strict=True))
     flat = torch.zeros(numbers, dtype=dtype, device=field.device)
     zeros = flat.as_strided((1, *alone.shape), (numbers, *alone.stride()))
-    return Volume(field, zeros, labels=alone), zeros
+    return DeviceVolume(field, zeros, labels=alone), zeros
 
 
 def _readable(values: Tensor, coefficients: bool) -> Tensor:
