@@ -5,6 +5,7 @@ import importlib
 import pytest
 
 import deepdrr.cli
+import deepdrr.data
 import deepdrr.display
 import deepdrr.io
 import deepdrr.registration
@@ -47,6 +48,12 @@ def test_names_are_spelled_as_in_america(old: str, module: str, new: str) -> Non
     with pytest.warns(DeprecationWarning, match=rf"{module}\.{old} is now {module}\.{new}"):
         found = getattr(room, old)
     assert found is getattr(room, new)
+
+
+def test_the_license_of_a_sample_is_found_under_its_old_name() -> None:
+    pelvis = deepdrr.data.samples()[0]
+    with pytest.warns(DeprecationWarning, match=r"Sample\.licence is now Sample\.license"):
+        assert pelvis.licence == pelvis.license
 
 
 def test_a_name_that_never_was_is_an_attribute_error() -> None:

@@ -26,4 +26,4 @@ def _list() -> None:
     for entry in samples():
         size = f"{entry.size_bytes / 1e6:.0f} MB to download" if entry.size_bytes else "bundled"
         say(entry.name, f"{entry.description} ({size})")
-        say("", entry.licence)
+        say("", entry.license)

@@ -68,7 +68,7 @@ def test_the_list_tells_what_one_gets() -> None:
     assert names == ["pelvis", "chest"]
     for sample in samples():
         assert sample.description
-        assert sample.licence
+        assert sample.license
         assert (sample.size_bytes > 0) == (sample.wheel is not None)
 
 
@@ -79,7 +79,7 @@ def test_the_bundled_sample_needs_no_network(cache: Path) -> None:
     assert not cache.exists()
 
 
-def test_an_unknown_sample_names_its_neighbour() -> None:
+def test_an_unknown_sample_names_its_neighbor() -> None:
     with pytest.raises(ValueError, match="unknown sample 'chst'; did you mean 'chest'"):
         fetch_sample("chst")
 

