@@ -67,11 +67,11 @@ class PeerCases:
         return NanoDRR.load(self._scene, self._camera())
 
     @cached_property
-    def _labelled(self) -> Field:
-        return self._scene.labelled_field()
+    def _labeled(self) -> Field:
+        return self._scene.labeled_field()
 
     @cached_property
-    def _labelled_peer(self) -> NanoDRR:
+    def _labeled_peer(self) -> NanoDRR:
         return NanoDRR.load(self._scene, self._camera(), labels=True)
 
     def forward(self, pose: str, step_mm: float) -> Case:
@@ -126,7 +126,7 @@ class PeerCases:
 
     def labels(self, pose: str, step_mm: float, rule: str) -> Case:
         """One image per label. `rule`: ``"hard"`` or ``"soft"`` steps as nanodrr's, ``"exact"`` with nearest values."""
-        camera, field = self._camera(pose), self._labelled
+        camera, field = self._camera(pose), self._labeled
         samples = self._samples(camera, step_mm)
         routing: Routing = "soft" if rule == "soft" else "hard"
         how = {"interpolation": "linear", "integration": Step(mm=step_mm), "routing": routing}
@@ -136,7 +136,7 @@ class PeerCases:
         return Case(
             name=f"{self._scene.organs} labels, {pose}, {what}",
             ours=partial(project, field, camera, backend=self._backend, **how),
-            other=lambda: _no_grad(self._labelled_peer.project, camera.world_from_camera, samples, routing),
+            other=lambda: _no_grad(self._labeled_peer.project, camera.world_from_camera, samples, routing),
             must=25,
             reach=50,
             step_mm=step_mm,
@@ -152,11 +152,11 @@ class PeerCases:
         how = {"integration": Step(mm=step_mm), "routing": routing, "backend": self._backend}
 
         def ours(twist: Tensor) -> Tensor:
-            return project(self._labelled, _moved(camera, twist), **how)
+            return project(self._labeled, _moved(camera, twist), **how)
 
         def other(twist: Tensor) -> Tensor:
             moved = camera.world_from_camera @ torch.linalg.matrix_exp(_hat(twist))
-            return self._labelled_peer.project(moved, samples, routing)
+            return self._labeled_peer.project(moved, samples, routing)
 
         name = f"{self._scene.organs} labels + pose gradient, {pose}, {routing}, {step_mm:g} mm"
         calls = (partial(_by_twist, image, weight) for image in (ours, other))

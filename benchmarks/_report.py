@@ -104,9 +104,9 @@ def plot_bars(name: str, rows: Sequence[Row], out: Path, xlabel: str) -> Path | 
     ]
     axes.barh(range(len(measured)), middle, xerr=around, color="#4878a8", ecolor="#222222", height=0.6)
     for y, row in enumerate(measured):
-        for target, colour in ((row.get("must"), "#c03028"), (row.get("reach"), "#e0a030")):
+        for target, color in ((row.get("must"), "#c03028"), (row.get("reach"), "#e0a030")):
             if target is not None:
-                axes.plot([target, target], [y - 0.4, y + 0.4], color=colour, linewidth=2)
+                axes.plot([target, target], [y - 0.4, y + 0.4], color=color, linewidth=2)
     axes.set_yticks(range(len(measured)), [row["case"] for row in measured])
     axes.invert_yaxis()
     axes.set_xlabel(xlabel)

@@ -100,7 +100,7 @@ class Scene:
         shift[:3, 3] = 1.0
         return laid_out(Field(padded[None], shift @ self.ijk_from_world))
 
-    def labelled_field(self) -> Field:
+    def labeled_field(self) -> Field:
         """The attenuation, stored as that of `int16_field`, routed to one channel per label."""
         one = self.int16_field()
         return with_kernel_layout(replace(one, labels=self.labels, label_count=self.label_count), "int16")

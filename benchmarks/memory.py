@@ -174,9 +174,9 @@ def plot(rows: list[Row], out: Path) -> None:
         return
     figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(measured) + 1.2), layout="constrained")
     left = [0.0] * len(measured)
-    for part, colour in (("volume_mb", "#b8c8d8"), ("output_mb", "#4878a8"), ("excess_mb", "#c03028")):
+    for part, color in (("volume_mb", "#b8c8d8"), ("output_mb", "#4878a8"), ("excess_mb", "#c03028")):
         width = [max(0.0, row[part]) for row in measured]
-        axes.barh(range(len(measured)), width, left=left, color=colour, label=part.removesuffix("_mb"))
+        axes.barh(range(len(measured)), width, left=left, color=color, label=part.removesuffix("_mb"))
         left = [a + b for a, b in zip(left, width, strict=True)]
     axes.set_yticks(range(len(measured)), [row["case"] for row in measured])
     axes.invert_yaxis()

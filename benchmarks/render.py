@@ -47,17 +47,17 @@ class Side:
     camera: Any
     drr: Any
     subject: Any
-    labelled: Any
+    labeled: Any
     samples: int
 
     @classmethod
     def load(cls, camera: Any, data: Any, drr: Any, path: Path, samples: int) -> "Side":
         """Read a CT; four classes by thresholds."""
-        subject, labelled = (data.Subject.from_filepath(path) for _ in range(2))
+        subject, labeled = (data.Subject.from_filepath(path) for _ in range(2))
         hu = data.Subject.from_filepath(path, convert_to_mu=False).image
-        labelled.label = (hu > -500).to(labelled.label.dtype) + (hu > 0) + (hu > 200)
-        labelled.n_classes = 4
-        return cls(camera, drr, subject, labelled, samples)
+        labeled.label = (hu > -500).to(labeled.label.dtype) + (hu > 0) + (hu > 200)
+        labeled.n_classes = 4
+        return cls(camera, drr, subject, labeled, samples)
 
     def views(self, count: int) -> Tensor:
         """Poses [count, 4, 4] in front of the patient."""
@@ -128,8 +128,8 @@ def contrast(side: Side, mu_bone: float | Tensor) -> Tensor:
 SHARED: dict[str, Callable[[Side], Tensor]] = {
     "forward": lambda side: side.render(side.subject, side.views(1)),
     "pose gradient": pose_gradient,
-    "hard labels": lambda side: side.render(side.labelled, side.views(1)),
-    "soft labels": lambda side: side.render(side.labelled, side.views(1), soft_labels=True),
+    "hard labels": lambda side: side.render(side.labeled, side.views(1)),
+    "soft labels": lambda side: side.render(side.labeled, side.views(1), soft_labels=True),
     "batch of 4": lambda side: side.render(side.subject, side.views(4)),
     "contrast, number": lambda side: contrast(side, 0.05),
     "contrast, tensor": lambda side: contrast(side, torch.tensor([0.05])),

@@ -26,7 +26,7 @@ from matplotlib import pyplot
 
 SDD_MM, DISTANCE_MM, PIXEL_MM, SIZE = 1020.0, 700.0, 2.0, 200
 BONE = 0.026  # 1/mm, where the bones' surface is drawn
-COLOURS = ("crimson", "forestgreen", "royalblue")  # x, y and z
+COLORS = ("crimson", "forestgreen", "royalblue")  # x, y and z
 
 
 def main() -> None:
@@ -83,13 +83,13 @@ def arrows(
     plotter: pyvista.Plotter, origin: NDArray, directions: NDArray, length: float, names: tuple[str, ...]
 ) -> None:
     """Three axes with their names at the ends."""
-    for direction, colour, name in zip(directions, COLOURS, names, strict=True):
+    for direction, color, name in zip(directions, COLORS, names, strict=True):
         plotter.add_mesh(
             pyvista.Arrow(start=origin, direction=direction, scale=length, shaft_radius=0.02, tip_radius=0.06),
-            color=colour,
+            color=color,
         )
         plotter.add_point_labels(
-            [origin + 1.1 * length * direction], [name], text_color=colour, shape=None, show_points=False, font_size=16
+            [origin + 1.1 * length * direction], [name], text_color=color, shape=None, show_points=False, font_size=16
         )
 
 
@@ -108,7 +108,7 @@ def frames(subject: Subject) -> pyplot.Figure:
             row[1].plot(
                 *(uv[0, 0] - 0.5).tolist(),
                 "o",
-                color=dict(zip(("right", "anterior", "superior"), COLOURS, strict=True))[name],
+                color=dict(zip(("right", "anterior", "superior"), COLORS, strict=True))[name],
             )
             row[1].annotate(name, (uv[0, 0] - 0.5).tolist(), color="w", textcoords="offset points", xytext=(6, 4))
     return figure
@@ -144,14 +144,14 @@ def orbit(subject: Subject) -> pyplot.Figure:
     for ax, (title, poses) in zip(axs, ways, strict=True):
         axial_slice(ax, subject)
         for index, rt_inv in enumerate(poses):
-            colour = pyplot.cm.viridis(index / (len(poses) - 1))
+            color = pyplot.cm.viridis(index / (len(poses) - 1))
             source = rt_inv[0, :3, 3]
             left, right = (source + SDD_MM * (rt_inv[0, :3, :3] @ side)[:3] for side in panel_sides())
-            ax.plot(*zip(left[:2].tolist(), right[:2].tolist(), strict=True), color=colour, linewidth=3)
+            ax.plot(*zip(left[:2].tolist(), right[:2].tolist(), strict=True), color=color, linewidth=3)
             ax.plot(
-                *zip(source[:2].tolist(), ((left + right) / 2)[:2].tolist(), strict=True), color=colour, linewidth=0.8
+                *zip(source[:2].tolist(), ((left + right) / 2)[:2].tolist(), strict=True), color=color, linewidth=0.8
             )
-            ax.plot(*source[:2].tolist(), "o", color=colour)
+            ax.plot(*source[:2].tolist(), "o", color=color)
         ax.plot(*subject.isocenter[:2].tolist(), "r+", markersize=12)
         ax.set(xlabel="x, toward the patient's right, mm", aspect="equal")
         ax.set_title(title, fontsize=10)
@@ -188,12 +188,12 @@ def pixels() -> pyplot.Figure:
     ax.plot(u.ravel(), v.ravel(), "k.")
     ax.annotate("image[..., 0, 0]:\n(u, v) = (0.5, 0.5)", (0.5, 0.5), xytext=(0.06, 0.94), fontsize=9)
     ax.annotate(f"image[..., {height - 1}, {width - 1}]", (width - 0.5, height - 0.5), xytext=(3.05, 2.8), fontsize=9)
-    for (x0, y0), colour in {(0.0, 0.0): "crimson", (100.0, -50.0): "royalblue"}.items():
+    for (x0, y0), color in {(0.0, 0.0): "crimson", (100.0, -50.0): "royalblue"}.items():
         k = torch.linalg.inv(make_k_inv(SDD_MM, pixel, pixel, x0, y0, height, width)[0])
         at = (float(k[0, 2]), float(k[1, 2]))
-        ax.plot(*at, "P", color=colour, markersize=10)
+        ax.plot(*at, "P", color=color, markersize=10)
         ax.annotate(
-            f"x0 = {x0:g} mm, y0 = {y0:g} mm", at, color=colour, xytext=(-40, 8), textcoords="offset points", fontsize=9
+            f"x0 = {x0:g} mm, y0 = {y0:g} mm", at, color=color, xytext=(-40, 8), textcoords="offset points", fontsize=9
         )
     ax.set(xlabel="u, columns", ylabel="v, rows", aspect="equal", xlim=(-0.3, width + 0.3), ylim=(height + 0.3, -0.3))
     ax.xaxis.tick_top()

@@ -56,13 +56,13 @@ def solve(problem: Problem, steps: int) -> list[float]:
     target = problem.image(*problem.truth).detach()
     unknowns = [value.clone().requires_grad_() for value in problem.start]
     groups = [{"params": [u], "lr": rate} for u, rate in zip(unknowns, problem.rates, strict=True)]
-    optimiser = torch.optim.Adam(groups, betas=(0.8, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    optimizer = torch.optim.Adam(groups, betas=(0.8, 0.99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     errors = [problem.error(*unknowns)]
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         (problem.image(*unknowns) - target).square().mean().backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         errors.append(problem.error(*unknowns))
     return errors

@@ -58,7 +58,7 @@ class Radiographs:
     def __init__(self, size: int, device: torch.device) -> None:
         ct = Volume.from_nifti(fetch_sample("pelvis").image).resample(6.0)
         ct.orient_patient(head_first=True, supine=True)
-        self.size, self.device, self.centre = size, device, tuple(ct.center_in_world.tolist())
+        self.size, self.device, self.center = size, device, tuple(ct.center_in_world.tolist())
         self.projector = Projector(ct, carm=self._view(0.0, 0.0), device=device)
 
     def __call__(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -72,7 +72,7 @@ class Radiographs:
         return ((images - mean) / deviation)[:, None], angles.to(self.device)
 
     def _view(self, alpha_deg: float, beta_deg: float) -> Camera:
-        return MobileCArm(self.centre, alpha=alpha_deg, beta=beta_deg).camera.resized(self.size, self.size)
+        return MobileCArm(self.center, alpha=alpha_deg, beta=beta_deg).camera.resized(self.size, self.size)
 
 
 def train(
@@ -96,18 +96,18 @@ def train(
     with torch.random.fork_rng(devices=[]):  # torch draws a layer's first weights from its global generator
         torch.manual_seed(seed)
         network = SmallResNet(size).to(device)
-    optimiser = torch.optim.Adam(network.parameters(), lr=2e-3)
+    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
     if first == "between":
         network(torch.zeros(1, 1, size, size, device=device)).square().sum().backward()
-        optimiser.step()
+        optimizer.step()
     radiographs = radiographs or Radiographs(size, device)
     generator, errors = torch.Generator().manual_seed(seed), []
     for step in range(1, steps + 1):
         images, angles = radiographs(batch, generator)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = (network(images) - angles).square().mean()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         errors.append(ANGLES_DEG * loss.item() ** 0.5)
         if step % max(steps // 10, 1) == 0:
             print(f"step {step:4d}  loss {loss.item():.4f}  error {errors[-1]:5.2f}°")

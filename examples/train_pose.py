@@ -124,18 +124,18 @@ def train(
     with torch.random.fork_rng(devices=[]):  # torch draws a layer's first weights from its global generator
         torch.manual_seed(seed)
         model = Regressor(size)
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=2e-3, total_steps=steps)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=2e-3, total_steps=steps)
     fresh = DataLoader(Views(subject, size, batch_size, steps, seed=1), batch_size=None, num_workers=workers)
     held_back = [*Views(subject, size, 64, 4, seed=2)]
     losses: list[float] = []
     validation = [(0, validate(model, held_back, subject))]
     start = time.perf_counter()
     for step, batch in enumerate(fresh, start=1):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss = errors_mm(model, batch, subject).mean()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         losses.append(loss.item())
         if step % max(steps // 20, 1) == 0:

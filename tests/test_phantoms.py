@@ -73,7 +73,7 @@ class TestPosition:
         assert_close(centroid(line_integrals(volume, window)) + corner, expected, rtol=0, atol=0.01)
 
     @pytest.mark.parametrize("pose", POSES)
-    def test_the_image_of_a_ball_is_centred_and_magnified(self, pose: tuple[float, float, float]) -> None:
+    def test_the_image_of_a_ball_is_centered_and_magnified(self, pose: tuple[float, float, float]) -> None:
         """A ball of radius r at distance d has a shadow of radius f r / √(d² − r²) on the axis (its tangent cone)."""
         shape, radius = (81, 81, 81), 30.0
         index = torch.stack(torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij"), -1).double() - 40

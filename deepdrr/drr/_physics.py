@@ -59,13 +59,13 @@ class Shot:
     generator: torch.Generator | None
 
 
-def shot_of(physics: Physics, integration: Integration, backend: str, *, labelled: bool) -> Shot | None:
+def shot_of(physics: Physics, integration: Integration, backend: str, *, labeled: bool) -> Shot | None:
     """The request in the keywords of `render`, or None if there are no keywords.
 
     Args:
         physics: the keywords.
         integration, backend: how rays are integrated, and by which backend.
-        labelled: whether soft labels were requested.
+        labeled: whether soft labels were requested.
 
     Raises:
         TypeError, ValueError: if a keyword is unacceptable, or conflicts with another.
@@ -75,7 +75,7 @@ def shot_of(physics: Physics, integration: Integration, backend: str, *, labelle
     given = {name: value for name, value in physics.items() if value is not None}
     if not given:
         return None
-    if labelled:
+    if labeled:
         raise ValueError("soft_labels have no meaning with a spectrum: intensities of labels do not add up")
     if not given.keys() & {"spectrum", "kvp", "technique"}:
         raise TypeError("spectrum must be a Spectrum, such as tungsten_spectrum(80.0), got None")

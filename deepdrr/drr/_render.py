@@ -118,7 +118,7 @@ def render(
     distance = checked_sdd(sdd, rt_inv)
     check_batches(height, width, k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd=(distance, 0))
     rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))
-    shot = shot_of(physics, rule.integration, rule.backend, labelled=soft_labels)
+    shot = shot_of(physics, rule.integration, rule.backend, labeled=soft_labels)
     explicit = src is not None or tgt is not None
     if explicit:
         rays = given_rays(src, tgt, k_inv, rt_inv, distance, height, width, orthographic=orthographic)

@@ -64,7 +64,7 @@ def expose(
     cast = cast_rays(scene, camera if rays is None else rays, technique) if _needs_rays(table, technique) else None
     stages = Stages(scene, camera, technique, generator, cast)
     seed = None if generator is None else generator.initial_seed()
-    labelled = any("L" in output.axes for output in table)
+    labeled = any("L" in output.axes for output in table)
     results = {}
     for output in table:
         results[output.name] = output.compute(stages)
@@ -73,7 +73,7 @@ def expose(
         camera=camera,
         technique=technique,
         material_names=tuple(material.name for material in stages.materials),
-        label_names=getattr(scene, "label_names", ()) if labelled else (),
+        label_names=getattr(scene, "label_names", ()) if labeled else (),
         seed=seed,
         anatomical_from_world=getattr(scene, "anatomical_from_world", None),
     )

@@ -8,10 +8,10 @@ from torch import Tensor
 
 from deepdrr.raycast import MAX_LABELS, Field
 
-__all__ = ["Labelled", "label_fields", "label_ids"]
+__all__ = ["Labeled", "label_fields", "label_ids"]
 
 
-class Labelled(Protocol):
+class Labeled(Protocol):
     """What has labels; a `deepdrr.data.Volume` is one."""
 
     @property
@@ -27,7 +27,7 @@ class Labelled(Protocol):
         """Affine transform [4, 4] from the room, mm, to voxel indices."""
 
 
-def label_ids(volume: Labelled) -> tuple[int, ...]:
+def label_ids(volume: Labeled) -> tuple[int, ...]:
     """Labels of a volume other than 0, in ascending order: those named and those found in the voxels.
 
     Raises:
@@ -38,7 +38,7 @@ def label_ids(volume: Labelled) -> tuple[int, ...]:
     return tuple(sorted({*volume.label_names, *torch.unique(volume.labels).tolist()} - {0}))
 
 
-def label_fields(volume: Labelled, device: torch.device) -> Iterator[Field]:
+def label_fields(volume: Labeled, device: torch.device) -> Iterator[Field]:
     """Path lengths per label, as many in a field as the operator can route.
 
     Channel 0 of each field is all that has none of its labels.
@@ -51,7 +51,7 @@ def label_fields(volume: Labelled, device: torch.device) -> Iterator[Field]:
         yield _label_field(volume, ids[first : first + MAX_LABELS - 1], device)
 
 
-def _label_field(volume: Labelled, ids: tuple[int, ...], device: torch.device) -> Field:
+def _label_field(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Field:
     assert volume.labels is not None  # label_ids has refused it
     channel = torch.zeros(max(*ids, int(volume.labels.max()), 0) + 1, dtype=torch.uint8)
     channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)

@@ -142,7 +142,7 @@ class Scene:
         Raises:
             ValueError: if no volume has labels.
         """
-        return tuple(v.label_names.get(label, str(label)) for v in self._labelled() for label in label_ids(v))
+        return tuple(v.label_names.get(label, str(label)) for v in self._labeled() for label in label_ids(v))
 
     def area_densities(
         self, view: Camera | Rays, *, integration: Integration = _EXACT, backend: str = "auto"
@@ -174,7 +174,7 @@ class Scene:
         Raises:
             ValueError: if no volume has labels.
         """
-        for volume in self._labelled():
+        for volume in self._labeled():
             assert volume.labels is not None  # it was chosen for them
             snapshot = Snapshot(volume.labels, sorted(volume.label_names))
             make = partial(_label_fields, volume, self.device)
@@ -190,7 +190,7 @@ class Scene:
         """Let go of the densities; the next image makes them again."""
         self._kept.clear()
 
-    def _labelled(self) -> list[Body]:
+    def _labeled(self) -> list[Body]:
         found = [volume for volume in self.volumes if volume.labels is not None]
         if not found:
             raise ValueError("the volume has no labels: load it with labels=… to project them")

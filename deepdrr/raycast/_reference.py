@@ -174,12 +174,12 @@ class _Rule:
 
 def _breakpoints(n: int, request: Request) -> Tensor:
     """Planes of one axis, in voxel coordinates; the integrand is a single polynomial between them."""
-    centres = torch.arange(n, dtype=torch.float64, device=request.field.device)
-    faces = centres[1:] - 0.5
+    centers = torch.arange(n, dtype=torch.float64, device=request.field.device)
+    faces = centers[1:] - 0.5
     if request.interpolation == "nearest":
         return faces
     hard = request.field.labels is not None and request.routing == "hard"
-    return torch.cat([centres, faces]) if hard else centres
+    return torch.cat([centers, faces]) if hard else centers
 
 
 def _clip(origin: Tensor, direction: Tensor, limits: Tensor, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:

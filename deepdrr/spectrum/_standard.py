@@ -21,7 +21,7 @@ from deepdrr.spectrum._tungsten import tungsten_spectrum
 __all__ = ["STANDARD_QUALITIES", "StandardQuality", "standard_quality"]
 
 _ANODE_ANGLE_DEG = 20.0
-_MOST_ALUMINIUM_MM = 20.0
+_MOST_ALUMINUM_MM = 20.0
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def standard_quality(name: str) -> Spectrum:
     if quality is None:
         raise unknown_name("standard quality", name, STANDARD_QUALITIES)
     bare = tungsten_spectrum(quality.kvp, anode_angle_deg=_ANODE_ANGLE_DEG, filters=())
-    found = filtered(bare, "aluminium", inherent_aluminium_mm(quality) + quality.added_mm)
+    found = filtered(bare, "aluminium", inherent_aluminum_mm(quality) + quality.added_mm)
     return Spectrum(found.energies_kev, found.photons, quality.kvp, quality.name)
 
 
 @cache
-def inherent_aluminium_mm(quality: StandardQuality) -> float:
+def inherent_aluminum_mm(quality: StandardQuality) -> float:
     """Aluminium that brings the tube to the half-value layer of its RQR quality, mm, by bisection."""
     bare = tungsten_spectrum(quality.kvp, anode_angle_deg=_ANODE_ANGLE_DEG, filters=())
-    low, high = 0.0, _MOST_ALUMINIUM_MM
+    low, high = 0.0, _MOST_ALUMINUM_MM
     while high - low > 1e-4:  # 1e-4 mm of filter change the layer by less than that
         middle = (low + high) / 2
         if half_value_layer(filtered(bare, "aluminium", middle)) < quality.hvl_mm:

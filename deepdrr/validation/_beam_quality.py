@@ -39,12 +39,12 @@ def beam_quality_group(short: bool) -> Group:
 
 def tube_checks(row: Row) -> list[Check]:
     """Half-value layers, homogeneity, mean energy and, where the table has them, kerma and photons of one beam."""
-    kvp, aluminium = float(row["kvp"]), float(row["aluminium_mm"])
-    beam = tungsten_spectrum(kvp, anode_angle_deg=12.0, filters=[("aluminium", aluminium)])
+    kvp, aluminum = float(row["kvp"]), float(row["aluminium_mm"])
+    beam = tungsten_spectrum(kvp, anode_angle_deg=12.0, filters=[("aluminium", aluminum)])
     first, second = half_value_layer(beam), half_value_layer(beam, order=2)
     kerma, photons = float(air_kerma_ugy(beam)), float(beam.photons.sum())
     hvl1, hvl2 = float(row["hvl1_mm"]), float(row["hvl2_mm"])
-    at = f"{kvp:g} kVp, {aluminium:g} mm Al"
+    at = f"{kvp:g} kVp, {aluminum:g} mm Al"
 
     def check(name: str, value: float, reference: float, unit: str, limit: float) -> Check:
         return Check(name=f"{name}, {at}", value=value, reference=reference, unit=unit, source=_SPEKPY, limit=limit)

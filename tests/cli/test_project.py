@@ -80,7 +80,7 @@ def test_area_densities_are_named_after_materials(run, ct, tmp_path) -> None:
     assert "a-cortical_bone.tiff" in {p.name for p in tmp_path.iterdir()}
 
 
-def test_a_labelled_metal_darkens_the_image(run, ct, labels, tmp_path) -> None:
+def test_a_labeled_metal_darkens_the_image(run, ct, labels, tmp_path) -> None:
     for name, words in {"with": ("--label-materials", "2=stainless steel"), "without": ()}.items():
         out = tmp_path / f"{name}.npy"
         assert run("project", ct, "--labels", labels, *words, "--no-noise", "--out", out, *SMALL)[0] == 0

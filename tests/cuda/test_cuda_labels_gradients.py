@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from cuda_machine import Gpu, marches
-from raycast_scenes import GRIDS, assert_gradients, carm, difficult_rays, gradients, labelled, organs
+from raycast_scenes import GRIDS, assert_gradients, carm, difficult_rays, gradients, labeled, organs
 from routed_rules import DIFFERENTIABLE, ROUTED, small_ct
 from torch.testing import assert_close
 
@@ -26,7 +26,7 @@ def assert_same_gradients(gpu: Gpu, field: Field, bundle: Rays, **how: object) -
 def test_gradients_agree_with_the_reference(gpu: Gpu, generator, launched, shape, spacing, count, kernel) -> None:
     bundle = Rays.from_camera(carm(12, 13, 30))
     limits = [torch.full((12, 13), t, dtype=torch.float64) for t in (0.1, 0.52)]
-    field = labelled(shape, spacing, 33, count, generator)
+    field = labeled(shape, spacing, 33, count, generator)
     assert_same_gradients(gpu, field, Rays(bundle.source, bundle.target, *limits), **ROUTED[kernel])
     assert set(marches(launched)) == {f"{kernel}_f32", f"{kernel}_grad_rays_f32", f"{kernel}_grad_values_fast"}
 
@@ -38,7 +38,7 @@ def test_gradients_of_organs(gpu: Gpu, generator, kernel: str) -> None:
 
 @pytest.mark.parametrize("kernel", DIFFERENTIABLE)
 def test_gradients_of_rays_along_axes_missing_and_inside(gpu: Gpu, generator, kernel: str) -> None:
-    field = labelled((9, 7, 5), (1, 1, 1), 0, 4, generator)
+    field = labeled((9, 7, 5), (1, 1, 1), 0, 4, generator)
     assert_same_gradients(gpu, field, difficult_rays(), **ROUTED[kernel])
 
 
@@ -71,13 +71,13 @@ def test_gradients_of_hard_steps_by_the_values(gpu: Gpu, generator, launched, re
 
 
 def hard_steps(generator: torch.Generator) -> Field:
-    field = labelled((13, 11, 15), (1.1, 1.3, 0.9), 33, 5, generator)
+    field = labeled((13, 11, 15), (1.1, 1.3, 0.9), 33, 5, generator)
     return replace(field, values=torch.round(3000 * field.values))
 
 
 def test_soft_path_lengths_follow_the_pose(gpu: Gpu, generator, launched) -> None:
     """What a silhouette loss differentiates: soft lengths of organs, without values."""
-    field = labelled((9, 8, 7), (1.0, 1.2, 0.9), 33, 3, generator, values=False)
+    field = labeled((9, 8, 7), (1.0, 1.2, 0.9), 33, 3, generator, values=False)
     for kernel in ("exact_linear_soft", "step_linear_soft"):
         assert_same_gradients(gpu, field, Rays.from_camera(carm(6, 7, 9)), **ROUTED[kernel])
 
@@ -109,7 +109,7 @@ def test_the_deterministic_gradient_has_the_same_bits_each_time(
 @pytest.mark.parametrize("kernel", DIFFERENTIABLE)
 def test_values_and_integrals_are_each_others_adjoint(gpu: Gpu, generator, kernel: str) -> None:
     """⟨A v, w⟩ = ⟨v, Aᵀ w⟩, and so for a second derivative, which is the integral again."""
-    field = gpu.field(labelled((40, 12, 9), (1.1, 1.5, 2.0), 33, 5, generator))
+    field = gpu.field(labeled((40, 12, 9), (1.1, 1.5, 2.0), 33, 5, generator))
     values = field.values.clone().requires_grad_()
     bundle = gpu.rays(carm(17, 21, 90, (40, 50, 60)))
     integrals = project(replace(field, values=values), bundle, backend="cuda", **ROUTED[kernel])

@@ -56,18 +56,18 @@ def image_by_label(gpu: Gpu) -> tuple[Tensor, ...]:
     return (gpu.project(Field(values(), AFFINE, labels(), 3), VIEWS, integration=STEP, routing="soft"),)
 
 
-def gradients(gpu: Gpu, labelled: bool = False) -> tuple[Tensor, ...]:
+def gradients(gpu: Gpu, labeled: bool = False) -> tuple[Tensor, ...]:
     rays = gpu.rays(VIEWS)
     source, target = (end.detach().clone().requires_grad_() for end in (rays.source, rays.target))
     leaf, matrix = values().to(gpu.device).requires_grad_(), AFFINE.to(gpu.device, copy=True).requires_grad_()
-    routed = (labels().to(gpu.device), 3) if labelled else ()
-    how = {"integration": STEP, "routing": "soft" if labelled else "hard", "backend": "cuda"}
+    routed = (labels().to(gpu.device), 3) if labeled else ()
+    how = {"integration": STEP, "routing": "soft" if labeled else "hard", "backend": "cuda"}
     found = project(Field(leaf, matrix, *routed), Rays(source, target), **how)
     return torch.autograd.grad(found.square().sum(), (leaf, matrix, source, target))
 
 
 def gradients_by_label(gpu: Gpu) -> tuple[Tensor, ...]:
-    return gradients(gpu, labelled=True)
+    return gradients(gpu, labeled=True)
 
 
 @pytest.mark.parametrize("pixels", [600, 300, 100, 20])

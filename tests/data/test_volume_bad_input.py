@@ -82,9 +82,9 @@ def test_a_flat_picture(tmp_path: Path) -> None:
     refused(write_nifti(tmp_path / "ct.nii", ramp()[:, :, 0]), "one 3-D volume, got 2 dimensions")
 
 
-def test_colour_and_complex(tmp_path: Path) -> None:
-    colour = np.zeros((4, 4, 4), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
-    refused(write_nifti(tmp_path / "rgb.nii", colour), "got colour voxels")
+def test_color_and_complex(tmp_path: Path) -> None:
+    color = np.zeros((4, 4, 4), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    refused(write_nifti(tmp_path / "rgb.nii", color), "got colour voxels")
     refused(
         write_nifti(tmp_path / "complex.nii", ramp().astype(np.complex64)), "real numbers, got voxels of type complex"
     )

@@ -103,7 +103,7 @@ def test_crop_needs_one_box_on_the_grid() -> None:
 
 
 @pytest.mark.parametrize("spacing", [1.0, (0.5, 3.0, 2.0), 5.0])
-def test_resampling_keeps_the_centre_and_the_place(spacing: float | tuple[float, ...]) -> None:
+def test_resampling_keeps_the_center_and_the_place(spacing: float | tuple[float, ...]) -> None:
     ct = volume("oblique")
     ct.orient_patient(supine=False, center=(1, 2, 3))
     other = ct.resample(spacing)

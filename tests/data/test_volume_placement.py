@@ -59,7 +59,7 @@ def test_translation_moves_everything_by_the_same() -> None:
     assert torch.allclose(ct.landmark_in_world("tip") - before[1], vector(7, -8, 9), **EXACT)
 
 
-def test_rotation_keeps_its_centre_and_distances() -> None:
+def test_rotation_keeps_its_center_and_distances() -> None:
     ct = volume("oblique", landmarks={"a": (1, 2, 3), "b": (40, 50, 60)})
     ct.translate((100, 0, 0))
     center, length = ct.center_in_world, (ct.landmark_in_world("a") - ct.landmark_in_world("b")).norm()
@@ -101,7 +101,7 @@ def test_placement_can_be_assigned_but_must_be_rigid() -> None:
         ct.world_from_anatomical = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
 
 
-def test_an_unknown_landmark_names_its_neighbours() -> None:
+def test_an_unknown_landmark_names_its_neighbors() -> None:
     ct = volume(landmarks={"femur_left": (0, 0, 0), "femur_right": (1, 0, 0)})
     with pytest.raises(ValueError, match=r"unknown landmark 'femur_lef'; did you mean 'femur_left'"):
         ct.landmark_in_world("femur_lef")

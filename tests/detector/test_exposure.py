@@ -45,7 +45,7 @@ def test_the_pixels_share_out_the_solid_angle() -> None:
     assert float(scale.sum()) == pytest.approx(solid_angle * 1000.0**2, rel=1e-5)
 
 
-def test_obliquity_holds_for_a_tilted_off_centre_detector() -> None:
+def test_obliquity_holds_for_a_tilted_off_center_detector() -> None:
     cameras = Camera.stack([camera().cropped(-200, 30, 40, 60), camera(sdd_mm=700).cropped(10, -90, 40, 60)])
     source, target = cameras.pixel_rays()
     rays = target - source
@@ -60,7 +60,7 @@ def test_every_way_of_stating_it_has_a_tube_load(exposure: Exposure) -> None:
     torch.testing.assert_close(fluence_scale(Exposure(mas=float(load)), BEAM, camera()), expected)
 
 
-def test_air_kerma_of_a_tube_load_at_one_metre_is_the_spectrum_s_own() -> None:
+def test_air_kerma_of_a_tube_load_at_one_meter_is_the_spectrum_s_own() -> None:
     kerma = Exposure(air_kerma_ngy=1000.0 * float(air_kerma_ugy(BEAM)))
     assert float(equivalent_mas(kerma, BEAM, camera(sdd_mm=1000.0))) == pytest.approx(1.0)
 

@@ -38,7 +38,7 @@ def test_counts_of_one_energy_are_poisson(generator: torch.Generator) -> None:
     assert abs(chi_squared - 15) < 5 * math.sqrt(2 * 15)  # five standard deviations of χ² with 15 degrees of freedom
 
 
-def test_neighbours_are_independent(generator: torch.Generator) -> None:
+def test_neighbors_are_independent(generator: torch.Generator) -> None:
     drawn, mean, variance = draw(23.0, generator)
     correlation = float(((drawn[1:] - mean) * (drawn[:-1] - mean)).mean()) / variance
     assert abs(correlation) < 5 / math.sqrt(PIXELS)

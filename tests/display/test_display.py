@@ -110,7 +110,7 @@ def test_one_pixel_is_a_picture() -> None:
     assert display([[3.0]]).shape == (1, 1)
 
 
-def test_equalisation_raises_local_contrast_and_repeats() -> None:
+def test_equalization_raises_local_contrast_and_repeats() -> None:
     _, signal = phantom()
     plain, once, again = display(signal), display(signal, clahe=0.02), display(signal, clahe=0.02)
     np.testing.assert_array_equal(once, again)
@@ -118,7 +118,7 @@ def test_equalisation_raises_local_contrast_and_repeats() -> None:
     assert once[soft].std() > plain[soft].std()
 
 
-def test_equalisation_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equalization_without_its_library_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "skimage.exposure", None)
     with pytest.raises(ImportError, match=r"pip install 'deepdrr\[clahe\]'"):
         display(phantom()[1], clahe=0.01)

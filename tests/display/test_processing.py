@@ -99,10 +99,10 @@ def test_a_given_window_is_that_of_the_attenuation() -> None:
     given = processed(signal, Processing(window=(3.5, 4.5)), open_field=1e5)
     np.testing.assert_array_equal(given, display(signal, open_field=1e5, window=(3.5, 4.5)))
     # Even images keep their grey under compression: window and low-pass shrink alike.
-    for dense, grey in ((3.5, 0.0), (4.0, 0.5), (4.25, 0.75)):
+    for dense, gray in ((3.5, 0.0), (4.0, 0.5), (4.25, 0.75)):
         even = torch.full((16, 16), 1e5 * math.exp(-dense), dtype=torch.float64)
         found = processed(even, Processing(window=(3.5, 4.5), compression=0.5), open_field=1e5, dtype="float32")
-        np.testing.assert_allclose(found, grey, atol=1e-6)
+        np.testing.assert_allclose(found, gray, atol=1e-6)
 
 
 def test_the_automatic_window_after_compression_holds_the_patient() -> None:

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="the examples draw, with the extra deep
 # Python 3.12 warns of every fork in a process with threads; the kernels keep none between calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-optimise, train_pose = load("optimise"), load("train_pose")
+optimize, train_pose = load("optimise"), load("train_pose")
 
 
 @pytest.fixture(autouse=True)
@@ -38,13 +38,13 @@ def _one_thread() -> Iterator[None]:
     ],
 )
 def test_each_input_is_found_by_its_gradient(name: str, steps: int, left: float) -> None:
-    errors = optimise.solve(getattr(optimise, name)(optimise.load_patient()), steps)
+    errors = optimize.solve(getattr(optimize, name)(optimize.load_patient()), steps)
     assert len(errors) == 1 + steps
     assert errors[-1] < left * errors[0]
 
 
 def test_there_is_a_problem_for_each_input() -> None:
-    assert [problem.__name__ for problem in optimise.PROBLEMS] == [
+    assert [problem.__name__ for problem in optimize.PROBLEMS] == [
         "pose",
         "camera",
         "attenuation",

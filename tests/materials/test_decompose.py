@@ -66,7 +66,7 @@ def test_air_and_padding_are_nothing(hu: float) -> None:
         ("trabecular bone", 0.001),
     ],
 )
-def test_known_tissues_are_recognised_by_their_hu(name: str, limit: float) -> None:
+def test_known_tissues_are_recognized_by_their_hu(name: str, limit: float) -> None:
     """Limits: the composition guessed from the HU alone, 30 to 120 keV; ``scripts/report_materials.py`` prints it."""
     energies = torch.tensor([30.0, 45.0, 60.0, 90.0, 120.0], dtype=torch.float64)
     found = decompose(torch.tensor([hu_from_density(name, material(name).density_g_cm3)]))

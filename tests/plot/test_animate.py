@@ -30,7 +30,7 @@ def frames(path: Path) -> list[tuple[np.ndarray, float]]:
         return found
 
 
-def test_all_frames_have_one_grey_scale(tmp_path: Path) -> None:
+def test_all_frames_have_one_gray_scale(tmp_path: Path) -> None:
     path = animate(ramp(3), out=tmp_path / "a.gif", ticks=False, verbose=False)
     assert path == tmp_path / "a.gif"
     middle = [int(pixels[pixels.shape[0] // 2, pixels.shape[1] // 2, 0]) for pixels, _ in frames(path)]
@@ -82,13 +82,13 @@ def test_a_fixed_image_makes_three_columns_with_edges_in_the_third(tmp_path: Pat
 
 def test_channels_become_masks_and_given_masks_take_their_place(tmp_path: Path) -> None:
     channels = torch.ones(2, 2, 12, 12)
-    coloured = animate(channels, out=tmp_path / "a.gif", verbose=False)
+    colored = animate(channels, out=tmp_path / "a.gif", verbose=False)
     nothing = torch.zeros(2, 2, 12, 12)
-    grey = animate(channels, nothing, out=tmp_path / "b.gif", verbose=False)
-    assert coloured is not None
-    assert grey is not None
-    assert np.ptp(frames(coloured)[0][0].astype(int), axis=-1).max() > 20
-    assert np.ptp(frames(grey)[0][0].astype(int), axis=-1).max() == 0
+    gray = animate(channels, nothing, out=tmp_path / "b.gif", verbose=False)
+    assert colored is not None
+    assert gray is not None
+    assert np.ptp(frames(colored)[0][0].astype(int), axis=-1).max() > 20
+    assert np.ptp(frames(gray)[0][0].astype(int), axis=-1).max() == 0
 
 
 def test_without_a_file_it_is_shown_in_the_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def test_a_later_class_covers_an_earlier_one() -> None:
     np.testing.assert_allclose(layer[:3], (0.5 * two + 0.25 * one) / 0.75, rtol=1e-6)
 
 
-def test_colours_repeat_after_their_number() -> None:
+def test_colors_repeat_after_their_number() -> None:
     labels = torch.zeros(1, 4, 1, 9)
     for index in range(3):
         labels[0, index + 1, 0, 3 * index] = 1.0
@@ -114,7 +114,7 @@ def test_existing_axes_are_drawn_into() -> None:
     assert single is grid[0, 0]
 
 
-def test_the_picture_on_paper_has_the_colours_at_their_pixels() -> None:
+def test_the_picture_on_paper_has_the_colors_at_their_pixels() -> None:
     """Through matplotlib's renderer: a white image, a filled label at its right, seen in the figure's bytes."""
     figure = matplotlib.figure.Figure(figsize=(1, 1), dpi=80)
     canvas = matplotlib.backends.backend_agg.FigureCanvasAgg(figure)

@@ -121,7 +121,7 @@ class TestOutputs:
 
 class TestLabels:
     @pytest.fixture
-    def labelled(self, ct: Volume) -> Volume:
+    def labeled(self, ct: Volume) -> Volume:
         """Bone and the rest of the body, as ids 7 and 2."""
         body = torch.where(ct.hu > 250, 7, torch.where(ct.hu > -400, 2, 0))
         volume = Volume.from_array(
@@ -130,8 +130,8 @@ class TestLabels:
         volume.orient_patient()
         return volume
 
-    def test_path_lengths_and_masks_by_name(self, labelled: Volume) -> None:
-        with Projector(labelled, carm=small()) as projector:
+    def test_path_lengths_and_masks_by_name(self, labeled: Volume) -> None:
+        with Projector(labeled, carm=small()) as projector:
             found = projector.project("label_path_lengths", "label_masks")
             names = projector.label_names
             assert projector.material_names == ("adipose 3", "soft tissue", "cortical bone")
@@ -141,11 +141,11 @@ class TestLabels:
         assert 0.0 < float(bone.max()) < 150.0
         assert torch.equal(found["label_masks"], found["label_path_lengths"] > 0)
 
-    def test_a_label_of_metal(self, labelled: Volume) -> None:
+    def test_a_label_of_metal(self, labeled: Volume) -> None:
         """Voxels labelled bone, made of titanium: darker where they are, the same elsewhere."""
         sharp = EnergyIntegratingDetector()
-        tissue = Projector(labelled, carm=small(), detector=sharp)
-        metal = Projector(labelled, carm=small(), detector=sharp, materials=MaterialModel(by_label={7: "titanium"}))
+        tissue = Projector(labeled, carm=small(), detector=sharp)
+        metal = Projector(labeled, carm=small(), detector=sharp, materials=MaterialModel(by_label={7: "titanium"}))
         mask = tissue.project("label_masks")["label_masks"][1]
         ratio = metal() / tissue()
         assert bool((ratio[mask] < 1.0).all())
@@ -265,10 +265,10 @@ class TestRefusals:
 
     def test_a_material_for_a_label_that_is_not_there_is_warned_of(self, ct: Volume) -> None:
         labels = (ct.hu > 300).to(torch.uint8)
-        labelled = Volume.from_array(ct.hu, ct.anatomical_from_ijk, labels=labels)
+        labeled = Volume.from_array(ct.hu, ct.anatomical_from_ijk, labels=labels)
         model = MaterialModel(by_label={1: "titanium", 7: "iron"})
         with pytest.warns(UserWarning, match="material for 7, but no voxel"):
-            model.densities(labelled)
+            model.densities(labeled)
 
     def test_noise_without_a_generator(self, ct: Volume) -> None:
         with pytest.raises(TypeError, match="generator"):

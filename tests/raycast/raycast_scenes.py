@@ -90,7 +90,7 @@ def turned_grid_pose(turn_deg: float) -> Tensor:
     return rigid(rotation((1, -2, 0.5), turn_deg), (0, 0, 0))
 
 
-def labelled(shape, spacing, turn, count, generator, *, values=True) -> Field:
+def labeled(shape, spacing, turn, count, generator, *, values=True) -> Field:
     """Labels, and values, with no structure: every voxel is another label's."""
     voxels = noise((1, *shape), generator) if values else None
     return Field(voxels, grid(shape, spacing, turn), torch.randint(0, count, shape, generator=generator), count)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from raycast_scenes import carm, labelled, noise, unit_field
+from raycast_scenes import carm, labeled, noise, unit_field
 
 from deepdrr.raycast import project, with_kernel_layout
 
@@ -17,7 +17,7 @@ spec.loader.exec_module(count_calls)
 
 @pytest.mark.cpu_only("of the CPU's kernels")
 def test_a_kernel_is_four_calls_away_at_most(generator):
-    field, routed = unit_field(noise((1, 5, 6, 7), generator)), labelled((5, 6, 7), (1, 1, 1), 20, 3, generator)
+    field, routed = unit_field(noise((1, 5, 6, 7), generator)), labeled((5, 6, 7), (1, 1, 1), 20, 3, generator)
     for given in (field, with_kernel_layout(field), routed):
         for depth in count_calls.depths_of(lambda given=given: project(given, carm(2, 3, 9))).values():
             assert 1 < len(depth) <= 4

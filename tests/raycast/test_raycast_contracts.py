@@ -2,7 +2,7 @@
 
 import torch
 from contracts import OperatorContract, rules_of_the_class
-from raycast_scenes import grid, labelled, noise
+from raycast_scenes import grid, labeled, noise
 
 from deepdrr.raycast import Exact, Field, Samples, Step
 
@@ -57,4 +57,4 @@ class TestLabels(OperatorContract):
     adjoint = differentiable = of(LABEL_RULES, "exact", "step")
 
     def field(self, shape, spacing, turn_deg, generator: torch.Generator) -> Field:
-        return labelled(shape, spacing, turn_deg, 9, generator)
+        return labeled(shape, spacing, turn_deg, 9, generator)

@@ -69,8 +69,8 @@ def test_a_source_or_a_detector_inside_and_rays_that_cross(generator):
     x = torch.linspace(-30, 30, 40, dtype=torch.float64)
     zero = torch.zeros_like(x)
     outside, inside = torch.stack([x, zero - 60, zero + 3], -1), torch.stack([x, zero + 7, zero + 3], -1)
-    centre, crossed = torch.tensor([0.3, 0.2, 3.0]).double().expand(40, 3), torch.stack([-x, zero + 60, zero + 3], -1)
-    for source, target in ((centre, outside), (outside, inside), (outside, crossed), (outside, -outside)):
+    center, crossed = torch.tensor([0.3, 0.2, 3.0]).double().expand(40, 3), torch.stack([-x, zero + 60, zero + 3], -1)
+    for source, target in ((center, outside), (outside, inside), (outside, crossed), (outside, -outside)):
         assert_parity(field, Rays(source[None], target[None]))
         assert_parity(field, Rays(source[:, None], target[:, None]))
     start = 0.1 + 0.01 * torch.rand(1, 40, generator=generator, dtype=torch.float64)

@@ -7,7 +7,7 @@ import torch
 from contracts import GRADIENT, assert_same_gradients
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, gradients, labelled, noise, organs
+from raycast_scenes import carm, gradients, labeled, noise, organs
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -46,7 +46,7 @@ def test_every_gradient_agrees_with_the_reference(
     shape, spacing, turn, angles, count, how, orthographic, limited, seed
 ):
     generator = torch.Generator().manual_seed(seed)
-    field = labelled(shape, spacing, turn, count, generator)
+    field = labeled(shape, spacing, turn, count, generator)
     extent = sum(n * s for n, s in zip(shape, spacing, strict=True))
     bundle = Rays.from_camera(replace(carm(7, 9, min(extent, 400.0), angles), orthographic=orthographic))
     if limited:  # the isocenter is at 0.52 of the way
@@ -64,7 +64,7 @@ def test_organs_larger_than_a_voxel(how, generator):
 def test_hard_steps(interval, generator):
     """A sample within rounding of a face may go to either label: one ray in a hundred. Sides are odd: across an even
     number of voxels the middle one of an odd number of samples lies on a face."""
-    field = labelled((13, 11, 15), (1.1, 1.3, 0.9), 20, 5, generator)
+    field = labeled((13, 11, 15), (1.1, 1.3, 0.9), 20, 5, generator)
     bundle, how = Rays.from_camera(carm(16, 17, 18)), {"routing": "hard", "integration": Step(mm=interval)}
     expected, result = (gradients(field, bundle, backend, **how) for backend in ("reference", "cpu"))
     error = (result["target"] - expected["target"]).abs().amax(-1) / expected["target"].abs().max()
@@ -75,7 +75,7 @@ def test_hard_steps(interval, generator):
 
 def test_soft_path_lengths_follow_the_pose(generator):
     """What a silhouette loss differentiates: soft lengths of organs, without values."""
-    field = labelled((9, 8, 7), (1.0, 1.2, 0.9), 20, 3, generator, values=False)
+    field = labeled((9, 8, 7), (1.0, 1.2, 0.9), 20, 3, generator, values=False)
     for integration in (Exact(), Step(mm=0.7)):
         assert_same_gradients(field, Rays.from_camera(carm(6, 7, 9)), routing="soft", integration=integration)
     wanted = replace(field, ijk_from_world=field.ijk_from_world.clone().requires_grad_())
@@ -85,7 +85,7 @@ def test_soft_path_lengths_follow_the_pose(generator):
 
 @EVERY_RULE
 def test_a_field_in_the_kernels_layout_has_the_same_gradients(how, generator):
-    field = labelled((20, 30, 18), (0.5, 0.8, 2.5), 40, 5, generator)
+    field = labeled((20, 30, 18), (0.5, 0.8, 2.5), 40, 5, generator)
     bundle = Rays.from_camera(carm(6, 7, 20))
     expected = gradients(field, bundle, "cpu", **how)
     for storage, tolerance in (("float32", 1e-5), ("int16", 1e-4)):  # sums in another order; values off by 1.5e-5
@@ -98,7 +98,7 @@ def test_a_field_in_the_kernels_layout_has_the_same_gradients(how, generator):
 
 
 def test_functional_transforms_and_second_derivatives(generator):
-    field, view = labelled((6, 5, 4), (1.5, 0.8, 1.2), 40, 3, generator), Rays.from_camera(carm(3, 4, 9))
+    field, view = labeled((6, 5, 4), (1.5, 0.8, 1.2), 40, 3, generator), Rays.from_camera(carm(3, 4, 9))
 
     def integrals(offset: Tensor) -> Tensor:
         return project(field, Rays(view.source, view.target + offset), routing="soft", backend="cpu")

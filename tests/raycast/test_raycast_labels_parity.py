@@ -7,7 +7,7 @@ import torch
 from contracts import assert_same_integrals
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from raycast_scenes import carm, labelled, organs, rays, unit_field
+from raycast_scenes import carm, labeled, organs, rays, unit_field
 from torch.testing import assert_close
 
 from deepdrr.raycast import Step, project, with_kernel_layout
@@ -35,7 +35,7 @@ EVERY_RULE = pytest.mark.parametrize("how", RULES, ids=["nearest", "exact-hard",
 )
 def test_every_channel_agrees_with_the_reference(shape, spacing, turn, angles, count, how, values, seed):
     """A ray in the very plane between two voxels has two right answers: these views avoid the grid's axes."""
-    field = labelled(shape, spacing, turn, count, torch.Generator().manual_seed(seed), values=values)
+    field = labeled(shape, spacing, turn, count, torch.Generator().manual_seed(seed), values=values)
     extent = sum(n * s for n, s in zip(shape, spacing, strict=True))
     assert_same_integrals(field, carm(9, 13, min(extent, 400.0), angles), **how)
 
@@ -48,7 +48,7 @@ def test_organs_larger_than_a_voxel(how, generator):
 
 def test_hard_steps_agree_but_for_samples_on_voxel_faces(generator):
     """A sample within rounding of a face may fall to either voxel: one sample of one ray in a thousand."""
-    field, how = labelled((30, 20, 25), (1.1, 1.3, 0.9), 20, 5, generator), {"integration": Step(mm=0.61)}
+    field, how = labeled((30, 20, 25), (1.1, 1.3, 0.9), 20, 5, generator), {"integration": Step(mm=0.61)}
     for interpolation in ("nearest", "linear"):
         reference = project(field, carm(24, 24, 30), backend="reference", interpolation=interpolation, **how)
         compiled = project(field, carm(24, 24, 30), backend="cpu", interpolation=interpolation, **how)
@@ -73,7 +73,7 @@ def test_the_label_map_is_read_no_further_than_it_reaches(voxels, how):
 @EVERY_RULE
 def test_a_field_in_the_kernels_layout_means_the_same(how, generator):
     for spacing in ((1.5, 0.8, 2.5), (0.5, 0.8, 2.5), (3.0, 2.0, 1.0)):
-        field = labelled((40, 30, 20), spacing, 40, 5, generator)
+        field = labeled((40, 30, 20), spacing, 40, 5, generator)
         ready = with_kernel_layout(field)
         assert with_kernel_layout(ready) is ready
         assert ready.labels.dtype == torch.uint8
@@ -86,7 +86,7 @@ def test_a_field_in_the_kernels_layout_means_the_same(how, generator):
 @EVERY_RULE
 def test_values_stored_as_int16(how, generator):
     """Whole numbers are stored without loss, others in steps of 1 / 32767 of the largest, off by half of one."""
-    field = labelled((21, 17, 13), (1.5, 0.8, 2.5), 40, 5, generator)
+    field = labeled((21, 17, 13), (1.5, 0.8, 2.5), 40, 5, generator)
     hu = replace(field, values=torch.round(4000 * field.values) - 1000)
     small = with_kernel_layout(hu, "int16")
     assert (small.values.dtype, small.labels.dtype) == (torch.int16, torch.uint8)
@@ -99,7 +99,7 @@ def test_values_stored_as_int16(how, generator):
 
 @pytest.mark.cpu_only("of the CPU backend's words")
 def test_cubic_interpolation_by_label_is_the_references(generator):
-    field, how = labelled((5, 6, 7), (1.0, 1.0, 1.0), 20, 3, generator), {"interpolation": "cubic"}
+    field, how = labeled((5, 6, 7), (1.0, 1.0, 1.0), 20, 3, generator), {"interpolation": "cubic"}
     assert project(field, carm(3, 3, 9), integration=Step(mm=1.0), **how).shape == (3, 3, 3)
     with pytest.raises(ValueError, match="backend 'cpu' cannot serve this request: it routes no cubic interpolation"):
         project(field, carm(3, 3, 9), integration=Step(mm=1.0), backend="cpu", **how)
@@ -107,7 +107,7 @@ def test_cubic_interpolation_by_label_is_the_references(generator):
 
 def test_labels_changed_after_they_were_checked_do_no_harm(generator):
     """A label that has become too large finds no channel."""
-    field = labelled((8, 8, 8), (1.0, 1.0, 1.0), 20, 3, generator)
+    field = labeled((8, 8, 8), (1.0, 1.0, 1.0), 20, 3, generator)
     field = replace(field, labels=field.labels.to(torch.uint8))
     before = project(field, carm(9, 9, 10), backend="cpu")
     assert field.labels is not None

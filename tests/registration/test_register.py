@@ -70,7 +70,7 @@ class TestAccuracy:
         assert error(near.pose) > 10
         assert error(far.pose) < ONE_VIEW_MM
 
-    def test_another_parameterisation(self, subject, truth, k_inv, sdd, moved, error, xrays: Tensor) -> None:
+    def test_another_parameterization(self, subject, truth, k_inv, sdd, moved, error, xrays: Tensor) -> None:
         start = moved(truth[:1], (3.0, 2.0, -4.0), (8.0, -5.0, 10.0))
         registration = Registration(subject, start, k_inv, sdd, 100, 100, parameterization="quaternion_adjugate")
         assert error(register(registration, xrays[:1]).pose) < ONE_VIEW_MM

@@ -45,7 +45,7 @@ class TestMotion:
         assert_close(Registration(small, rt_inv, k_inv, sdd, *SIZE).pose, rt_inv, rtol=0, atol=2e-4)
 
     @pytest.mark.parametrize(("kind", "convention"), KINDS)
-    def test_every_parameterisation_says_the_same(
+    def test_every_parameterization_says_the_same(
         self, small: Subject, kind: Parameterization, convention: str | None
     ) -> None:
         rt_inv, k_inv, sdd = cameras(small)
@@ -58,7 +58,7 @@ class TestMotion:
         assert_close(made.pose, plain.pose, rtol=0, atol=1e-3)  # float32 numbers of a turn, at 700 mm
 
     @pytest.mark.parametrize(("kind", "convention"), KINDS)
-    def test_every_parameterisation_has_gradients_from_the_start(
+    def test_every_parameterization_has_gradients_from_the_start(
         self, small: Subject, kind: Parameterization, convention: str | None
     ) -> None:
         rt_inv, k_inv, sdd = cameras(small)

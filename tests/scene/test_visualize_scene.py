@@ -71,7 +71,7 @@ def test_a_body_that_the_volume_cuts_off_is_closed() -> None:
     np.testing.assert_allclose(mesh.bounds, (-0.5, 5.5, -0.5, 4.5, -0.5, 3.5), atol=1e-6)
 
 
-def test_labels_have_a_surface_and_a_colour_each() -> None:
+def test_labels_have_a_surface_and_a_color_each() -> None:
     labels = torch.zeros(20, 20, 20)
     labels[4:14, 5:15, 2:9] = 1.0
     labels[4:14, 5:15, 9:18] = 3.0
@@ -120,7 +120,7 @@ def test_one_detector_beam_and_ray_for_each_view_and_one_surface() -> None:
     bare.close()
 
 
-def test_channels_of_labels_colour_the_detector_unless_they_are_added_up() -> None:
+def test_channels_of_labels_color_the_detector_unless_they_are_added_up() -> None:
     label = (ball() > 0.03).float()
     textures = []
     for single in (False, True):
@@ -128,9 +128,9 @@ def test_channels_of_labels_colour_the_detector_unless_they_are_added_up() -> No
         visualize_scene(subject(label=label), *camera(0.0), HEIGHT, WIDTH, single_channel=single, plotter=plotter)
         textures.append(next(a.texture for a in plotter.actors.values() if a.texture is not None).to_array())
         plotter.close()
-    coloured, grey = (np.ptp(texture.astype(int), axis=-1).max() for texture in textures)
-    assert coloured > 20
-    assert grey == 0
+    colored, gray = (np.ptp(texture.astype(int), axis=-1).max() for texture in textures)
+    assert colored > 20
+    assert gray == 0
 
 
 @pytest.mark.parametrize(

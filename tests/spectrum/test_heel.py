@@ -86,9 +86,9 @@ def test_the_cathode_is_the_bright_side_of_the_picture(
     camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=5, width=5, pixel_mm=40.0, viewed_from=viewed_from)
     sheet = heel_area_density(camera, 80.0, HeelEffect(cathode=side))[None]
     beam = attenuate(sheet, tungsten_spectrum(80.0), ["tungsten"], negative="allow")
-    through_centre = torch.full((5, 5), -1.0, dtype=torch.float64)
-    through_centre[2], through_centre[:, 2] = beam.photons[2], beam.photons[:, 2]
-    assert divmod(int(through_centre.argmax()), 5) == brightest
+    through_center = torch.full((5, 5), -1.0, dtype=torch.float64)
+    through_center[2], through_center[:, 2] = beam.photons[2], beam.photons[:, 2]
+    assert divmod(int(through_center.argmax()), 5) == brightest
 
 
 def test_the_anode_side_is_harder() -> None:

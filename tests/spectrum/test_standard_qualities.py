@@ -61,7 +61,7 @@ def test_inverse_square_and_load() -> None:
     torch.testing.assert_close(kerma, torch.tensor([40.0, 10.0, 2.5], dtype=torch.float64))
 
 
-def test_a_metre_of_air() -> None:
+def test_a_meter_of_air() -> None:
     """It hardens an 80 kV beam by 0.05 mm Al (SpekPy) and takes 4 %: 0.12 g/cm² of 0.29 cm²/g at 35 keV."""
     beam = tungsten_spectrum(80.0, anode_angle_deg=12.0, filters=[("aluminium", 2.5)])
     behind = filtered(beam, "air", 1000.0)

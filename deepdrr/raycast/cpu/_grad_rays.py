@@ -10,7 +10,7 @@ from deepdrr.raycast._integration import number_of
 from deepdrr.raycast._kernel_names import kernel_name
 from deepdrr.raycast._rays import CameraRays, RayEnds
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._kernel_arguments import images, kernel_rays, labelled, packed, readable
+from deepdrr.raycast.cpu._kernel_arguments import images, kernel_rays, labeled, packed, readable
 from deepdrr.raycast.layout._kernel_layout import readable_with_labels
 from deepdrr.raycast.layout._memory_order import memory_order
 
@@ -30,7 +30,7 @@ def grad_rays(kernels: Any, upstream: Tensor, request: Request) -> RayGrads:
     results, rows = room_for_gradients(request.rays)
     if upstream.numel() > 0:
         kernel, rays = getattr(kernels, kernel_name(request, "_grad_rays")), kernel_rays(kernels, request.rays)
-        voxels = labelled(field) if by_label else packed(field)
+        voxels = labeled(field) if by_label else packed(field)
         arrays = [tensor.numpy() for tensor in (images(upstream), *results, rows)]
         kernel(*voxels, rays, number_of(request.integration), *arrays, torch.get_num_threads())
     grid = field.labels if by_label else field.values

@@ -12,7 +12,7 @@ from torch import Tensor
 from deepdrr.raycast._integration import number_of
 from deepdrr.raycast._kernel_names import kernel_name
 from deepdrr.raycast._request import Request
-from deepdrr.raycast.cpu._kernel_arguments import images, kernel_rays, labelled
+from deepdrr.raycast.cpu._kernel_arguments import images, kernel_rays, labeled
 from deepdrr.raycast.layout._kernel_layout import without_values
 from deepdrr.raycast.layout._memory_order import memory_order, zeros
 
@@ -47,11 +47,11 @@ def grad_values_with_labels(kernels: Any, upstream: Tensor, request: Request) ->
         request: the integrals; the values of its field do not matter.
     """
     field = without_values(request.field)
-    assert field.labels is not None  # the caller has checked this
+    assert field.labels is not None  # the request has labels
     strides = field.labels.stride()
     numbers = 1 + sum((n - 1) * stride for n, stride in zip(field.shape, strides, strict=True))
     gradient = zeros(numbers, torch.float32).as_strided((1, *field.shape), (numbers, *strides))
-    labels, _, _, matrix = labelled(field)
+    labels, _, _, matrix = labeled(field)
     if upstream.numel() > 0:
         kernel, rays = getattr(kernels, kernel_name(request, "_grad_values")), kernel_rays(kernels, request.rays)
         placed = gradient.permute(0, *(1 + axis for axis in memory_order(field.labels))).numpy()

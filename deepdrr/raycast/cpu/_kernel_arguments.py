@@ -16,7 +16,7 @@ from deepdrr.raycast._request import Request
 from deepdrr.raycast.layout._kernel_layout import laid_out
 from deepdrr.raycast.layout._memory_order import memory_order, readable_in_place
 
-__all__ = ["images", "kernel_rays", "labelled", "packed", "readable"]
+__all__ = ["images", "kernel_rays", "labeled", "packed", "readable"]
 
 # An offset that adds nothing.
 _NOTHING = np.zeros((1, 1, 1, 3))
@@ -44,12 +44,12 @@ def packed(field: Voxels) -> tuple[object, object, object]:
     return values.numpy(), scale, matrix
 
 
-def labelled(field: Voxels) -> tuple[object, object, object, object]:
+def labeled(field: Voxels) -> tuple[object, object, object, object]:
     """Labels [a, b, c], values [1, a, b, c] or None, both without a copy, their scale [1] and abc_from_world [4, 4].
 
     The axes a, b, c are I, J, K in their `memory_order`.
     """
-    assert field.labels is not None  # the caller has checked this
+    assert field.labels is not None  # the request has labels
     order = memory_order(field.labels)
     values = torch.empty(0) if field.values is None else field.values.detach().permute(0, *(1 + a for a in order))
     matrix = field.ijk_from_world.detach().double()[[*order, 3]].contiguous()

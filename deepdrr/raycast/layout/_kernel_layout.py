@@ -100,7 +100,7 @@ def _arrangement(field: Voxels, values: Tensor | None) -> Arrangement | None:
 def readable_with_labels(field: Voxels) -> Voxels:
     """A field with labels that the kernels can read, copied only if they cannot read it in place."""
     labels, values = field.labels, field.values
-    assert labels is not None  # the caller has checked this
+    assert labels is not None  # the field has labels
     in_place = labels.dtype == torch.uint8 and rows_are_dense(labels)
     if in_place and values is not None:
         in_place = readable_in_place(values) and lie_alike(labels, values)

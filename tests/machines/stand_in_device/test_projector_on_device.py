@@ -45,9 +45,9 @@ PANEL = FlatPanel(
 def ct() -> Volume:
     volume = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz")).resample(20.0)
     labels = (volume.hu > -500).to(torch.uint8) + (volume.hu > 200)
-    labelled = Volume.from_array(volume.hu, volume.anatomical_from_ijk, labels=labels)
-    labelled.orient_patient(head_first=True, supine=True)
-    return labelled
+    labeled = Volume.from_array(volume.hu, volume.anatomical_from_ijk, labels=labels)
+    labeled.orient_patient(head_first=True, supine=True)
+    return labeled
 
 
 def view() -> Camera:
