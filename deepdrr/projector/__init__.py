@@ -1,4 +1,4 @@
-"""The one chain from a scene to a radiograph: `Scene`, `Technique`, `expose`, `Radiograph`; and `Projector`."""
+"""The image chain from a scene to a radiograph: `Scene`, `Technique`, `expose`, `Radiograph` and `Projector`."""
 
 from deepdrr._renamed import moved
 from deepdrr.projector._clearance import check_clearance

@@ -1,4 +1,4 @@
-"""Beams that miss: worth a warning, since the image of air is what one gets."""
+"""Warn if the beam misses the patient, since the image then shows only air."""
 
 import warnings
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ __all__ = ["warn_if_missed"]
 
 
 def warn_if_missed(volumes: Sequence[Body], camera: Camera) -> None:
-    """Warn where the boxes of all volumes are beside the beam, behind the source or beyond the detector.
+    """Warn if the boxes of all volumes are beside the beam, behind the source or beyond the detector.
 
-    The box of the eight corners' images is tested, so a view that misses by less than the box may pass unnoticed, but
-    none that hits is warned of. A volume that only in part is behind the source has no such image and is not tested.
+    The test uses the bounding box of the images of the eight corners, so it may overlook a narrow miss, but it never
+    warns of a view that hits. A volume partly behind the source has no such image and is not tested.
 
     Args:
-        volumes: what is in the room.
+        volumes: the volumes of the scene.
         camera: the geometry, batched or not.
 
     Warns:
-        UserWarning: says how many views miss and where the first volume is.
+        UserWarning: if views miss; it says how many, and where the first volume is.
     """
     missed = torch.stack([_missed(volume, camera) for volume in volumes]).all(dim=0)
     if bool(missed.any()):

@@ -1,4 +1,4 @@
-"""Poses that no C-arm can take: the source or the detector inside the patient."""
+"""Refuse poses that no C-arm can take: with the source or the detector inside the patient."""
 
 import torch
 from torch import Tensor
@@ -18,15 +18,15 @@ _DETECTOR_POINTS = 33
 def check_clearance(volume: Body, camera: Camera) -> None:
     """Refuse a camera whose source or detector is inside the patient.
 
-    A point is inside where, along both the first and the second axis of the voxel grid, there is body (above −400 HU)
-    on either side of it; so a source in a lung or a bowel is refused too, one between an arm and the chest is not.
+    A point is inside if, along both the first and the second axis of the voxel grid, there is body (above −400 HU) on
+    either side of it. So a source in a lung or a bowel is refused too; one between an arm and the chest is not.
 
     Args:
         volume: the patient, placed in the world.
         camera: the geometry, batched or not. The source of an orthographic camera is at infinity and not checked.
 
     Raises:
-        ValueError: names the source or the detector, and the point, in world mm.
+        ValueError: if it is inside; the message names source or detector, and the point in world mm.
     """
     if not camera.orthographic:
         _refuse(volume, camera.source_world.detach().reshape(-1, 3), "source")

@@ -1,4 +1,4 @@
-"""`expose`: the one chain from a scene to a radiograph."""
+"""`expose`: the image chain from a scene to a radiograph."""
 
 import torch
 
@@ -24,27 +24,27 @@ def expose(
 ) -> Radiograph:
     """Take one X-ray exposure of a scene.
 
-    The stages are area densities, attenuation of the spectrum (with heel effect, focal spot and shutters of the
-    source), scatter, and the detector with its grid, blur, noise and readout. Each is a public function; each is
+    The stages are the area densities, the attenuation of the spectrum (with heel effect, focal spot and shutters of the
+    source), scatter, and the detector with grid, blur, noise and readout. Each stage is a public function; it is
     computed at most once, and only if an output needs it.
 
     Args:
-        scene: what is in the beam, a `Scene`.
-        camera: where source and detector are [*batch].
+        scene: the objects in the beam, a `Scene`.
+        camera: position of source and detector [*batch].
         technique: how the image is taken.
         outputs: names of results, see `OUTPUTS`.
         generator: source of the noise; `"image"` needs it for a detector with noise.
-        rays: rays [*batch, H, W] that take the place of those of the camera's pixels, for a source without heel effect,
-            focal spot and shutters, whose place they would leave open.
+        rays: rays [*batch, H, W] to use instead of those of the camera's pixels, only for a source without heel effect,
+            focal spot and shutters, because rays do not tell where these are.
 
     Returns:
-        The results by name, on the device where they were made. All but the noise is differentiable in camera,
-        placement, voxels, materials and beam.
+        The results by name, on the device where they were computed. All but the noise are differentiable with respect
+        to camera, placement, voxels, materials and beam.
 
     Raises:
-        ValueError: for an unknown output, or one that the technique cannot give.
-        TypeError: if an image with noise is asked for without a generator.
-        MemoryError: if the images would not fit into the memory left.
+        ValueError: for an unknown output, or one that the technique cannot produce.
+        TypeError: if an image with noise is requested without a generator.
+        MemoryError: if the images would not fit into the free memory.
 
     Example:
         >>> from deepdrr import Volume
@@ -80,14 +80,14 @@ def expose(
 
 
 def _needs_rays(table: tuple[Output, ...], technique: Technique) -> bool:
-    """Whether the rays of the camera itself are needed: a sampled focal spot casts those of its own points."""
+    """Whether the rays of the camera itself are needed: a sampled focal spot casts rays from its own points."""
     spot = technique.source.focal_spot
     sampled = spot is not None and spot.samples is not None and technique.scatter is None
     return any(output.along == "axis" or (output.along == "beam" and not sampled) for output in table)
 
 
 def _check_memory(camera: Camera) -> None:
-    # Measured at 2500² pixels with the default detector: 130 bytes a pixel at the peak, rays and results among them.
+    # Measured at 2500² pixels with the default detector: a peak of 130 bytes per pixel, including rays and results.
     shape = (*camera.batch_shape, camera.height, camera.width, 17)
     check_fits("the image with its rays, in 17 planes", shape, dtype=torch.float64)
 

@@ -17,21 +17,21 @@ def automatic_exposure(
     signal: float | None = None,
     dominant: Tensor | None = None,
 ) -> Exposure:
-    """The tube load that brings a wanted level to the detector behind the patient, as a C-arm finds it.
+    """The tube load that brings a target level to the detector behind the patient, as a C-arm's control finds it.
 
     Args:
-        projector: volume, pose, beam and detector; its own exposure does not matter. One view.
-        air_kerma_ngy: wanted mean air kerma of the primary beam, before the grid, nGy: 10 to 50 for a frame of
-            fluoroscopy, some 2500 for a radiograph.
-        signal: or the wanted mean of the expected image, in keV or counts.
-        dominant: bool [H, W], where the level is measured; None for a disk in the middle.
+        projector: volume, pose, beam and detector, for a single view; its own exposure does not matter.
+        air_kerma_ngy: target mean air kerma of the primary beam before the grid, nGy: 10 to 50 for a frame of
+            fluoroscopy, about 2500 for a radiograph.
+        signal: or the target mean of the expected image, in keV or counts.
+        dominant: bool [H, W], the measuring field; None for a disk in the middle.
 
     Returns:
         `Exposure(mas=…)`; for `Projector(…, exposure=…)`.
 
     Raises:
-        ValueError: if not exactly one target is given, it is not positive, or the detector's unit is ADU, which has
-            an offset.
+        ValueError: if there is not exactly one target, it is not positive, or the detector's unit is ADU, which has an
+            offset.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume

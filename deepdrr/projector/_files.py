@@ -1,4 +1,4 @@
-"""A radiograph as files: what each format holds is taken from the radiograph."""
+"""Write a radiograph to files; all metadata come from the radiograph."""
 
 import json
 import re
@@ -25,12 +25,12 @@ SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".dcm")
 
 
 class DicomFields(TypedDict, total=False):
-    """What a DICOM file says beyond what the radiograph knows.
+    """Contents of a DICOM file that the radiograph does not know.
 
     stored: `"log_signal"` (default), `"signal"` or `"picture"`, see `deepdrr.io.write_dicom`.
     object_class: `"XA"` (default) or `"DX"`.
     body_part, laterality, description: see `deepdrr.io.RadiographMetadata`.
-    uids: the identifiers; new ones are drawn where they are left out.
+    uids: the identifiers; new ones are generated if they are left out.
     """
 
     stored: Literal["signal", "log_signal", "picture"]
@@ -49,7 +49,7 @@ def save_radiograph(
     dtype: Depth,
     dicom: DicomFields,
 ) -> tuple[Path, ...]:
-    """Write a result, or all of them where `name` is None; see `Radiograph.save`."""
+    """Write a result, or all of them if `name` is None; see `Radiograph.save`."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES)}, got '{path}'")
@@ -141,14 +141,14 @@ def _write_dicom(
 
 
 def radiograph_metadata(shot: "Radiograph", dicom: DicomFields | None = None) -> RadiographMetadata:
-    """The header of a radiograph: geometry, beam, exposure and detector, from what the radiograph knows.
+    """The header of a radiograph: its geometry, beam, exposure and detector.
 
     Args:
         shot: one view.
-        dicom: body part, laterality and description, which it does not know.
+        dicom: body part, laterality and description, which the radiograph does not know.
 
     Raises:
-        ValueError: if there is no patient's frame or exposure to state.
+        ValueError: if the radiograph has no patient frame or no exposure.
     """
     given: dict[str, Any] = dict(dicom or {})
     technique, detector = shot.technique, shot.technique.detector
@@ -170,14 +170,14 @@ def radiograph_metadata(shot: "Radiograph", dicom: DicomFields | None = None) ->
 
 
 def _kind(detector: Detector) -> Literal["SCINTILLATOR", "DIRECT"] | None:
-    """DICOM's word for a kind of detector; None for an ideal one."""
+    """DICOM's term for the type of detector; None for an ideal one."""
     if isinstance(detector, FlatPanel):
         return "SCINTILLATOR"
     return "DIRECT" if isinstance(detector, PhotonCounter) else None
 
 
 def _arrays(shot: "Radiograph", name: OutputName | None) -> dict[str, Any]:
-    """All results, or one, and what is known of them, as arrays of numbers and one of text (JSON)."""
+    """All results or one, with their metadata, as arrays of numbers and one of text (JSON)."""
     results = shot.results if name is None else {name: shot[name]}
     camera = shot.camera
     about = {

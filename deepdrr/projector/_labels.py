@@ -12,7 +12,7 @@ __all__ = ["Labeled", "label_fields", "label_ids"]
 
 
 class Labeled(Protocol):
-    """What has labels; a `deepdrr.data.Volume` is one."""
+    """An object with labels; a `deepdrr.data.Volume` is one."""
 
     @property
     def labels(self) -> Tensor | None:
@@ -28,7 +28,7 @@ class Labeled(Protocol):
 
 
 def label_ids(volume: Labeled) -> tuple[int, ...]:
-    """Labels of a volume other than 0, in ascending order: those named and those found in the voxels.
+    """Labels of a volume other than 0, in ascending order: the named ones and those found in the voxels.
 
     Raises:
         ValueError: if the volume has no labels.
@@ -39,9 +39,9 @@ def label_ids(volume: Labeled) -> tuple[int, ...]:
 
 
 def label_fields(volume: Labeled, device: torch.device) -> Iterator[Field]:
-    """Path lengths per label, as many in a field as the operator can route.
+    """Fields of path lengths per label, each with as many labels as the operator can route.
 
-    Channel 0 of each field is all that has none of its labels.
+    Channel 0 of each field holds everything with none of its labels.
 
     Raises:
         ValueError: if the volume has no labels.

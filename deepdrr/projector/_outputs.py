@@ -1,4 +1,4 @@
-"""The table of results: what each is called, what it means, its unit and shape, and how it is computed."""
+"""The table of results: name, meaning, unit, shape and computation of each."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ Kind: TypeAlias = Literal["signal", "photons", "dose", "attenuation", "mask"]
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """A result that an exposure can have.
+    """A possible result of an exposure.
 
     Attributes:
-        name: how it is asked for.
-        meaning: what it is, in a few words.
-        unit: of its values; `{signal}` stands for the detector's own, keV, counts or ADU, and `{absorbed}` for what it
-            is before the readout, keV or counts.
-        axes: names of the axes behind the batch: M materials, L labels, H rows, W columns; a photon counter of several
-            windows puts those before H and W.
-        kind: how a picture shows it: a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
-        compute: makes it of the stages of an exposure.
-        absolute: whether it has a meaning only for a stated exposure.
-        along: which rays it is made of: those of the `"axis"` of the source, through the camera's pixels; those of the
-            `"beam"`, from all points of a focal spot that is sampled; or none of a field of densities (`"nothing"`).
+        name: name by which it is requested.
+        meaning: description in a few words.
+        unit: unit of its values; `{signal}` stands for the detector's unit, keV, counts or ADU, and `{absorbed}` for
+            that before the readout, keV or counts.
+        axes: names of the axes after the batch: M materials, L labels, H rows, W columns; a photon counter with several
+            windows puts these before H and W.
+        kind: how a picture shows it: as a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
+        compute: computes it from the stages of an exposure.
+        absolute: whether it is meaningful only for a stated exposure.
+        along: the rays it is made from: `"axis"`, from the centre of the source through the camera's pixels; `"beam"`,
+            from all points of a sampled focal spot; or `"nothing"`, no rays through a field of densities.
     """
 
     name: OutputName
@@ -53,11 +53,11 @@ class Output:
 
     @property
     def is_stack(self) -> bool:
-        """Whether it has a channel for each material or label."""
+        """Whether it has one channel per material or label."""
         return len(self.axes) > 2
 
     def unit_of(self, technique: Technique) -> str:
-        """The unit of its values when taken by a technique."""
+        """The unit of its values for a technique."""
         if technique.exposure is None and self.kind == "signal":
             return "share of the open beam"
         unit = technique.detector.unit
@@ -175,10 +175,10 @@ OUTPUTS: Mapping[OutputName, Output] = MappingProxyType({output.name: output for
 
 
 def check_outputs(names: Iterable[OutputName], technique: Technique) -> tuple[Output, ...]:
-    """The results of these names.
+    """Look up results by name.
 
     Raises:
-        ValueError: if there is none, or one that is unknown or has no meaning without an exposure.
+        ValueError: if there is no name, or one is unknown or meaningless without an exposure.
     """
     found = []
     for name in names:

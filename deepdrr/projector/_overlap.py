@@ -1,4 +1,4 @@
-"""Volumes whose grids overlap: the matter of one takes the place of that of another."""
+"""Overlapping volumes: the matter of one displaces that of another."""
 
 import torch
 from torch import Tensor
@@ -14,14 +14,14 @@ _MATTER_G_CM3 = 0.1
 
 @torch.no_grad()
 def _taken(shape: tuple[int, int, int], world_from_ijk: Tensor, other: Field) -> Tensor:
-    """Voxels of a grid whose centres lie in a voxel of another field that holds matter, bool [I, J, K]."""
+    """Voxels of a grid whose centres lie in a voxel of another field that contains matter, bool [I, J, K]."""
     assert other.values is not None  # densities are values
     matter = other.values.sum(dim=0) > _MATTER_G_CM3
     other_from_ijk = other.ijk_from_world.to(world_from_ijk) @ world_from_ijk
     size = torch.tensor(other.shape, device=matter.device)
     taken = torch.zeros(shape, dtype=torch.bool, device=matter.device)
     j, k = (torch.arange(n, dtype=world_from_ijk.dtype, device=matter.device) for n in shape[1:])
-    for i in range(shape[0]):  # slice by slice: no coordinates of the whole grid at once
+    for i in range(shape[0]):  # slice by slice, to avoid the coordinates of the whole grid at once
         points = torch.stack(torch.meshgrid(torch.full_like(j[:1], i), j, k, indexing="ij"), dim=-1)[0]
         voxels = torch.round(transform_points(other_from_ijk, points.reshape(-1, 3))).long()
         inside = ((voxels >= 0) & (voxels < size)).all(dim=-1)
@@ -33,14 +33,14 @@ def _taken(shape: tuple[int, int, int], world_from_ijk: Tensor, other: Field) ->
 
 
 def displaced(field: Field, *others: Field) -> Field:
-    """The densities of a field without the voxels that the matter of others takes.
+    """The densities of a field without the voxels displaced by the matter of others.
 
     Args:
         field: densities [M, I, J, K], g/cm³.
-        others: densities of what takes their place, each on a grid of its own. No gradient flows to their placement.
+        others: densities of the displacing volumes, each on its own grid. No gradient flows to their placement.
 
     Returns:
-        The field, with zeros where the centre of a voxel lies in a voxel of another that holds more than 0.1 g/cm³.
+        The field, with zeros where the centre of a voxel lies in a voxel of another field with more than 0.1 g/cm³.
 
     Example:
         >>> grid = torch.eye(4, dtype=torch.float64)

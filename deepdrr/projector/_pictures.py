@@ -1,4 +1,4 @@
-"""How each kind of result looks."""
+"""The pictures of each kind of result."""
 
 from collections.abc import Callable
 
@@ -17,13 +17,13 @@ def output_picture(
 ) -> Picture:
     """The picture of a result.
 
-    A signal is shown relative to the open field; line integrals as the transmission that they stand for; a mask white
-    on black, whatever the processing says.
+    A signal is shown relative to the open field, line integrals as the corresponding transmission, and a mask as white
+    on black, whatever the processing.
 
     Args:
-        output: which result it is.
+        output: the kind of result.
         values: [..., H, W].
-        open_field: makes the signal without the patient; called where it is needed.
+        open_field: computes the signal without the patient; called only if needed.
         processing: window, polarity and enhancement, or a preset's name.
         dtype: of the picture.
 
@@ -31,7 +31,7 @@ def output_picture(
         NumPy array [..., H, W].
 
     Raises:
-        ValueError: for an unknown preset, or an enhancement of what is no signal.
+        ValueError: for an unknown preset, or an enhancement of a result that is not a signal.
     """
     steps = _steps(processing)
     if output.kind == "mask":

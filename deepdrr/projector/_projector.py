@@ -1,4 +1,4 @@
-"""`Projector`: a scene and a C-arm in, an X-ray image out."""
+"""`Projector`: X-ray images from a scene and a C-arm."""
 
 import math
 from collections.abc import Sequence
@@ -28,34 +28,34 @@ __all__ = ["Positioned", "Projector"]
 
 
 class Positioned(Protocol):
-    """Anything that holds a camera: a C-arm, a device."""
+    """Any object with a camera: a C-arm or another device."""
 
     @property
     def camera(self) -> Camera:
-        """Where source and detector are now."""
+        """Current position of source and detector."""
 
 
 class Projector:
     """Takes X-ray images of a scene: it holds the scene, a C-arm and a technique, and calls `expose`.
 
-    Densities are made at the first image, or when a `with` block begins, kept while the voxels stay as they are, and
-    given back at the end of the block. Volumes and C-arm may be moved at any time, and another technique or C-arm may
-    be assigned: every image looks at what they are, and nothing is prepared again.
+    Densities are computed at the first image, or when a `with` block begins, kept while the voxels are unchanged, and
+    released at the end of the block. Volumes and C-arm may be moved at any time, and another technique or C-arm may be
+    assigned: every image uses their current state, and no densities are computed again.
 
     Args:
-        scene: the patient, a `Volume`; or several, the patient first; or a `Scene`.
+        scene: the patient, a `Volume`; or several volumes, the patient first; or a `Scene`.
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
         technique: how images are taken; default `Technique()`: 80 kV, 25 mAs, a CsI flat panel, exact integrals.
         materials: how HU become materials: `"continuous"`, `"three_class"` or a model such as `MaterialModel`; one for
             all volumes, or one each. A `Scene` has its own.
-        device: where densities are kept and all stages are computed, `"cpu"` or a GPU, `"cuda"`; results stay there. A
-            `Scene` has its own.
-        fields: what differs from the technique: `kvp`, `mas`, `spectrum`, `exposure`, `detector`, `scatter`,
+        device: device of densities and all stages, `"cpu"` or a GPU, `"cuda"`; results stay there. A `Scene` has its
+            own.
+        fields: changes of the technique: `kvp`, `mas`, `spectrum`, `exposure`, `detector`, `scatter`,
             `integration`, `backend`; see `TechniqueFields`.
 
     Raises:
-        TypeError: if something of another kind is given.
-        ValueError: if two ways to say one thing are given, or a value is out of range.
+        TypeError: if an argument is of another type.
+        ValueError: if two arguments state the same quantity, or a value is out of range.
 
     Example:
         >>> from deepdrr import MobileCArm, Volume
@@ -88,7 +88,7 @@ class Projector:
         self.technique = (technique or Technique()).changed(**fields)
 
     def __setattr__(self, name: str, value: object) -> None:
-        """Refuse what no image would look at, and what no image could be taken with."""
+        """Refuse attributes that no image would use, and values with which no image could be taken."""
         if name not in _SETTABLE:
             raise AttributeError(str(unknown_name("attribute of a Projector", name, _SETTABLE)))
         if name == "carm" and not isinstance(value, Camera) and not isinstance(getattr(value, "camera", None), Camera):
@@ -110,7 +110,7 @@ class Projector:
 
     @property
     def camera(self) -> Camera:
-        """Where source and detector are now."""
+        """Current position of source and detector."""
         return self.carm if isinstance(self.carm, Camera) else self.carm.camera
 
     @property
@@ -120,7 +120,7 @@ class Projector:
 
     @property
     def kvp(self) -> float | None:
-        """Tube voltage, kV; None without a tube. Assign one for another beam of the usual tube."""
+        """Tube voltage, kV; None without a tube. Assigning one gives another beam of the usual tube."""
         return self.technique.spectrum.kvp
 
     @kvp.setter
@@ -129,7 +129,7 @@ class Projector:
 
     @property
     def exposure(self) -> Exposure | None:
-        """Exposure of one frame. Another may be assigned."""
+        """Exposure of one frame; it may be assigned."""
         return self.technique.exposure
 
     @exposure.setter
@@ -138,12 +138,12 @@ class Projector:
 
     @property
     def material_names(self) -> tuple[str, ...]:
-        """What the M channels of `"area_densities"` are, in order. Prepares the scene if no image was taken yet."""
+        """Names of the M channels of `"area_densities"`, in order. Prepares the scene if no image was taken yet."""
         return tuple(material.name for material in self.scene.materials)
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What the L channels of the label outputs are, in order.
+        """Names of the L channels of the label outputs, in order.
 
         Raises:
             ValueError: if there are no labels.
@@ -154,28 +154,28 @@ class Projector:
         """One X-ray image.
 
         Args:
-            generator: source of the noise; without one the image is its mean.
+            generator: source of the noise; without it the result is the mean image.
 
         Returns:
-            [*batch, H, W], raw detector signal in the detector's unit, keV absorbed per pixel by default, 0 where
-            nothing arrives. See `deepdrr.display` for pictures.
+            [*batch, H, W], raw detector signal in the detector's unit, by default keV absorbed per pixel, 0 where no
+            photon arrives. See `deepdrr.display` for pictures.
         """
         name = "expected_image" if generator is None else "image"
         return self.project(name, generator=generator)[name]
 
     def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> Radiograph:
-        """Several results of one exposure, each stage computed once.
+        """Several results of one exposure, with each stage computed only once.
 
         Args:
             outputs: names of results, see the table `OUTPUTS`.
             generator: source of the noise; `"image"` needs it.
 
         Returns:
-            The tensors by name, with units, camera and technique, on the device where they were made.
+            The tensors by name, with units, camera and technique, on the device where they were computed.
 
         Raises:
             ValueError: for an unknown name, or a pose inside the patient.
-            TypeError: if `"image"` is asked for without a generator.
+            TypeError: if `"image"` is requested without a generator.
         """
         check_outputs(outputs, self.technique)
         camera = self.camera
@@ -207,7 +207,7 @@ def _as_scene(scene: object, materials: Materials | None, device: torch.device |
 
 
 def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
-    """The point about which a C-arm turns, where it has one."""
+    """The point about which a C-arm turns, or None if it has none."""
     point = getattr(carm, "isocenter", None)
     if point is None:
         return None
@@ -230,7 +230,7 @@ def _checked_device(device: torch.device | str) -> torch.device:
 
 
 def _check_step(integration: Integration, scene: Scene) -> None:
-    """Refuse steps that pass over whole voxels: what they make looks like an image and is none."""
+    """Refuse steps longer than a voxel's diagonal: they skip whole voxels, and the result is not a valid image."""
     for volume in scene.volumes:
         diagonal = math.hypot(*getattr(volume, "spacing_mm", (math.inf,)))
         if isinstance(integration, Step) and integration.mm > diagonal:

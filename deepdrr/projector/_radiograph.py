@@ -1,4 +1,4 @@
-"""`Radiograph`: the results of one exposure, with all that a reader of them has to know."""
+"""`Radiograph`: the results of one exposure with their metadata."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -20,20 +20,20 @@ from deepdrr.projector._technique import Technique
 
 __all__ = ["Radiograph"]
 
-# Which result stands for the exposure where none is named.
+# The result that represents the exposure if none is named.
 _SHOWN_FIRST = ("image", "expected_image")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Radiograph(Mapping[OutputName, Tensor]):
-    """The results of one exposure by name, as a mapping of tensors on the device where they were made.
+    """The results of one exposure, a mapping from names to tensors on the device where they were computed.
 
     Attributes:
         results: the tensors by name.
-        camera: where source and detector were.
+        camera: position of source and detector.
         technique: how the image was taken.
-        material_names: what the channels of `"area_densities"` are.
-        label_names: what the channels of the label results are; empty where there are none.
+        material_names: names of the channels of `"area_densities"`.
+        label_names: names of the channels of the label results; empty if there are none.
         seed: the seed of the noise, or None.
         anatomical_from_world: transform [4, 4] into the first patient's RAS frame, mm, or None.
         isocenter_world: point [3] about which the arm turned, mm, or None.
@@ -73,7 +73,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
         parts = (f"{name} {list(values.shape)} {self.unit(name)}" for name, values in self.results.items())
         return f"Radiograph({', '.join(parts)})"
 
-    # -- what is known of a result -----------------------------------------------------------------------------------
+    # -- metadata of a result ----------------------------------------------------------------------------------------
 
     def unit(self, name: OutputName) -> str:
         """The unit of a result, such as `"keV per pixel"`.
@@ -84,7 +84,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
         return _output(name).unit_of(self.technique)
 
     def channel_names(self, name: OutputName) -> tuple[str, ...]:
-        """What the channels of a result are, materials or labels; empty for a plain image.
+        """Names of the channels of a result, materials or labels; empty for a plain image.
 
         Raises:
             ValueError: for a name that is not in the table of results.
@@ -96,10 +96,10 @@ class Radiograph(Mapping[OutputName, Tensor]):
         """One view of a batch.
 
         Args:
-            index: of the view, along the first axis of the batch.
+            index: index of the view along the first axis of the batch.
 
         Raises:
-            ValueError: if this is one view already.
+            ValueError: if this is a single view already.
         """
         if not self.camera.batch_shape:
             raise ValueError("at takes a view out of a batch, but this radiograph is a single view")
@@ -107,7 +107,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
         return replace(self, results=results, camera=self.camera[index])
 
     def open_field(self) -> Tensor:
-        """Mean signal with nothing in the beam, in the detector's unit: the result, or made now."""
+        """Mean signal with nothing in the beam, in the detector's unit; computed if it is not among the results."""
         if "open_field" in self.results:
             return self.results["open_field"]
         with torch.no_grad():
@@ -126,7 +126,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
         """The picture of a result, as a viewer would show it.
 
         Args:
-            name: which result; the image if it is there, else its mean, else the only one.
+            name: name of the result; by default the image, else its mean, else the only result.
             processing: window, polarity and enhancement, or the name of one of `deepdrr.display.PRESETS`.
             dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
 
@@ -134,7 +134,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
             NumPy array of the result's shape.
 
         Raises:
-            ValueError: if the result is not there, or none is named and there are several.
+            ValueError: if there is no such result, or no name is given and there are several.
         """
         name = self._chosen(name)
         return output_picture(_output(name), self[name], self.open_field, processing, dtype)
@@ -148,24 +148,24 @@ class Radiograph(Mapping[OutputName, Tensor]):
         dtype: Depth = "uint8",
         **dicom: Unpack[DicomFields],
     ) -> tuple[Path, ...]:
-        """Write a result in the format that the suffix of `path` says.
+        """Write a result in the format given by the suffix of `path`.
 
         `.png` holds the picture; `.tif`, `.tiff` and `.npy` the raw values; `.npz` all results with camera, units and
-        technique; `.dcm` a DICOM X-ray image with its geometry and exposure. Of a result with a channel for each
-        material or label, every format but `.npy` and `.npz` gets one file per channel, with its name in the file's.
+        technique; `.dcm` a DICOM X-ray image with its geometry and exposure. If a result has one channel per
+        material or label, every format except `.npy` and `.npz` gets one file per channel, named after the channel.
 
         Args:
             path: the file to write; its folder must exist.
-            name: which result, see `picture`. `.npz` takes none.
-            processing, dtype: of the picture, see `picture`.
-            dicom: for `.dcm`, see `DicomFields`.
+            name: name of the result, see `picture`; not for `.npz`.
+            processing, dtype: options of the picture, see `picture`.
+            dicom: fields of `.dcm`, see `DicomFields`.
 
         Returns:
             The files written.
 
         Raises:
             ValueError: for an unknown suffix, a batch of views, or a result that does not fit the format.
-            OSError: if a file cannot be written; nothing is then left behind.
+            OSError: if a file cannot be written; no partial file is left behind.
         """
         chosen = None if Path(path).suffix.lower() == ".npz" and name is None else self._chosen(name)
         return save_radiograph(self, Path(path), chosen, processing, dtype, dicom)
@@ -183,7 +183,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
 
 @dataclass(frozen=True)
 class _Nothing:
-    """An empty beam, with a material of which there is none."""
+    """An empty beam: a scene whose only material has area density 0."""
 
     device: torch.device
 

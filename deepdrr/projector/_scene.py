@@ -1,4 +1,4 @@
-"""`Scene`: what is in the beam."""
+"""`Scene`: the objects in the beam."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -27,8 +27,8 @@ _EXACT = Exact()
 class Body(Protocol):
     """A CT that stands in the room; a `deepdrr.data.Volume` is one.
 
-    A body that stands for another object says so: its `owner` is the object whose densities are kept, and its `watched`
-    are the tensors that they are made of.
+    A body may stand for another object: its `owner` is then the object whose densities are kept, and `watched` are the
+    tensors from which they are computed.
     """
 
     @property
@@ -45,7 +45,7 @@ class Body(Protocol):
 
     @property
     def source(self) -> Source:
-        """Where the scan came from."""
+        """Origin of the scan."""
 
     @property
     def ijk_from_world(self) -> Tensor:
@@ -58,34 +58,33 @@ class Body(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class _Prepared:
-    """Densities [M, I, J, K] in g/cm³ as a field for the rays, and the M materials."""
+    """Densities [M, I, J, K] in g/cm³ as a field for the ray integrals, and the M materials."""
 
     field: Field
     materials: tuple[Material, ...]
 
 
 class Scene:
-    """What is in the beam: one or several volumes, each with its place in the room and its model of materials.
+    """The objects in the beam: one or several volumes, each with its place in the room and its material model.
 
-    Densities are made when they are first needed, kept while voxels and models stay as they are, and follow the
-    volumes wherever those are moved.
+    Densities are computed when first needed, kept while voxels and models are unchanged, and move with the volumes.
 
-    Where grids overlap, a rule decides. `"displace"`: the matter of a volume takes the place of that of all volumes
-    named before it: a voxel of theirs becomes empty if its centre lies in a voxel of the later volume that holds more
-    than 0.1 g/cm³. So name the patient first, then a fragment or a tool; their air displaces nothing. `"add"`:
+    Where grids overlap, a rule decides. `"displace"`: the matter of a volume displaces that of all volumes named before
+    it: a voxel of theirs becomes empty if its centre lies in a voxel of the later volume with more than 0.1 g/cm³. So
+    name the patient first, then a fragment or a tool; their air displaces nothing. `"add"`:
     densities add up, as those of a contrast medium would.
 
     Args:
-        volumes: the patient and what else is in the beam, in that order.
+        volumes: the patient, then the other volumes in the beam.
         materials: how HU become materials: `"continuous"`, `"three_class"`, or a model such as `MaterialModel`; one for
             all, or a list with one per volume.
         overlap: the rule where grids overlap.
-        device: where densities are kept and rays are cast, `"cpu"` or a GPU.
-        kept: where densities are kept for other scenes of the same volumes too; None for this scene alone.
+        device: device of the densities and the rays, `"cpu"` or a GPU.
+        kept: holder of densities, to share them with other scenes of the same volumes; None for this scene alone.
 
     Raises:
-        TypeError: if something else than volumes or models is given.
-        ValueError: if there is no volume, one is named twice, the number of models is another, or the rule is unknown.
+        TypeError: if anything other than volumes or models is given.
+        ValueError: if there is no volume, one is named twice, the number of models differs, or the rule is unknown.
 
     Example:
         >>> from deepdrr import Volume
@@ -126,18 +125,18 @@ class Scene:
 
     @property
     def center_world(self) -> Tensor:
-        """Centre of the first volume, the patient's [3], mm."""
+        """Centre of the first volume, the patient [3], mm."""
         return self.volumes[0].center_in_world
 
     @property
     def anatomical_from_world(self) -> Tensor | None:
-        """Transform [4, 4] into the first patient's RAS frame, mm; None where a volume knows of none."""
+        """Transform [4, 4] into the first patient's RAS frame, mm; None if the volume does not know it."""
         found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None)
         return found
 
     @property
     def label_names(self) -> tuple[str, ...]:
-        """What the L channels of the label outputs are: the labels of each volume that has some, in ascending order.
+        """Names of the L channels of the label outputs: for each volume with labels, in ascending order of the labels.
 
         Raises:
             ValueError: if no volume has labels.
@@ -151,11 +150,11 @@ class Scene:
 
         Args:
             view: a camera (all its pixels), or explicit rays on the scene's device.
-            integration, backend: see `deepdrr.raycast.project`. What the reference makes is float64.
+            integration, backend: see `deepdrr.raycast.project`. The reference returns float64.
 
         Returns:
-            [*batch, M, H, W], g/cm², of `materials`; differentiable in the camera, the placement of the volumes and
-            all that the models are differentiable in.
+            [*batch, M, H, W], g/cm², of `materials`; differentiable with respect to the camera, the placement of the
+            volumes and everything with respect to which the models are differentiable.
         """
         if isinstance(view, Camera):
             view = view.to(finest_dtype(self.device)).to(self.device)
@@ -167,9 +166,9 @@ class Scene:
         return found[0][0] if len(found) == 1 else _summed(found)
 
     def label_fields(self) -> Iterator[Field]:
-        """Path lengths per label: fields whose channels behind the first are, one after the other, `label_names`.
+        """Fields of path lengths per label; their channels after the first correspond, in order, to `label_names`.
 
-        No volume's labels are displaced by another volume.
+        Other volumes do not displace labels.
 
         Raises:
             ValueError: if no volume has labels.
@@ -183,11 +182,11 @@ class Scene:
             yield from (replace(field, ijk_from_world=place) for field in kept)
 
     def prepare(self) -> None:
-        """Make the densities now rather than at the first image."""
+        """Compute the densities now instead of at the first image."""
         self._prepared()
 
     def release(self) -> None:
-        """Let go of the densities; the next image makes them again."""
+        """Release the densities; the next image computes them again."""
         self._kept.clear()
 
     def _labeled(self) -> list[Body]:
@@ -197,14 +196,14 @@ class Scene:
         return found
 
     def _prepared(self) -> list[_Prepared]:
-        """The densities of all volumes where they are now."""
+        """The densities of all volumes at their current places."""
         alone = [self._alone(n) for n in range(len(self.volumes))]
         if self.overlap == "add":
             return alone
         return [self._beside(n, alone) for n in range(len(alone))]
 
     def _alone(self, index: int) -> _Prepared:
-        """The densities of one volume, laid out for the rays."""
+        """The densities of one volume in the kernel layout."""
         volume, model = self.volumes[index], self.models[index]
 
         def make() -> _Prepared:
@@ -213,14 +212,14 @@ class Scene:
             values = found.values.to(self.device, torch.float64 if double else found.values.dtype)
             return _Prepared(_laid_out(Field(values, self._place(volume))), found.materials)
 
-        # Densities that carry a gradient are made anew for each image: a graph can be walked back once.
+        # Densities that carry a gradient are computed for each image: a graph can be used for one backward pass only.
         if wants_grad(*_watched(volume), *_inputs(model)):
             return make()
         found = self._kept.get(_owner(volume), "alone", Snapshot(_watched(volume), model), make)
         return self._placed(found, volume)
 
     def _beside(self, index: int, alone: list[_Prepared]) -> _Prepared:
-        """The densities of one volume without what later volumes displace."""
+        """The densities of one volume without the matter that later volumes displace."""
         own, *later = alone[index:]
         if not later:
             return own
@@ -238,7 +237,7 @@ class Scene:
         return self._placed(found, volume)
 
     def _placed(self, prepared: _Prepared, volume: Body) -> _Prepared:
-        """The densities where the volume is now."""
+        """The densities at the current place of the volume."""
         return replace(prepared, field=replace(prepared.field, ijk_from_world=self._place(volume)))
 
     def _place(self, volume: Body) -> Tensor:
@@ -259,21 +258,21 @@ def _watched(volume: Body) -> tuple[Tensor, Tensor | None]:
 
 
 def _laid_out(field: Field) -> Field:
-    """A field as compiled backends read it fastest; the same one where they do not read it or it carries a gradient."""
+    """A field in the kernel layout; itself if compiled backends cannot read it or it carries a gradient."""
     assert field.values is not None  # densities are values
     read = field.device.type in ("cpu", "cuda") and field.dtype == torch.float32 and not field.values.requires_grad
     return with_kernel_layout(field) if read else field
 
 
 def _areas(integrals: Tensor, backend: str) -> Tensor:
-    """Integrals of densities in g/cm³ along rays in mm, as g/cm²; the reference stays in double precision."""
+    """Convert integrals of densities in g/cm³ along rays in mm to g/cm²; the reference keeps double precision."""
     if backend == "reference":
         integrals = integrals.to(finest_dtype(integrals.device))
     return integrals * G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(G_CM2_PER_MM)
 
 
 def _summed(parts: Sequence[tuple[Tensor, tuple[Material, ...]]]) -> Tensor:
-    """Area densities of several volumes, each with materials of its own, as one image per material of any."""
+    """Sum the area densities of several volumes, each with its own materials, into one image per material."""
     planes: dict[Material, Tensor] = {}
     for areas, materials in parts:
         for plane, material in zip(areas.unbind(-3), materials, strict=True):
@@ -282,7 +281,7 @@ def _summed(parts: Sequence[tuple[Tensor, tuple[Material, ...]]]) -> Tensor:
 
 
 def _inputs(model: DensityModel) -> tuple[object, ...]:
-    """What a model's densities may carry a gradient to: the fields of a dataclass that count."""
+    """The inputs that a model's densities may carry a gradient to: the compared fields of a dataclass."""
     return tuple(getattr(model, f.name) for f in fields(model) if f.compare) if is_dataclass(model) else ()
 
 

@@ -1,8 +1,8 @@
-"""What heel, focal spot and shutters do to a stage of the beam.
+"""The effect of heel, focal spot and shutters on a stage of the beam.
 
-A stage is anything that is linear in the photons and comes from the area densities in front of a pixel: the moments of
-the beam, its kerma, what a detector absorbs. Tungsten of the heel is one more layer before it; the focal spot blurs its
-result, or is the mean of it over points of the spot; the shutters are a factor behind it.
+A stage is any function of the area densities in front of a pixel that is linear in the photons: the moments of the
+beam, its kerma, the signal that a detector absorbs. The heel adds a layer of tungsten before the stage; the focal spot
+blurs its result, or averages it over points of the spot; the shutters multiply the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,7 +30,7 @@ Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
 
 
 def each(signal: Signal, change: Callable[[Tensor], Tensor]) -> Signal:
-    """A signal with every one of its images changed."""
+    """Apply a change to every image of a signal."""
     if isinstance(signal, PrimaryBeam | QuantumSignal):
         return type(signal)(*(change(getattr(signal, field.name)) for field in fields(signal)))
     return change(signal)
@@ -42,7 +42,7 @@ def layer_materials(materials: tuple[Material, ...], source: XRaySource) -> tupl
 
 
 def layers(area_densities: Tensor, camera: Camera, source: XRaySource) -> Tensor:
-    """Area densities [..., M, H, W] with the tungsten of the heel as one more, where there is one."""
+    """Area densities [..., M, H, W], with the tungsten of the heel as one more material if there is a heel."""
     if source.heel is None:
         return area_densities
     beam = source.spectrum
@@ -54,7 +54,7 @@ def layers(area_densities: Tensor, camera: Camera, source: XRaySource) -> Tensor
 
 
 def mean_over_spot(camera: Camera, spot: FocalSpot, stage: Callable[[Camera], Signal]) -> Signal:
-    """Mean of a stage over the points of a sampled spot, one projection each."""
+    """Mean of a stage over the points of a sampled focal spot, with one projection per point."""
     views = sampled_sources(camera, spot)
     count = views.batch_shape[0]
     total = stage(views[0])
@@ -82,7 +82,7 @@ def blurred(
 
 
 def plane_magnification(center_world: Tensor, camera: Camera) -> list[float]:
-    """Magnification of the plane through a point [3], mm, of each view; 1 for parallel rays."""
+    """Magnification of the plane through a point [3], mm, for each view; 1 for parallel rays."""
     views = max(camera.batch_shape.numel(), 1)
     if camera.orthographic:
         return [1.0] * views

@@ -1,4 +1,4 @@
-"""`Stages`: one exposure of a scene, its stages computed when asked for and at most once."""
+"""`Stages`: one exposure of a scene; each stage is computed on request and at most once."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,26 +41,26 @@ Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
 
 
 def cast_rays(scene: InBeam, view: Camera | Rays, technique: Technique) -> Tensor:
-    """Area densities [*batch, M, H, W] along the rays of a view, g/cm², where the physics of the beam is computed."""
+    """Area densities [*batch, M, H, W] along the rays of a view, g/cm², on the device of the beam physics."""
     areas = scene.area_densities(view, integration=technique.integration, backend=technique.backend)
     return areas.to(_with_double(areas.device))
 
 
 def _with_double(device: torch.device) -> torch.device:
-    """The physics of the beam is in double precision: on the host where a device has none."""
+    """The device of the beam physics, which needs double precision: the host if a device lacks it."""
     return device if finest_dtype(device) == torch.float64 else torch.device("cpu")
 
 
 @dataclass(frozen=True, eq=False)
 class Stages:
-    """One exposure. Every stage is a call of a public function on the stages before it.
+    """One exposure. Every stage calls a public function with the results of earlier stages.
 
     Attributes:
-        scene: what is in the beam.
-        camera: where source and detector are [*batch].
+        scene: the objects in the beam.
+        camera: position of source and detector [*batch].
         technique: how the image is taken.
         generator: source of the noise, or None.
-        cast: the area densities, where rays were cast already; None to cast those of the camera when they are needed.
+        cast: the area densities, if rays were cast already; None to cast the rays of the camera when needed.
     """
 
     scene: InBeam
@@ -71,7 +71,7 @@ class Stages:
 
     @property
     def device(self) -> torch.device:
-        """Where the physics of the beam is computed."""
+        """The device of the beam physics."""
         return _with_double(self.scene.device)
 
     # -- the beam ----------------------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ class Stages:
     def fluence(self) -> Tensor | None:
         """Factor from the spectrum's photons to photons per pixel of the open field [*batch, H, W].
 
-        None without an exposure: then it is 1 everywhere.
+        None without an exposure; the factor is then 1.
         """
         technique = self.technique
         if technique.exposure is None:
@@ -109,7 +109,7 @@ class Stages:
 
     @property
     def _beam(self) -> dict[str, Any]:
-        """The beam as stages behind the area densities take it: spectrum, and materials with the heel's tungsten."""
+        """The beam for stages after the area densities: spectrum, and materials with the heel's tungsten."""
         source = self.technique.source
         return {"spectrum": source.spectrum, "materials": layer_materials(self.materials, source)}
 
@@ -122,12 +122,12 @@ class Stages:
 
     @cached_property
     def air_kerma(self) -> Tensor:
-        """Of the primary beam at the detector, before the grid [*batch, H, W], nGy."""
+        """Air kerma of the primary beam at the detector, before the grid [*batch, H, W], nGy."""
         return self._seen(partial(air_kerma_map, **self._beam, pixel_mm=self.pixel_mm))
 
     @cached_property
     def absorbed(self) -> QuantumSignal:
-        """What the unscattered photons leave in each pixel of the detector, before grid and blur."""
+        """Signal of the unscattered photons in each pixel of the detector, before grid and blur."""
         return self._seen(self._absorb)
 
     @property
@@ -136,10 +136,10 @@ class Stages:
         return partial(absorb, **self._beam, detector=technique.detector, tolerance=technique.source.tolerance)
 
     def _seen(self, stage: Callable[..., Signal]) -> Signal:
-        """A stage after the area densities, as heel, focal spot and shutters of the source shape it.
+        """A stage after the area densities, with heel, focal spot and shutters of the source.
 
         Args:
-            stage: takes area densities [*batch, M, H, W] and a factor `fluence` on the photons.
+            stage: function of area densities [*batch, M, H, W] and a factor `fluence` on the photons.
         """
         source = self.technique.source
         spot = source.focal_spot
@@ -155,7 +155,7 @@ class Stages:
         return self._collimated(found)
 
     def _from_point(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
-        """A stage as one point of the focal spot makes it."""
+        """A stage for a single point of the focal spot."""
         areas = layers(cast_rays(self.scene, camera, self.technique), camera, self.technique.source)
         return stage(areas, fluence=self._fluence(areas))
 
@@ -176,7 +176,7 @@ class Stages:
 
     @cached_property
     def scattered(self) -> QuantumSignal | None:
-        """What the scattered photons leave in each pixel, before grid and blur; None without a model of them."""
+        """Signal of the scattered photons in each pixel, before grid and blur; None without a scatter model."""
         technique, camera, areas = self.technique, self.camera, self.area_densities
         if technique.scatter is None:
             return None
@@ -195,12 +195,12 @@ class Stages:
 
     @cached_property
     def primary_signal(self) -> Tensor:
-        """Mean signal that the unscattered photons leave behind the grid, before blur and readout [*batch, H, W]."""
+        """Mean signal of the unscattered photons behind the grid, before blur and readout [*batch, H, W]."""
         return behind_grid(self.absorbed, self.technique.detector).mean
 
     @cached_property
     def scatter_signal(self) -> Tensor:
-        """Mean signal that the scattered photons leave behind the grid, before blur and readout [*batch, H, W]."""
+        """Mean signal of the scattered photons behind the grid, before blur and readout [*batch, H, W]."""
         if self.scattered is None:
             return torch.zeros_like(self.primary_signal)
         grid = self.technique.detector.grid
@@ -223,7 +223,7 @@ class Stages:
 
     @cached_property
     def expected_image(self) -> Tensor:
-        """Mean of the raw signal [*batch, H, W], in the detector's unit; a share of the open beam without exposure."""
+        """Mean of the raw signal [*batch, H, W], in the detector's unit; without exposure relative to the open beam."""
         mean = expected_signal(
             self.absorbed, self.technique.detector, scatter=self.scattered, pixel_mm=self._blur_pixel_mm
         )
@@ -254,7 +254,7 @@ class Stages:
 
     @property
     def _blur_pixel_mm(self) -> tuple[float, float] | None:
-        """The pixel size; None where views differ in it and the detector does not blur."""
+        """The pixel size, mm; None if views differ in it and the detector does not blur."""
         try:
             return self.pixel_mm
         except ValueError:

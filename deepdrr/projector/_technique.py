@@ -15,18 +15,18 @@ from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 __all__ = ["DEFAULT_EXPOSURE", "DEFAULT_KVP", "BeamFields", "Technique", "TechniqueFields"]
 
 DEFAULT_KVP = 80.0
-# With 80 kV the usual technique of an AP pelvis radiograph of an adult, 20 to 40 mAs.
+# 20 to 40 mAs at 80 kV is the usual technique of an AP pelvis radiograph of an adult.
 DEFAULT_EXPOSURE = Exposure(mas=25.0)
 
 
 class BeamFields(TypedDict, total=False):
-    """What can be said of a technique, apart from how rays are integrated.
+    """Fields of a technique, except the integration of rays.
 
     kvp: tube voltage, kV: the open beam is `tungsten_spectrum(kvp)`.
     spectrum: or the open beam itself; an `XRaySource` adds heel effect, focal spot, shutters and a faster sum over the
         spectrum.
     mas: tube load of one frame, mAs.
-    exposure: or the exposure stated in another way. None: images are relative to the open beam, 1 in air, without
+    exposure: or the exposure in another quantity. None: images are relative to the open beam, 1 in air, without
         noise.
     detector: any of `deepdrr.detector`.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
@@ -41,7 +41,7 @@ class BeamFields(TypedDict, total=False):
 
 
 class TechniqueFields(BeamFields, total=False):
-    """What can be said of a technique, see also `BeamFields`.
+    """Fields of a technique, see also `BeamFields`.
 
     integration: `Exact()`, `Step(mm=…)` or `Samples(count=…)`.
     backend: `"auto"`, `"cuda"`, `"cpu"` or `"reference"`, see `deepdrr.raycast.project`.
@@ -57,19 +57,19 @@ def _default_source() -> XRaySource:
 
 @dataclass(frozen=True, kw_only=True)
 class Technique:
-    """How an image is taken and computed: beam, exposure, detector, scatter, and the ray integral's rule.
+    """How an image is taken and computed: beam, exposure, detector, scatter, and integration of rays.
 
     Attributes:
         source: the tube; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`, from a point.
-        exposure: of one frame; default 25 mAs. None: images are relative to the open beam, 1 in air, without noise.
+        exposure: exposure of one frame; default 25 mAs. None: images relative to the open beam, 1 in air, no noise.
         detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise.
         scatter: the model of scattered photons; None for no scatter.
         integration: how rays are integrated.
-        backend: what integrates them.
+        backend: the backend that integrates them.
 
     Raises:
-        TypeError: if one of them is of another kind.
-        ValueError: if there is no exposure for a detector with a readout, whose ADU depend on it.
+        TypeError: if one of them is of another type.
+        ValueError: if a detector with a readout, whose ADU depend on the exposure, has none.
 
     Example:
         >>> Technique().changed(kvp=90, mas=2).exposure
@@ -100,16 +100,16 @@ class Technique:
         return self.source.spectrum
 
     def changed(self, **fields: Unpack[TechniqueFields]) -> Self:
-        """The same technique with something else in the place of some of it.
+        """The same technique with some fields replaced.
 
-        A spectrum takes the place of the source, an `XRaySource` too; a voltage only that of the spectrum.
+        A spectrum or an `XRaySource` replaces the source; a voltage replaces only the spectrum.
 
         Args:
             fields: see `TechniqueFields`. None for a spectrum, detector or integration leaves it as it is.
 
         Raises:
-            TypeError: for an unknown name or a value of another kind.
-            ValueError: if both of two ways to say one thing are given, or a voltage would undo other filters.
+            TypeError: for an unknown name or a value of another type.
+            ValueError: if two fields state the same quantity, or a voltage would undo other filters.
         """
         given = cast(dict[str, Any], fields)
         if unknown := [name for name in given if name not in TechniqueFields.__annotations__]:
