@@ -24,10 +24,10 @@ class Case:
     Attributes:
         name: of the row.
         ours, other: the two calls, same work. Each returns what it computed.
-        must, reach: targets of the ratio: other / ours at least, or, where `cost`, ours / other at most. None for none.
-        step_mm: distance of samples, mm; 0 for none.
-        errors: of ours and the other's result, given both; for forward images against the exact integral.
-        note: what else there is to know.
+        must, reach: targets of the ratio: other / ours at least, or with `cost` ours / other at most. None for none.
+        step_mm: distance between samples, mm; 0 for none.
+        errors: function of both results that returns their errors; for forward images against the exact integral.
+        note: remarks.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Case:
     cost: bool = False
 
     def verdict(self, ratio: float) -> str:
-        """``"reach"``, ``"must"`` or ``"below"``, by the ratio as it is reported; nothing without targets."""
+        """``"reach"``, ``"must"`` or ``"below"``, from the reported ratio; empty without targets."""
         if self.must is None or self.reach is None:
             return ""
         sign = -1 if self.cost else 1
@@ -49,7 +49,7 @@ class Case:
 
 
 class PeerCases:
-    """Cases against nanodrr, on the scene's device. Its side raises ImportError where it is not installed."""
+    """Cases against nanodrr, on the scene's device. Its side raises ImportError if it is not installed."""
 
     def __init__(self, scene: Scene) -> None:
         self._scene, self._backend = scene, scene.device.type
@@ -90,7 +90,7 @@ class PeerCases:
         )
 
     def pose_gradient(self, pose: str, step_mm: float) -> Case:
-        """Images, and the derivative of a weighted sum of pixels by the pose's six parameters."""
+        """Images, and the derivative of a weighted sum of pixels with respect to the pose's six parameters."""
         camera = self._camera(pose)
         samples, weight = self._samples(camera, step_mm), _weight(camera)
 
@@ -105,7 +105,7 @@ class PeerCases:
         return Case(name, *calls, 40, 80, step_mm, _difference, note)
 
     def volume_gradient(self, pose: str, step_mm: float) -> Case:
-        """Images, and the derivative of a weighted sum of pixels by every voxel."""
+        """Images, and the derivative of a weighted sum of pixels with respect to every voxel."""
         camera = self._camera(pose)
         samples, weight = self._samples(camera, step_mm), _weight(camera)
         leaf = self._scene.mu[None].clone().requires_grad_()
@@ -145,7 +145,7 @@ class PeerCases:
         )
 
     def labels_pose_gradient(self, pose: str, step_mm: float, routing: Routing) -> Case:
-        """One image per label, and the derivative of a weighted sum of their pixels by the pose's six parameters."""
+        """One image per label, and the derivative of a weighted sum of pixels with respect to the pose (six values)."""
         camera, samples = self._camera(pose), self._samples(self._camera(pose), step_mm)
         weight = _weight(camera)
         weight = torch.linspace(1, 2, self._scene.label_count, device=weight.device)[:, None, None] * weight
@@ -166,12 +166,12 @@ class PeerCases:
         return carm(pose).to(self._scene.device)
 
     def _samples(self, camera: Camera, step_mm: float) -> int:
-        """Per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""
+        """Samples per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""
         chords = chords_mm(self._field, camera)
         return round(sample_count(chords, step_mm) / int((chords > 0).sum()))
 
     def _image_errors(self, camera: Camera, ours: Tensor, other: Tensor) -> tuple[float, float]:
-        """Each against the exact integral of what it integrates: nanodrr's field fades out over half a voxel more."""
+        """Each against the exact integral of its own field: nanodrr's fades out over another half voxel."""
         exact = project(self._field, camera, backend=self._backend)
         exact_padded = project(self._padded, camera, backend=self._backend)
         return relative_error(ours, exact), relative_error(other[0], exact_padded)
@@ -187,7 +187,7 @@ def _difference(ours: Tensor, other: Tensor) -> tuple[None, float]:
 
 
 def _block_difference(ours: Tensor, other: Tensor, block: int = 16) -> tuple[None, float]:
-    """Of means over blocks of voxels [I, J, K]: which voxels a sample falls on is each side's own choice."""
+    """Difference of means over blocks of voxels [I, J, K], because both sides place samples differently."""
     kernel = [min(block, n) for n in ours.shape]
     pooled = [torch.nn.functional.avg_pool3d(gradient[None], kernel)[0] for gradient in (ours, other)]
     return None, relative_error(pooled[1], pooled[0])

@@ -1,4 +1,4 @@
-"""plastimatch's and RTK's projectors on a scene: images in value · mm, and seconds per view."""
+"""The projectors of plastimatch and RTK on a scene: images in value · mm, and seconds per view."""
 
 import math
 import os
@@ -49,7 +49,7 @@ class Plastimatch:
         return torch.stack([_read_pfm(self._folder / f"drr{n:04d}.pfm") for n in range(len(alphas))]) * 10.0
 
     def seconds_per_view(self, alphas: Sequence[float], camera: Camera) -> float:
-        """Of all views but the first, which pays for reading the file."""
+        """Mean over all views except the first, which includes reading the file."""
         one, all_ = self._run(alphas[:1], camera), self._run(alphas, camera)
         return max(all_ - one, 1e-9) / (len(alphas) - 1)
 
@@ -89,7 +89,7 @@ class Rtk:
         return torch.from_numpy(self._itk.array_from_image(self._project(alphas, camera)[0]).copy())
 
     def seconds_per_view(self, alphas: Sequence[float], camera: Camera) -> float:
-        """Of one filter run over all views."""
+        """Mean over the views of one filter run."""
         return self._project(alphas, camera)[1] / len(alphas)
 
     def _project(self, alphas: Sequence[float], camera: Camera) -> tuple[Any, float]:

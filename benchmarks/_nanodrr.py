@@ -27,7 +27,7 @@ class NanoDRR:
 
     @classmethod
     def load(cls, scene: Scene, camera: Camera, *, labels: bool = False) -> Self:
-        """Hand the scene over. ImportError where nanodrr is not installed."""
+        """Convert the scene. ImportError if nanodrr is not installed."""
         import torchio
         from nanodrr.data import Subject
         from nanodrr.drr import DRR

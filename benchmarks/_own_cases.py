@@ -1,4 +1,4 @@
-"""The rows of issue 3's table that measure us against ourselves: what a feature costs over the plain projection."""
+"""The rows of issue 3's table without a peer: the cost of a feature relative to the plain projection."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -24,7 +24,7 @@ def own_cases(scene: Scene) -> list[Callable[[], Case]]:
 
 
 def three_channels(scene: Scene) -> Case:
-    """Three channels over one; the sum of the three is the one."""
+    """Three channels relative to one; the three sum to the one."""
     one, three, camera = scene.int16_field(), scene.int16_field(3), carm()
     return Case(
         name="3 channels / 1 channel, AP, 2 mm",
@@ -39,7 +39,7 @@ def three_channels(scene: Scene) -> Case:
 
 
 def exact_linear(scene: Scene) -> Case:
-    """Exact integration over steps of half a voxel; its error against the float64 reference on a few rays."""
+    """Exact integration relative to steps of half a voxel; errors against the float64 reference on a few rays."""
     field, camera, step = scene.int16_field(), carm("tilt 30/20/10"), Step(mm=scene.voxel_mm / 2)
     return Case(
         name="exact linear / half-voxel steps, tilt 30/20/10",
@@ -54,7 +54,7 @@ def exact_linear(scene: Scene) -> Case:
 
 
 def cubic(scene: Scene, pose: str) -> Case:
-    """Cubic B-spline over trilinear interpolation at the same step, the coefficients made once as for many views."""
+    """Cubic B-spline relative to trilinear interpolation at the same step, with coefficients made once."""
     field, camera = scene.field(), carm(pose)
     coefficients = spline_coefficients(field)
     return Case(
@@ -71,7 +71,7 @@ def cubic(scene: Scene, pose: str) -> Case:
 
 
 def cubic_from_values(scene: Scene) -> Case:
-    """What a single view pays for the coefficients: cubic from the values over cubic from coefficients made once."""
+    """Cost of the coefficients for a single view: cubic from values relative to cubic from ready coefficients."""
     field, camera = scene.field(), carm()
     coefficients = spline_coefficients(field)
     how = {"interpolation": "cubic", "integration": STEP, "backend": "cpu"}
@@ -89,7 +89,7 @@ def cubic_from_values(scene: Scene) -> Case:
 
 
 def batch_of_16(scene: Scene) -> Case:
-    """Sixteen poses in one call over sixteen calls."""
+    """Sixteen poses in one call relative to sixteen calls."""
     field = scene.int16_field()
     cameras = [carm((6.0 * n - 45.0, 3.0 * n - 22.5, 0.0)) for n in range(16)]
     batch = Camera.stack(cameras)

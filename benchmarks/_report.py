@@ -1,4 +1,4 @@
-"""What the scripts share: options, the table on the screen, the CSV, the plot, and what machine it was."""
+"""Helpers of the scripts: options, printed table, CSV, plot, and description of the machine."""
 
 import argparse
 import csv
@@ -22,7 +22,7 @@ _PEERS = ("nanodrr", "diffdrr", "plastimatch", "itk-rtk")
 
 
 def options(description: str, *, arguments: Mapping[str, Mapping[str, Any]] | None = None) -> argparse.Namespace:
-    """The command line that all scripts have; sets torch's threads."""
+    """Parse the command line that all scripts share, and set torch's threads."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--short", action="store_true", help="fewer cases and repetitions: minutes become seconds")
     parser.add_argument("--scene", choices=("chest", "phantom"), default="chest", help="phantom needs no download")
@@ -57,9 +57,9 @@ def machine() -> Row:
 
 
 def save(name: str, rows: Sequence[Row], out: Path, about: Row) -> Path:
-    """Write the rows as `name`.csv. `about` is what `machine` said before the run; the load is also taken after it.
+    """Write the rows as `name`.csv. `about` is `machine()` from before the run; the load is also recorded after it.
 
-    The file is whole at any time: rows may be saved again as they come.
+    The file is complete at any time, so rows may be saved repeatedly.
     """
     about = {**about, "load_after": round(os.getloadavg()[0], 2)}
     out.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ def save(name: str, rows: Sequence[Row], out: Path, about: Row) -> Path:
 
 
 def print_table(title: str, rows: Sequence[Row], columns: Iterable[str]) -> None:
-    """A table on the screen; below it the notes of the rows that have one."""
+    """Print a table and, below it, the notes of the rows."""
     from rich.console import Console
     from rich.table import Table
 
@@ -91,7 +91,7 @@ def print_table(title: str, rows: Sequence[Row], columns: Iterable[str]) -> None
 
 
 def plot_bars(name: str, rows: Sequence[Row], out: Path, xlabel: str) -> Path | None:
-    """Median ratios as bars with the range over repetitions; a tick where the target is. None without matplotlib."""
+    """Median ratios as bars with their range over repetitions, and ticks at the targets. None without matplotlib."""
     measured = [row for row in rows if row.get("ratio_median") is not None]
     pyplot = pyplot_or_none()
     if pyplot is None or not measured:
@@ -114,7 +114,7 @@ def plot_bars(name: str, rows: Sequence[Row], out: Path, xlabel: str) -> Path | 
 
 
 def pyplot_or_none() -> Any | None:
-    """matplotlib.pyplot, drawing into files; None where it is not installed."""
+    """matplotlib.pyplot, drawing into files; None if it is not installed."""
     try:
         import matplotlib
     except ImportError:
@@ -136,7 +136,7 @@ def save_figure(figure: Any, name: str, out: Path) -> Path:
 
 
 def reason(error: Exception) -> str:
-    """The kind and the first line of an error, for a row's note."""
+    """Type and first line of an error, for the note of a row."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
 
 

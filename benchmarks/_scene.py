@@ -1,4 +1,4 @@
-"""What is projected, and from where: the chest CT of issue 3's table, or a phantom that needs no download."""
+"""The scenes and their views: the chest CT of issue 3's table, or a phantom that needs no download."""
 
 from dataclasses import dataclass, replace
 from typing import Self
@@ -29,7 +29,7 @@ class Scene:
     """A patient at the isocenter.
 
     Attributes:
-        name: for the table.
+        name: name in the table.
         mu: attenuation [I, J, K], float32, 1/mm.
         labels: organ of each voxel [I, J, K], uint8.
         world_from_ijk: affine [4, 4], mm.
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def device(self) -> torch.device:
-        """Where its voxels are."""
+        """The device of its voxels."""
         return self.mu.device
 
     @property
@@ -57,28 +57,28 @@ class Scene:
 
     @property
     def label_count(self) -> int:
-        """Labels, background included."""
+        """Number of labels, including the background."""
         return int(self.labels.max()) + 1
 
     @property
     def organs(self) -> int:
-        """Labels in use, without the background."""
+        """Number of labels in use, without the background."""
         return len(self.labels.unique()) - 1
 
     @property
     def voxel_mm(self) -> float:
-        """The smallest distance between voxels."""
+        """The smallest distance between voxels, mm."""
         return float(self.world_from_ijk[:3, :3].norm(dim=0).min())
 
     def field(self, channels: int = 1) -> Field:
-        """The attenuation as one channel, or split into several by label, laid out for many views."""
+        """The attenuation as one channel, or split into several by label, in the kernel layout."""
         return laid_out(Field(self._split(self.mu, channels), self.ijk_from_world))
 
     def int16_field(self, channels: int = 1) -> Field:
-        """The same without loss in half the memory: whole numbers of µ(water) / 1000, as HU are whole.
+        """The same field without loss in half the memory: integer multiples of µ(water) / 1000, as HU are integers.
 
         Raises:
-            ValueError: if they are not.
+            ValueError: if the attenuation is not such a multiple.
         """
         unit = MU_WATER / 1000
         numbers = (self.mu.double() / unit).round()
@@ -101,13 +101,13 @@ class Scene:
         return laid_out(Field(padded[None], shift @ self.ijk_from_world))
 
     def labeled_field(self) -> Field:
-        """The attenuation, stored as that of `int16_field`, routed to one channel per label."""
+        """The attenuation, stored as in `int16_field`, routed to one channel per label."""
         one = self.int16_field()
         return with_kernel_layout(replace(one, labels=self.labels, label_count=self.label_count), "int16")
 
 
 def laid_out(field: Field) -> Field:
-    """The field in the layout the package offers for many views."""
+    """The field in the kernel layout, for many views."""
     return with_kernel_layout(field)
 
 
@@ -140,7 +140,7 @@ def chords_mm(field: Field, camera: Camera) -> Tensor:
 
 
 def sample_count(chords: Tensor, step_mm: float) -> int:
-    """How many samples `Step(step_mm)` takes in all."""
+    """Total number of samples of `Step(step_mm)`."""
     return int((chords.double() / step_mm - 1e-6).ceil().clamp(min=0).sum())
 
 

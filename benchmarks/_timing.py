@@ -1,4 +1,4 @@
-"""Times of two things side by side: what disturbs the machine disturbs both."""
+"""Time two calls side by side, so that disturbances of the machine affect both."""
 
 import time
 from collections.abc import Callable
@@ -24,14 +24,14 @@ Clock = Callable[[Call, float], float]
 
 @dataclass(frozen=True)
 class Unavailable:
-    """What cannot be run here, and why."""
+    """A call that cannot be run here, and the reason."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Seconds per call of two things, one figure of each per repetition.
+    """Seconds per call of two calls, one figure each per repetition.
 
     The ratio of a repetition compares neighbours in time. `best` compares the least disturbed figure of each side.
     """
@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def ratios(self) -> list[float]:
-        """Other over ours, per repetition, sorted."""
+        """Other / ours, per repetition, sorted."""
         return sorted(b / a for a, b in zip(self.ours, self.other, strict=True))
 
     @property
@@ -55,7 +55,7 @@ class Comparison:
         return min(self.other) / min(self.ours)
 
     def columns(self, *, inverse: bool = False) -> dict[str, float]:
-        """For the CSV; `inverse` for ours over other."""
+        """Columns of the CSV; `inverse` for ours / other."""
         ratios = sorted(1 / r for r in self.ratios) if inverse else self.ratios
         return {
             "ours_ms": 1e3 * min(self.ours),
@@ -74,7 +74,7 @@ class Comparison:
 def compare(
     ours: Call, other: Call, *, repetitions: int, block_s: float = 0.2, clock: Clock | None = None
 ) -> Comparison:
-    """Time two calls in turn, the first of the pair changing from repetition to repetition. Both are warm already."""
+    """Time two calls alternately, with the first of the pair alternating too. Both are warm already."""
     seconds = seconds_per_call if clock is None else clock
     times: tuple[list[float], list[float]] = ([], [])
     for repetition in range(repetitions):
@@ -85,13 +85,13 @@ def compare(
 
 
 def ours_alone(ours: Call, repetitions: int, clock: Clock, block_s: float = 0.2) -> dict[str, float]:
-    """Columns of a row whose other side is not there. The call is warm already."""
+    """Columns of a row without the other side. The call is warm already."""
     times = [clock(ours, block_s) for _ in range(repetitions)]
     return {"ours_ms": 1e3 * min(times), "ours_median_ms": 1e3 * median(times), "ours_max_ms": 1e3 * max(times)}
 
 
 def seconds_per_call(call: Call, block_s: float = 0.2) -> float:
-    """Mean over calls, one after another until `block_s` have passed; one call, if it takes longer."""
+    """Mean over consecutive calls until `block_s` have passed; a single call if it takes longer."""
     start, calls = time.perf_counter(), 0
     while True:
         call()
@@ -104,7 +104,7 @@ def seconds_per_call(call: Call, block_s: float = 0.2) -> float:
 def seconds_per_call_on_gpu(call: Call, block_s: float = 0.2) -> float:
     """Mean over calls queued one after another, between two CUDA events; about as many as fit into `block_s`.
 
-    The GPU's own clock: what the host needs for queueing counts only where the GPU has to wait for it.
+    This is the clock of the GPU: the host's time for queueing counts only if the GPU has to wait for it.
     """
     once = _between_events(call, 1)
     calls = min(1000, max(1, round(block_s / once)))
@@ -123,7 +123,7 @@ def _between_events(call: Call, calls: int) -> float:
 
 
 def attempt(call: Callable[[], object]) -> object | Unavailable:
-    """The result of a first call, or why there is none: a feature or a backend that is not there (yet)."""
+    """The result of a first call, or the reason for its failure: a missing feature or backend."""
     try:
         return call()
     except (ImportError, NotImplementedError, RuntimeError, TypeError, ValueError) as error:

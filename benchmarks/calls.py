@@ -1,10 +1,10 @@
-"""What a user's call costs on a device: `project`, `render` and a `Projector`, whole and by its shares.
+"""Time of a user's calls on a device: `project`, `render` and a `Projector`, in total and by its parts.
 
     python benchmarks/calls.py --device cuda [--short] [--only TEXT]
 
-`call_ms`: one call until its result is there. `host_ms`: until the call returns, the device still at work; where it is
-as long as `call_ms`, the host is what one waits for. `gpu_ms`: the device's kernels and copies alone, as torch's
-profiler sees them. The CSV is written after every row.
+`call_ms`: one call until its result is ready. `host_ms`: until the call returns, with the device still working; if it
+equals `call_ms`, the host is the bottleneck. `gpu_ms`: the device's kernels and copies alone, as torch's profiler
+sees them. The CSV is written after every row.
 """
 
 import sys
@@ -38,7 +38,7 @@ STEP = Step(mm=0.7)
 
 
 def main() -> int:
-    """Run all rows; 1 if one failed."""
+    """Run all rows; return 1 if one failed."""
     chosen = options(__doc__, arguments=ARGUMENTS)
     device = torch.device(chosen.device)
     about = {**machine(), **(gpu() if device.type == "cuda" else {"gpu": "none"})}
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def measured(make: Callable[[], Call], device: torch.device, repetitions: int) -> Row:
-    """Times of one call, ms; or that it failed, and why."""
+    """Times of one call, ms; or the reason for its failure."""
     try:
         call = make()
         for _ in range(2):
@@ -71,7 +71,7 @@ def measured(make: Callable[[], Call], device: torch.device, repetitions: int) -
 
 
 def one_by_one(call: Call, device: torch.device, block_s: float = 0.2) -> tuple[float, float]:
-    """Mean seconds of a call with its result, and until it returns; each call waits for the one before."""
+    """Mean seconds of a call until its result is ready, and until it returns; each call waits for the previous one."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     start, host, calls = time.perf_counter(), 0.0, 0
@@ -84,7 +84,7 @@ def one_by_one(call: Call, device: torch.device, block_s: float = 0.2) -> tuple[
 
 
 def on_the_gpu(call: Call, calls: int = 5) -> float:
-    """Seconds of kernels and copies in one call, added up."""
+    """Total seconds of kernels and copies in one call."""
     with profile(activities=[ProfilerActivity.CUDA]) as seen:
         for _ in range(calls):
             call()
@@ -96,7 +96,7 @@ def on_the_gpu(call: Call, calls: int = 5) -> float:
 
 
 def of_project(device: torch.device, scene_name: str, sides: tuple[int, int]) -> Mapping[str, Callable[[], Call]]:
-    """The operator by int16 voxels, on a small and on a large detector, and with the gradient to a pose."""
+    """The operator on int16 voxels, with a small and a large detector, and with the gradient with respect to a pose."""
     scene = load_scene(scene_name).to(device)
     field = scene.int16_field()
 
@@ -135,7 +135,7 @@ def of_render(device: torch.device, side: int) -> Mapping[str, Callable[[], Call
 
 
 def of_projector(device: torch.device, side: int) -> Mapping[str, Callable[[], Call]]:
-    """A `Projector` as it comes: exact integrals, a spectrum, a flat panel with noise."""
+    """A `Projector` with default settings: exact integrals, a spectrum, a flat panel with noise."""
     volume = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
     volume.orient_patient(head_first=True, supine=True)
     camera = MobileCArm().camera.resized(side, side)

@@ -1,13 +1,13 @@
-"""Peak memory of a projection, and how near its time is to reading the touched voxels once.
+"""Peak memory of a projection, and its time relative to reading the touched voxels once.
 
     python benchmarks/memory.py [--short]
 
 Each memory row is a fresh process. Its budget, in issue 3, is the volume as loaded, the operator's compact copy, the
-outputs and 200 MB; `excess_mb` is the peak over the volume and the output, the copy included.
+outputs and 200 MB; `excess_mb` is the peak minus the volume and the output, so it includes the copy.
 
-A bandwidth row counts the distinct cache lines (64 bytes) of the volume, as it lies, that trilinear samples touch, and
-divides the time of a projection by the time of reading as much memory front to back with the same threads. Where the
-volume is kept in two orders, those of the order that needs fewer lines.
+A bandwidth row counts the distinct cache lines (64 bytes) of the volume, in its memory order, that trilinear samples
+touch, and divides the time of a projection by the time of reading as much memory sequentially with the same threads. If
+the volume is stored in two orders, the one with fewer lines counts.
 """
 
 import argparse
@@ -35,7 +35,7 @@ BANDWIDTH_COLUMNS = ("case", "samples", "touched_mb", "gb_per_s", "floor_ms", "m
 
 
 def main() -> None:
-    """Memory rows, then bandwidth rows."""
+    """Run memory rows, then bandwidth rows."""
     if len(sys.argv) == 3 and sys.argv[1] == "--one":
         print(json.dumps(one(json.loads(sys.argv[2]))))
         return
@@ -64,7 +64,7 @@ def memory_cases(*, short: bool) -> list[Row]:
 
 
 def fresh(case: Row) -> Row:
-    """Run one case in a process of its own, which reports its peak."""
+    """Run one case in a separate process, which reports its peak."""
     name = "{side}³ voxels, {channels} channel, {pixels}² pixels, {rule}".format(**case)
     row: Row = {"case": name + (f", {case['gradient']} gradient" if case["gradient"] else ""), **case}
     needed, available = 4 * case["side"] ** 3 * case["channels"] * 2, available_memory()
@@ -79,7 +79,7 @@ def fresh(case: Row) -> Row:
 
 
 def one(case: Row) -> Row:
-    """Allocate a volume, project it, and say by how much the peak exceeds what was there before."""
+    """Allocate a volume, project it, and report by how much the peak exceeds the memory before."""
     torch.set_num_threads(case["threads"])
     side, pixels = case["side"], case["pixels"]
     small = Field(torch.ones(1, 4, 4, 4), torch.eye(4, dtype=torch.float64))
@@ -94,7 +94,7 @@ def one(case: Row) -> Row:
         camera.camera_from_world.requires_grad_()
     how: dict[str, Any] = {"integration": Exact() if case["rule"] == "exact" else Step(mm=1.0), "backend": "cpu"}
     if case["rule"] == "cubic":
-        how["interpolation"] = "cubic"  # from the values: its coefficients are the copy
+        how["interpolation"] = "cubic"  # from values: the coefficients are the copy
     Path("/proc/self/clear_refs").write_text("5")  # forget the peak of making the volume
     field = Field(values, matrix)
     image = project(with_kernel_layout(field) if case["rule"] == "arranged" else field, camera, **how)
@@ -111,7 +111,7 @@ def one(case: Row) -> Row:
 
 
 def touched_rows(scene: Scene, chosen: argparse.Namespace) -> list[Row]:
-    """One row per pose and storage: time over the time of reading the touched cache lines."""
+    """One row per pose and storage: time relative to reading the touched cache lines."""
     speed, rows = read_bandwidth(chosen.repetitions), []
     fields = {"int16": scene.int16_field(), "float32": scene.field()}
     poses = ("AP", "tilt 30/20/10") if chosen.short else tuple(POSES)
@@ -135,21 +135,21 @@ def touched_rows(scene: Scene, chosen: argparse.Namespace) -> list[Row]:
 
 
 def copies(field: Field) -> list[Tensor]:
-    """The values of a field in every order in which they lie in memory."""
+    """The values of a field in each memory order that it stores."""
     assert field.values is not None
     turned = None if field.arrangement is None else field.arrangement.turned
     return [field.values] if turned is None else [field.values, turned.values]
 
 
 def read_bandwidth(repetitions: int) -> float:
-    """Bytes per second of reading 512 MB front to back: the best of several sums."""
+    """Bytes per second of reading 512 MB sequentially: the best of several sums."""
     block = torch.ones(2**27)
     block.sum()
     return block.numel() * 4 / min(seconds_per_call(block.sum) for _ in range(max(3, repetitions)))
 
 
 def touched_lines(values: Tensor, scene: Scene, camera: Camera, step_mm: float) -> int:
-    """Cache lines of values [1, I, J, K], as they lie, that hold a corner of a cell with a sample in it."""
+    """Cache lines of values [1, I, J, K], in memory order, with a corner of a cell that contains a sample."""
     last, strides = torch.tensor(scene.mu.shape) - 1, torch.tensor(values.stride()[1:])
     per_line = 64 // values.element_size()
     hit = torch.zeros(int((last * strides).sum()) // per_line + 1, dtype=torch.bool)

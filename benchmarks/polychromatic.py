@@ -1,9 +1,10 @@
-"""What a spectrum and a detector cost in `deepdrr.drr.render`, beside an image for one energy.
+"""Cost of a spectrum and a detector in `deepdrr.drr.render`, relative to an image for one energy.
 
     python benchmarks/polychromatic.py --threads 1 --out out/polychromatic.csv
 
-The bundled pelvis, exact integrals. Forward, and forward with the gradients by the pose; then with those by voltage and
-filter thickness too. Processor time of all threads, because other programs may run; best of `--repeat` rounds in turns.
+The bundled pelvis with exact integrals: forward; with the gradient with respect to the pose; and with respect to
+voltage and filter thickness too. Processor time of all threads, because other programs may run; best of `--repeat`
+alternating rounds.
 """
 
 import argparse
@@ -27,7 +28,7 @@ WAYS = ("one energy", "spectrum", "spectrum and flat panel", "tube, filter and f
 
 
 def physics(way: str) -> tuple[Physics, list[Tensor]]:
-    """The keywords of a way, and what of them asks for a gradient."""
+    """The keywords of a way, and those of them that require a gradient."""
     if way == WAYS[0]:
         return {}, []
     if way == WAYS[1]:
@@ -40,7 +41,7 @@ def physics(way: str) -> tuple[Physics, list[Tensor]]:
 
 
 def runs(size: int) -> dict[tuple[str, str], Callable[[], object]]:
-    """What is timed, by way and direction."""
+    """The timed calls, by way and direction."""
     subject = Subject.from_volume(Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz")))
     k_inv = make_k_inv(1020.0, 300.0 / size, 300.0 / size, 0.0, 0.0, size, size)
     turn, shift = torch.tensor([[20.0, 5.0, 0.0]]), torch.tensor([[0.0, 600.0, 0.0]])

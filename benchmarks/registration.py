@@ -1,13 +1,13 @@
-"""How near registration comes: simulated X-rays of real CT, 50 random starts, one view and two.
+"""Accuracy of registration: simulated X-rays of real CT, 50 random starts, one view and two.
 
     python benchmarks/registration.py
 
 The target is polychromatic, with the blur, quantum and electronic noise of a flat panel; the moving images are
-monoenergetic (`render`). Starts lie evenly within ±10° and ±30 mm of the truth, in each axis of the first camera. The
-mean target registration error (mTRE) is taken over 500 points of bone within 90 mm of the isocenter. A CSV holds every
-start, and a run that was cut off goes on where it stopped; a table in Markdown sums them up.
+monoenergetic (`render`). Starts are uniform within ±10° and ±30 mm of the truth, along each axis of the first camera.
+The mean target registration error (mTRE) is taken over 500 points of bone within 90 mm of the isocenter. A CSV holds
+every start, and an interrupted run continues where it stopped; a table in Markdown summarises them.
 
-`--speed` times one iteration of the usual loop, render, NCC, gradient and Adam's step, beside nanodrr's.
+`--speed` times one iteration of the usual loop (render, NCC, gradient, Adam's step) beside that of nanodrr.
 """
 
 import argparse
@@ -40,7 +40,7 @@ LIMITS = {1: ("85 % < 2 mm, median < 1 mm"), 2: ("95 % < 1 mm, median < 0.3 mm")
 
 
 class Scene:
-    """A patient, the X-rays of him, and how wrong a pose is."""
+    """A patient, X-rays of the patient, and the error of a pose."""
 
     def __init__(self, file: Path, pixels: int) -> None:
         self.volume = Volume.from_file(file)
@@ -52,7 +52,7 @@ class Scene:
         self.targets = self._bones(count=500, within_mm=90.0)
 
     def xrays(self, views: int) -> Tensor:
-        """What the detector records, on the scale of line integrals [V, 1, H, W]."""
+        """The recorded images on the scale of line integrals [V, 1, H, W]."""
         return torch.stack([self._xray(self.truth[view], seed=view) for view in range(views)])
 
     def registration(self, views: int, motion: Tensor) -> Registration:
@@ -63,7 +63,7 @@ class Scene:
         return Registration(self.subject, true.pose.detach(), self.k_inv, sdd, self.pixels, self.pixels)
 
     def error_mm(self, pose: Tensor) -> float:
-        """mTRE of the first camera."""
+        """mTRE of the first camera, mm."""
         return float(mean_target_registration_error(pose[:1], self.truth[:1], self.targets))
 
     def _xray(self, pose: Tensor, seed: int) -> Tensor:
@@ -85,14 +85,14 @@ class Scene:
 
 
 def motions(count: int, seed: int) -> Tensor:
-    """Rotations (vector of three angles) and shifts [N, 4, 4], even in the box."""
+    """Rotations (vector of three angles) and shifts [N, 4, 4], uniform in the box."""
     generator = torch.Generator().manual_seed(seed)
     even = 2.0 * torch.rand(count, 6, generator=generator, dtype=torch.float64) - 1.0
     return convert(torch.deg2rad(REACH_DEG * even[:, :3]), REACH_MM * even[:, 3:], "so3_log")
 
 
 def measure(scene: Scene, name: str, views: int, chosen: argparse.Namespace, log: "Log") -> None:
-    """Register from every start that the log does not hold yet."""
+    """Register from every start that is not yet in the log."""
     target = scene.xrays(views)
     for number, motion in enumerate(motions(chosen.starts, chosen.seed)):
         if (name, str(views), str(number)) in log.done:
@@ -131,7 +131,7 @@ class Log:
         self.done = {(row["scene"], row["views"], row["start"]) for row in self.rows}
 
     def add(self, row: dict[str, Any]) -> None:
-        """Append a row, to the file at once."""
+        """Append a row and write it to the file immediately."""
         whole = {k: f"{v:.5g}" if isinstance(v, float) else str(v) for k, v in {**row, **self.about}.items()}
         is_first = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
@@ -143,7 +143,7 @@ class Log:
 
 
 def summary(rows: list[dict[str, Any]]) -> str:
-    """A table in Markdown, a line for each scene and number of views."""
+    """A table in Markdown, with one line per scene and number of views."""
     lines = [
         "| CT | views | starts | start, median | < 2 mm | < 1 mm | median | 95 % | CPU time, median | wanted |",
         "|---|---|---|---|---|---|---|---|---|---|",
@@ -163,7 +163,7 @@ def summary(rows: list[dict[str, Any]]) -> str:
 
 
 def speed(scene: Scene, name: str, out: Path) -> None:
-    """Time per iteration of the same loop as nanodrr's users write it, and how far both are from each other."""
+    """Time per iteration of the same loop as users of nanodrr write it, and the difference of both results."""
     import torchio
     from nanodrr.data import Subject as TheirSubject
     from nanodrr.metrics import NormalizedCrossCorrelation2d as TheirNcc
@@ -194,7 +194,7 @@ def speed(scene: Scene, name: str, out: Path) -> None:
 
 
 def loop(registration: Any, similarity: Any, target: Tensor) -> Callable[[], None]:
-    """One iteration of Adam, to be called again and again."""
+    """One iteration of Adam, to be called repeatedly."""
     optimizer = torch.optim.Adam(registration.parameters(), lr=1e-6, maximize=True)
 
     def iterate() -> None:

@@ -1,15 +1,15 @@
-"""`render` beside nanodrr's, call for call, and beside the bare operator: what the interface itself costs.
+"""`render` beside nanodrr's, call for call, and beside the bare operator: the cost of the interface itself.
 
     python benchmarks/render.py [--short] [--ct FILE]
 
 Both get the same file, pose and number of samples. Every pair is compared before it is timed. The rows:
 
     forward            a picture of 200×200 pixels
-    pose gradient      with its backward pass to the pose
+    pose gradient      with the gradient with respect to the pose
     hard, soft labels  four classes
     batch of 4         four poses in one call
-    contrast           a picture after `mu_bone` has changed and changed back: as a number both programs make the
-                       volume anew; as a tensor ours mixes two integrals instead
+    contrast           a picture after `mu_bone` has changed and changed back: for a number both programs make a new
+                       volume; for a tensor ours mixes two integrals instead
     operator           `render` beside `project` with the same rays
     one pixel          likewise with one pixel: the fixed cost of a call
 """
@@ -33,7 +33,7 @@ from deepdrr.raycast import Samples, project
 from deepdrr.resources import resource_path
 
 SDD, SIDE, PIXEL_MM = 1020.0, 200, 2.0
-# Both sample the same trilinear volume, at other places of each ray, and nanodrr fades it out beyond its border:
+# Both sample the same trilinear volume at different places of each ray, and nanodrr fades it out beyond its border:
 # pictures differ by 0.02 % in the mean, hard labels by 1 %.
 SAME = 0.05
 
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def nanodrr(path: Path, samples: int) -> Side:
-    """The other side; ImportError where nanodrr is not installed."""
+    """The other side; ImportError if nanodrr is not installed."""
     import nanodrr.camera
     import nanodrr.data
     import nanodrr.drr
@@ -110,7 +110,7 @@ def nanodrr(path: Path, samples: int) -> Side:
 
 
 def pose_gradient(side: Side) -> Tensor:
-    """By a pose, of a sum of squares."""
+    """Gradient of a sum of squares with respect to a pose."""
     turn = torch.tensor([[5.0, 3.0, -2.0]], requires_grad=True)
     place = torch.tensor([[0.0, 850.0, 0.0]], requires_grad=True)
     pose = side.camera.make_rt_inv(turn, place, orientation="AP", isocenter=side.subject.isocenter)
@@ -118,7 +118,7 @@ def pose_gradient(side: Side) -> Tensor:
 
 
 def contrast(side: Side, mu_bone: float | Tensor) -> Tensor:
-    """A picture after a change."""
+    """A picture after `mu_bone` has changed and changed back."""
     side.subject.mu_bone = mu_bone
     picture = side.render(side.subject, side.views(1))
     side.subject.mu_bone = 0.0573
@@ -137,7 +137,7 @@ SHARED: dict[str, Callable[[Side], Tensor]] = {
 
 
 def measure(name: str, call: Callable[[Side], Tensor], ours: Side, other: object, repetitions: int) -> Row:
-    """One row: both sides compared, then timed in turn."""
+    """One row: both sides compared, then timed alternately."""
     mine = call(ours)
     if isinstance(other, Unavailable):
         return {"case": name, "note": other.reason}

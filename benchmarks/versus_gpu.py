@@ -3,9 +3,9 @@
     python benchmarks/versus_gpu.py [--short] [--only TEXT] [--minutes N] [--device cpu]
 
 The rows are those of `versus_nanodrr.py` and `versus_diffdrr.py`, with every tensor on the GPU. Each pair is run once
-and compared before it is timed; the two sides are timed in turn. The CSV is written after every row, and a row that
-fails says why while the others go on. Without a GPU it says why and ends with an error; `--device cpu` shows that the
-script runs.
+and compared before it is timed; the two sides are timed alternately. The CSV is written after every row; a row that
+fails reports the reason, and the others continue. Without a GPU the script reports the reason and ends with an error;
+`--device cpu` shows that it runs.
 """
 
 import shutil
@@ -36,7 +36,7 @@ ARGUMENTS = {
 
 
 def main() -> int:
-    """Run all rows; 1 if one failed."""
+    """Run all rows; return 1 if one failed."""
     begin = time.monotonic()
     chosen = options(__doc__, arguments=ARGUMENTS)
     on_gpu = chosen.device == "cuda"
@@ -64,9 +64,9 @@ def measured(
     clock: Clock = seconds_per_call_on_gpu,
     until: float = float("inf"),
 ) -> Iterator[Row]:
-    """Row after row, on the device of the scene; none is begun after the time `until` of `time.monotonic`.
+    """Run row after row on the device of the scene; no row starts after the time `until` of `time.monotonic`.
 
-    The targets of the CPU's table do not hold here and are left out.
+    The targets of the CPU's table do not apply here and are left out.
     """
     shared = {"scene": scene.name, "repetitions": repetitions, "device": scene.device.type}
     for name, peer, begin in _rows(scene, repetitions, only, short=short, clock=clock):
@@ -81,7 +81,7 @@ def measured(
 def _rows(
     scene: Scene, repetitions: int, only: str, *, short: bool, clock: Clock
 ) -> Iterator[tuple[str, str, Callable[[], Row]]]:
-    """Name, peer and call of every row asked for."""
+    """Name, peer and call of every requested row."""
     for build in peer_cases(scene, short=short):
         if only in label(build):
             yield label(build), "nanodrr", partial(measure, build, repetitions, clock=clock)
@@ -93,7 +93,7 @@ def _rows(
 
 
 def _told(name: str, begin: Callable[[], Row]) -> Row:
-    """The row, or that it failed and why: the next may do, and what was measured is not lost."""
+    """The row, or the reason for its failure, so that the next rows run and earlier measurements are kept."""
     try:
         return begin()
     except Exception as error:
@@ -102,7 +102,7 @@ def _told(name: str, begin: Callable[[], Row]) -> Row:
 
 
 def gpu() -> Row:
-    """The GPU and the versions of what drives it, for every row of the CSV."""
+    """The GPU and the versions of its driver and libraries, for every row of the CSV."""
     found = torch.cuda.get_device_properties(torch.cuda.current_device())
     return {
         "gpu": found.name,
@@ -116,7 +116,7 @@ def gpu() -> Row:
 
 
 def _driver() -> str:
-    """As nvidia-smi has it; nothing where that is not installed."""
+    """The version that nvidia-smi reports; empty if it is not installed."""
     if shutil.which("nvidia-smi") is None:
         return ""
     command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]

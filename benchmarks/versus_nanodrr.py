@@ -1,9 +1,9 @@
-"""Issue 3's table: speed against nanodrr at the same rays and the same number of samples, and what each feature costs.
+"""Issue 3's table: speed against nanodrr for the same rays and number of samples, and the cost of each feature.
 
     python benchmarks/versus_nanodrr.py [--short] [--only TEXT]
 
-Every pair is run once and compared before it is timed; a pair that does not show the same thing is an error. Rows whose
-feature or peer is not there say so.
+Every pair is run once and compared before it is timed; a pair with different results is an error. Rows whose feature or
+peer is missing say so.
 """
 
 from collections.abc import Callable
@@ -19,8 +19,8 @@ from _timing import Clock, Unavailable, attempt, compare, ours_alone, seconds_pe
 from deepdrr.device import CArmGeometry, MobileCArm
 from deepdrr.raycast import Step, project
 
-# Both integrate the same trilinear field along the same rays; at 2 mm either is off by 0.15 %, and a detector shifted
-# by half a pixel by 1 %.
+# Both integrate the same trilinear field along the same rays; with steps of 2 mm each is off by 0.15 %; a detector
+# shifted by half a pixel would be off by 1 %.
 SAME_RAYS = 0.005
 
 COLUMNS = ("case", "ours_ms", "other_ms", "ratio_min", "ratio_median", "ratio_max", "ratio_best")
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def measure(build: Callable[[], Case], repetitions: int, only: str = "", clock: Clock = seconds_per_call) -> Row | None:
-    """One row: build the case, run both sides, compare what they show, time them in turn. None if not asked for."""
+    """One row: build the case, run both sides, compare the results, time them alternately. None if not requested."""
     if only not in label(build):
         return None
     case = attempt(build)
@@ -73,7 +73,7 @@ def measure(build: Callable[[], Case], repetitions: int, only: str = "", clock: 
 
 
 def rate(scene: Scene, repetitions: int, *, short: bool) -> Row:
-    """Million samples per second and core: every pixel of the C-arm's detector at its default, half-voxel steps."""
+    """Million samples per second and core, for all pixels of the C-arm's default detector and half-voxel steps."""
     geometry = CArmGeometry().binned(4) if short else CArmGeometry()
     camera, field, step = MobileCArm(geometry=geometry).camera, scene.int16_field(), Step(mm=scene.voxel_mm / 2)
     samples, threads = sample_count(chords_mm(field, camera), step.mm), torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""What `make demo` runs: the bundled CT as radiographs of a mobile C-arm.
+"""The program of `make demo`: radiographs of the bundled CT with a mobile C-arm.
 
     python examples/demo.py --out out/demo
 
@@ -19,13 +19,13 @@ from deepdrr.display import contact_sheet
 from deepdrr.io import write_png
 from deepdrr.resources import resource_path
 
-# A large patient, 40 cm from front to back: more than the default's 80 kV and 25 mAs, as an automatic exposure
-# control would give.
+# A large patient, 40 cm from front to back: an automatic exposure control would give more than the default 80 kV and
+# 25 mAs.
 KVP, MAS = 90.0, 50.0
 
 
 def main() -> None:
-    """Render the pictures and say what was done."""
+    """Render the pictures and report what was done."""
     parser = argparse.ArgumentParser(description="Radiographs of the bundled CT.")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for the pictures")
     out = parser.parse_args().out
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def ap_pelvis(ct: Volume, out: Path) -> None:
-    """The pelvis as in theatre: tube under the table, detector close above the patient, every pixel read out."""
+    """The pelvis as in the operating room: tube under the table, detector close to the patient, all pixels read out."""
     ct.orient_patient(head_first=True, supine=True)  # the CT's centre at the world's origin, y up, z toward the head
     carm = MobileCArm()
     carm.move_to(alpha=0, beta=0, isocenter=(0, -255, -12), degrees=True)
@@ -60,8 +60,8 @@ def ap_pelvis(ct: Volume, out: Path) -> None:
 
 
 def sheet(ct: Volume, out: Path) -> None:
-    """All named views about the middle of the pelvis, on the large panel of an angiography arm."""
-    ct.place((5.0, 0.0, 1165.0), (0.0, 0.0, 0.0))  # RAS of the CT file, to the isocenter
+    """All named views around the middle of the pelvis, on the large panel of an angiography C-arm."""
+    ct.place((5.0, 0.0, 1165.0), (0.0, 0.0, 0.0))  # this RAS point of the CT file goes to the isocenter
     device = geometry("angiography").binned(4)
     pictures = []
     start = time.perf_counter()

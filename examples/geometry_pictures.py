@@ -2,7 +2,7 @@
 
     python examples/geometry_pictures.py --out docs/images/geometry
 
-Everything in them is computed by the library: where sources and detectors stand, what they see, where points fall.
+The library computes everything in them: positions of sources and detectors, images, and projected points.
 """
 
 import argparse
@@ -25,12 +25,12 @@ matplotlib.use("agg")
 from matplotlib import pyplot
 
 SDD_MM, DISTANCE_MM, PIXEL_MM, SIZE = 1020.0, 700.0, 2.0, 200
-BONE = 0.026  # 1/mm, where the bones' surface is drawn
+BONE = 0.026  # 1/mm, attenuation at the drawn surface of bones
 COLORS = ("crimson", "forestgreen", "royalblue")  # x, y and z
 
 
 def main() -> None:
-    """Draw all of them."""
+    """Draw all pictures."""
     parser = argparse.ArgumentParser(description="Pictures of frames, angles and pixels.")
     parser.add_argument("--out", type=Path, default=Path("out/geometry"), help="folder for the pictures")
     out: Path = parser.parse_args().out
@@ -82,7 +82,7 @@ def scene(
 def arrows(
     plotter: pyvista.Plotter, origin: NDArray, directions: NDArray, length: float, names: tuple[str, ...]
 ) -> None:
-    """Three axes with their names at the ends."""
+    """Draw three axes with their names at the ends."""
     for direction, color, name in zip(directions, COLORS, names, strict=True):
         plotter.add_mesh(
             pyvista.Arrow(start=origin, direction=direction, scale=length, shaft_radius=0.02, tip_radius=0.06),
@@ -115,7 +115,7 @@ def frames(subject: Subject) -> pyplot.Figure:
 
 
 def angles(subject: Subject) -> pyplot.Figure:
-    """Each of the three angles by itself."""
+    """Vary each of the three angles alone."""
     turns = {"0°, 0°, 0°": (0, 0, 0), "30°, 0°, 0°": (30, 0, 0), "0°, 30°, 0°": (0, 30, 0), "0°, 0°, 30°": (0, 0, 30)}
     figure, axs = pyplot.subplots(2, 4, figsize=(12, 5.6), layout="constrained")
     k_inv, sdd = intrinsics()
@@ -129,7 +129,7 @@ def angles(subject: Subject) -> pyplot.Figure:
 
 
 def orbit(subject: Subject) -> pyplot.Figure:
-    """From above the head: sources on a circle about the isocenter, and what a shift of the translation does."""
+    """From above the head: sources on a circle about the isocenter, and the effect of shifting the translation."""
     figure, axs = pyplot.subplots(ncols=2, figsize=(10, 5.2), sharey=True, layout="constrained")
     ways = (
         (
@@ -167,7 +167,7 @@ def panel_sides() -> tuple[Tensor, Tensor]:
 
 
 def axial_slice(ax: pyplot.Axes, subject: Subject) -> None:
-    """The slice through the isocenter, as one sees it from the head's side: the patient's right at the right."""
+    """The slice through the isocenter, seen from the head: the patient's right is on the right."""
     k = round(float(subject.world_to_voxel[2, :3] @ subject.isocenter + subject.world_to_voxel[2, 3]))
     height, width = subject.image.shape[-2:]
     ends = torch.tensor([[-0.5, -0.5, k, 1.0], [width - 0.5, height - 0.5, k, 1.0]]) @ subject.voxel_to_world.T

@@ -1,9 +1,9 @@
-"""Find what made an image, each by its gradient through `render`: pose, camera, attenuation, voxels, filter, voltage.
+"""Recover the parameters of an image by gradients of `render`: pose, camera, attenuation, voxels, filter, voltage.
 
     python examples/optimise.py --out out/optimise
 
-The patient is the bundled CT, coarse. Each image is rendered from the truth and fitted from a wrong start by the same
-few lines: Adam on the mean squared difference. The errors on the way are drawn to `errors.png`.
+The patient is the bundled CT at coarse resolution. Each image is rendered with the true parameters and fitted from a
+wrong start by the same few lines: Adam on the mean squared difference. `errors.png` shows the errors over the steps.
 """
 
 import argparse
@@ -31,15 +31,15 @@ SDD_MM, DISTANCE_MM, PIXEL_MM, SIZE, SAMPLES = 1020.0, 700.0, 10.0, 40, 100
 
 @dataclass(frozen=True)
 class Problem:
-    """Something to find.
+    """Parameters to recover.
 
     Attributes:
-        name: of what is unknown.
-        image: what is seen, of the unknowns.
-        truth, start: the unknowns.
+        name: name of the unknowns.
+        image: the image as a function of the unknowns.
+        truth, start: true and initial values of the unknowns.
         rates: Adam's step for each of them, in its unit.
-        error: how far some unknowns are from the truth, in `unit`.
-        unit: of the error.
+        error: distance of given unknowns from the truth, in `unit`.
+        unit: unit of the error.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Problem:
 
 
 def solve(problem: Problem, steps: int) -> list[float]:
-    """Errors before each step and after the last."""
+    """Minimise, and return the errors before each step and after the last."""
     target = problem.image(*problem.truth).detach()
     unknowns = [value.clone().requires_grad_() for value in problem.start]
     groups = [{"params": [u], "lr": rate} for u, rate in zip(unknowns, problem.rates, strict=True)]
@@ -87,7 +87,7 @@ def pose(patient: Subject) -> Problem:
 
 
 def camera(patient: Subject) -> Problem:
-    """Distance of the detector, and where the beam meets it."""
+    """Source-to-detector distance and principal point."""
 
     def image(sdd: Tensor, x0: Tensor, y0: Tensor) -> Tensor:
         return seen(patient, k_inv=make_k_inv(sdd, PIXEL_MM, PIXEL_MM, x0, y0, SIZE, SIZE), sdd=sdd)
@@ -117,7 +117,7 @@ def voxels(patient: Subject) -> Problem:
         "AP",
         patient.isocenter,
     )
-    wide = make_k_inv(SDD_MM, 1.6 * PIXEL_MM, 1.6 * PIXEL_MM, 0.0, 0.0, SIZE, SIZE)  # nothing is cut off
+    wide = make_k_inv(SDD_MM, 1.6 * PIXEL_MM, 1.6 * PIXEL_MM, 0.0, 0.0, SIZE, SIZE)  # the whole patient is in view
     body = patient.image_hu > -500.0
 
     def image(hu: Tensor) -> Tensor:
@@ -126,12 +126,12 @@ def voxels(patient: Subject) -> Problem:
     def error(hu: Tensor) -> float:
         return (hu - patient.image_hu).detach()[body].square().mean().sqrt().item()
 
-    start = torch.where(body, 0.0, -1000.0)  # the body's outline, full of water
+    start = torch.where(body, 0.0, -1000.0)  # the outline of the body, filled with water
     return Problem("voxels", image, (patient.image_hu,), (start,), (30.0,), error, "HU, RMS in the body")
 
 
 def filtration(patient: Subject) -> Problem:
-    """Thickness of a copper filter, from what the beam's hardness does to the contrast."""
+    """Thickness of a copper filter, from the effect of beam hardening on the contrast."""
 
     def image(copper_mm: Tensor) -> Tensor:
         beam = tungsten_spectrum(80.0, filters=[("aluminium", 3.0), ("copper", copper_mm)])
@@ -142,7 +142,7 @@ def filtration(patient: Subject) -> Problem:
 
 
 def tube_voltage(patient: Subject) -> Problem:
-    """The voltage of the tube, likewise."""
+    """Tube voltage, likewise."""
 
     def image(kvp: Tensor) -> Tensor:
         return -seen(patient, spectrum=tungsten_spectrum(kvp)).log()
@@ -155,7 +155,7 @@ PROBLEMS = (pose, camera, attenuation, voxels, filtration, tube_voltage)
 
 
 def seen(patient: Subject, **changed: object) -> Tensor:
-    """The image of an AP view, but for what is changed."""
+    """The image of an AP view, with some parameters changed."""
     usual = {
         "k_inv": make_k_inv(SDD_MM, PIXEL_MM, PIXEL_MM, 0.0, 0.0, SIZE, SIZE),
         "rt_inv": make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, DISTANCE_MM, 0.0]]), "AP", patient.isocenter),
@@ -165,12 +165,12 @@ def seen(patient: Subject, **changed: object) -> Tensor:
 
 
 def corners(patient: Subject) -> Tensor:
-    """Of a cube of 10 cm about the isocenter."""
+    """Corners of a cube of 10 cm about the isocenter."""
     return patient.isocenter + torch.cartesian_prod(*[torch.tensor([-50.0, 50.0])] * 3)
 
 
 def largest_difference(truth: tuple[Tensor, ...]) -> Callable[..., float]:
-    """Error of a few numbers."""
+    """The largest absolute difference from the truth, as an error function."""
     return lambda *unknowns: max(float((u - t).detach().abs().max()) for u, t in zip(unknowns, truth, strict=True))
 
 
@@ -190,7 +190,7 @@ def draw(found: dict[str, tuple[list[float], str]], path: Path) -> None:
 
 
 def main() -> None:
-    """Solve all of them, print and draw what came out."""
+    """Solve all problems; print and draw the results."""
     parser = argparse.ArgumentParser(description="Optimise each input of render by its gradient.")
     parser.add_argument("--out", type=Path, default=Path("out/optimise"), help="folder for the figure")
     parser.add_argument("--steps", type=int, default=150, help="of each optimisation")

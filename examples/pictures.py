@@ -1,8 +1,8 @@
-"""The pictures of docs/concepts/pictures.md: what beam, dose, detector, materials and display each do to an image.
+"""The pictures of docs/concepts/pictures.md: the effects of beam, dose, detector, materials and display on an image.
 
     python examples/pictures.py --out out/pictures --chest
 
-The pelvis is the bundled CT. `--chest` draws the chest too, the CT that `deepdrr sample chest` fetches.
+The pelvis is the bundled CT. `--chest` also draws the chest, the CT that `deepdrr sample chest` fetches.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def main() -> None:
 
 
 def patient(body: Body) -> Volume:
-    """The CT, with its middle in the isocenter."""
+    """The CT, with its centre at the isocenter."""
     volume = Volume.from_nifti(fetch_sample(body).image)
     if body == "pelvis":
         volume.place((5.0, 0.0, 1165.0), (0.0, 0.0, 0.0))
@@ -75,7 +75,7 @@ def patient(body: Body) -> Volume:
 
 
 def overview(body: Body) -> Camera:
-    """The whole panel of an angiography arm, in few pixels."""
+    """The whole panel of an angiography C-arm, in few pixels."""
     panel = camera_for_view("AP" if body == "pelvis" else "PA", geometry("angiography"))
     return panel.resized(OVERVIEW * panel.height // panel.width, OVERVIEW)
 
@@ -89,7 +89,7 @@ def detail(body: Body) -> Camera:
 
 
 def take(projector: Projector, spectrum: Spectrum, ngy: float, detector: Detector = PANEL) -> Shot:
-    """One image at a mean air kerma behind the middle of the field, nGy."""
+    """One image with a given mean air kerma behind the middle of the field, nGy."""
     source = XRaySource(spectrum=spectrum)
     projector.technique = replace(projector.technique, source=source, detector=detector)
     exposure = automatic_exposure(projector, air_kerma_ngy=ngy)
@@ -99,7 +99,7 @@ def take(projector: Projector, spectrum: Spectrum, ngy: float, detector: Detecto
 
 
 def kilovolts(projector: Projector) -> dict[str, Picture]:
-    """Four tube voltages, the same dose at the detector."""
+    """Four tube voltages at the same dose at the detector."""
     shots = {f"{kvp} kVp": take(projector, tungsten_spectrum(kvp), RADIOGRAPH_NGY) for kvp in (60, 80, 100, 120)}
     return alike(shots, "80 kVp")
 
@@ -116,13 +116,13 @@ def filtrations(projector: Projector) -> dict[str, Picture]:
 
 
 def exposures(projector: Projector) -> dict[str, Picture]:
-    """From a weak frame of fluoroscopy to a good one of cine."""
+    """From a low-dose frame of fluoroscopy to a good frame of cine."""
     shots = {f"{ngy} nGy": take(projector, BEAM, ngy) for ngy in (5, 10, 20, 50, 100, 200, 400, 800)}
     return alike(shots, "800 nGy", centered=False)
 
 
 def detectors(projector: Projector) -> dict[str, Picture]:
-    """The flat panel at a dose of fluoroscopy, with one effect after the other switched off."""
+    """The flat panel at a fluoroscopic dose, with one effect after the other switched off."""
     panel, blur = PANEL, Blur()
     panels: dict[str, Detector] = {
         "all effects": panel,
@@ -140,7 +140,7 @@ def detectors(projector: Projector) -> dict[str, Picture]:
 
 
 def mono_against_poly(projector: Projector) -> dict[str, Picture]:
-    """A beam of many energies against one of their mean, without noise and blur."""
+    """A polychromatic beam against a monoenergetic one of the same mean energy, without noise and blur."""
     energy = float(mean_energy(BEAM))
     one = expected(projector, monochromatic(energy))
     many = expected(projector, BEAM)
@@ -148,7 +148,7 @@ def mono_against_poly(projector: Projector) -> dict[str, Picture]:
 
 
 def material_models(projector: Projector) -> dict[str, Picture]:
-    """Hard thresholds against a composition that is continuous in HU, without noise and blur."""
+    """Hard thresholds against a composition continuous in HU, without noise and blur."""
     return compared(
         {
             "three classes": expected(projector, BEAM, "three_class"),
@@ -165,7 +165,7 @@ def expected(projector: Projector, spectrum: Spectrum, materials: Method = "cont
 
 
 def presets(projector: Projector) -> dict[str, Picture]:
-    """One exposure through each preset of the display, written as DICOM and opened as a viewer opens it."""
+    """One exposure with each display preset, written as DICOM and opened like in a viewer."""
     image, open_field = take(projector, BEAM, RADIOGRAPH_NGY)
     header = RadiographMetadata.from_camera(projector.carm, projector.volume.anatomical_from_world, kvp=BEAM.kvp)
     pictures = {}
@@ -181,7 +181,7 @@ def presets(projector: Projector) -> dict[str, Picture]:
 
 
 def alike(shots: dict[str, Shot], model: str, *, centered: bool = True) -> dict[str, Picture]:
-    """Pictures on grey scales of one width, that of the model; each centred on itself, or all on the model."""
+    """Pictures with windows of the same width, that of the model; each centred on itself, or all on the model."""
     low, high = automatic_window(shots[model][0], open_field=shots[model][1])
     pictures = {}
     for name, (image, open_field) in shots.items():
@@ -192,7 +192,7 @@ def alike(shots: dict[str, Shot], model: str, *, centered: bool = True) -> dict[
 
 
 def compared(pair: dict[str, npt.NDArray[np.float64]]) -> dict[str, Picture]:
-    """Two images in one window, and the first minus the second with zero in mid grey."""
+    """Two images in the same window, and the first minus the second with zero as mid grey."""
     first, second = pair.values()
     window = automatic_window(second, quantity="attenuation")
     pictures = {name: display(image, quantity="attenuation", window=window) for name, image in pair.items()}
@@ -204,7 +204,7 @@ def compared(pair: dict[str, npt.NDArray[np.float64]]) -> dict[str, Picture]:
 
 
 def write(path: Path, pictures: dict[str, Picture], columns: int = 4) -> None:
-    """A sheet of pictures, at most so many in a row."""
+    """Write a sheet of pictures with at most this many columns."""
     write_png(contact_sheet(list(pictures.values()), list(pictures), columns=min(columns, len(pictures))), path)
     print(f"wrote {path}, {path.stat().st_size / 1000:.0f} kB")
 

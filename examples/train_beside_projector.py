@@ -1,9 +1,9 @@
-"""A small ResNet trained beside a `Projector`: it learns the C-arm's angles from radiographs taken as it learns.
+"""Train a small ResNet beside a `Projector`: it learns the C-arm's angles from radiographs taken during training.
 
     python examples/train_beside_projector.py [--device cuda] [--first network|projector|between]
 
-On a GPU the network and deepdrr's kernels share torch's one context, streams and memory, so it does not matter which
-uses the GPU first: `--first between` takes the first radiograph after the network's first step.
+On a GPU the network and deepdrr's kernels share torch's context, streams and memory, so either may use the GPU first:
+`--first between` takes the first radiograph after the network's first step.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from deepdrr.camera import Camera
 from deepdrr.data import fetch_sample
 from deepdrr.projector import Projector
 
-ANGLES_DEG = 30.0  # alpha and beta are within ± this
+ANGLES_DEG = 30.0  # alpha and beta lie within ± this
 
 
 class Block(nn.Module):
@@ -35,7 +35,7 @@ class Block(nn.Module):
 
 
 class SmallResNet(nn.Module):
-    """Three blocks and a linear layer: from images [B, 1, N, N] to two numbers [B, 2], each about −1 to 1."""
+    """Three blocks and a linear layer, from images [B, 1, N, N] to two numbers [B, 2], each about −1 to 1."""
 
     def __init__(self, size: int, width: int = 16) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Radiographs:
 
     Args:
         size: rows and columns.
-        device: where rays are integrated, and where the images are wanted.
+        device: device of the ray integrals and of the images.
     """
 
     def __init__(self, size: int, device: torch.device) -> None:
@@ -62,7 +62,7 @@ class Radiographs:
         self.projector = Projector(ct, carm=self._view(0.0, 0.0), device=device)
 
     def __call__(self, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Logarithms of images [B, 1, N, N], zero mean and unit deviation each, and angles [B, 2] over ANGLES_DEG."""
+        """Logarithms of images [B, 1, N, N], each with zero mean and unit deviation, and angles / ANGLES_DEG [B, 2]."""
         angles = 2.0 * torch.rand(count, 2, generator=generator) - 1.0
         self.projector.carm = Camera.stack([self._view(*(ANGLES_DEG * pair).tolist()) for pair in angles])
         with torch.no_grad():
@@ -78,22 +78,22 @@ class Radiographs:
 def train(
     *, device: torch.device, first: str, steps: int, size: int = 32, batch: int = 16, seed: int = 0
 ) -> list[float]:
-    """Train, printing now and then; gives the root mean square error of each step's batch, degrees.
+    """Train with occasional printing; returns the root mean square error of each step's batch, degrees.
 
     Args:
-        device: of network and projector.
-        first: what uses the device first, `"network"` or `"projector"`; `"between"`: the network, which takes a step
+        device: device of network and projector.
+        first: the first user of the device, `"network"` or `"projector"`; `"between"`: the network, which takes a step
             with a blank image before the first radiograph.
-        steps: batches to learn from; none is seen twice.
+        steps: number of batches; none is used twice.
         size: rows and columns of an image.
         batch: images in a batch.
-        seed: of the network's first weights and of the images.
+        seed: seed of the initial weights and of the images.
     """
     radiographs = None
     if first == "projector":
         radiographs = Radiographs(size, device)
         radiographs(1, torch.Generator())
-    with torch.random.fork_rng(devices=[]):  # torch draws a layer's first weights from its global generator
+    with torch.random.fork_rng(devices=[]):  # torch draws initial weights from its global generator
         torch.manual_seed(seed)
         network = SmallResNet(size).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
@@ -115,7 +115,7 @@ def train(
 
 
 def main(arguments: list[str] | None = None) -> list[float]:
-    """Train, and print."""
+    """Train and print the errors."""
     parser = argparse.ArgumentParser(description="Train a small ResNet on radiographs that are taken as it learns.")
     parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--first", choices=("network", "projector", "between"), default="network")

@@ -1,11 +1,11 @@
-"""Train a network that tells from one radiograph where the C-arm stood, on images rendered while it learns.
+"""Train a network to estimate the pose of the C-arm from one radiograph, on images rendered during training.
 
     python examples/train_pose.py --out out/train_pose
 
-The bundled CT of a pelvis, 64 × 64 pixels, poses within ±20° and ±30 mm of AP; each image has another contrast of
-bone. No image is shown twice and none is stored: a `DataLoader` renders the next batches in its workers while the
-network learns from this one. Written to the folder: the curve, a few images with the edges of what the network thinks
-it sees, and the weights.
+The images show the bundled CT of a pelvis, 64 × 64 pixels, in poses within ±20° and ±30 mm of AP, each with its own
+contrast of bone. No image is used twice and none is stored: a `DataLoader` renders the next batches in its workers
+while the network learns from the current one. The output folder gets the learning curve, a few images with the edges
+of the estimated view, and the weights.
 """
 
 import argparse
@@ -32,14 +32,14 @@ from matplotlib import pyplot
 
 SDD_MM, DISTANCE_MM = 1020.0, 700.0
 ANGLES_DEG, SHIFTS_MM = 20.0, 30.0
-TARGETS_MM = 50.0  # half the side of the cube, about the isocenter, at whose corners the error is taken
+TARGETS_MM = 50.0  # half the side of the cube about the isocenter at whose corners the error is measured
 PANEL_MM = 400.0
-SAMPLES = 150  # along a ray, some 3 mm apart, as far as the voxels
+SAMPLES = 150  # along a ray, about 3 mm apart, like the voxels
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Images [B, 1, H, W] and the poses they were taken from [B, 4, 4]."""
+    """Images [B, 1, H, W] and their poses [B, 4, 4]."""
 
     images: Tensor
     poses: Tensor
@@ -52,8 +52,8 @@ class Views(Dataset[Batch]):
         subject: the patient.
         size: rows and columns of an image.
         batch_size: images in a batch.
-        batches: how many batches there are.
-        seed: others for training and validation.
+        batches: number of batches.
+        seed: use different seeds for training and validation.
     """
 
     def __init__(self, subject: Subject, size: int, batch_size: int, batches: int, seed: int) -> None:
@@ -76,7 +76,7 @@ class Views(Dataset[Batch]):
 
 
 class Regressor(nn.Module):
-    """Four strided convolutions and two linear layers: from images to six numbers, each about −1 to 1."""
+    """Four strided convolutions and two linear layers, from images to six numbers, each about −1 to 1."""
 
     def __init__(self, size: int, width: int = 24) -> None:
         super().__init__()
@@ -95,7 +95,7 @@ class Regressor(nn.Module):
 
 
 def pose_of(numbers: Tensor, subject: Subject) -> Tensor:
-    """world_from_camera [B, 4, 4] of six numbers [B, 6], 1 for the largest angle or shift there is."""
+    """world_from_camera [B, 4, 4] of six numbers [B, 6], where 1 is the largest angle or shift."""
     away = torch.tensor([0.0, DISTANCE_MM, 0.0])
     return make_rt_inv(ANGLES_DEG * numbers[:, :3], away + SHIFTS_MM * numbers[:, 3:], "AP", subject.isocenter)
 
@@ -109,19 +109,19 @@ def errors_mm(model: Regressor, batch: Batch, subject: Subject) -> Tensor:
 
 
 def load_subject(spacing_mm: float = 3.0) -> Subject:
-    """The bundled pelvis, as coarse as such small images allow."""
+    """The bundled pelvis, as coarse as such small images permit."""
     return Subject.from_volume(Volume.from_nifti(fetch_sample("pelvis").image).resample(spacing_mm))
 
 
 def train(
     subject: Subject, *, steps: int, size: int = 64, batch_size: int = 32, workers: int = 1, seed: int = 0
 ) -> tuple[Regressor, list[float], list[tuple[int, float]]]:
-    """Train, and measure on 256 other views now and then.
+    """Train, and validate on 256 other views from time to time.
 
     Returns:
         The network, the mean error of each step's batch, and (step, median error of the validation), mm.
     """
-    with torch.random.fork_rng(devices=[]):  # torch draws a layer's first weights from its global generator
+    with torch.random.fork_rng(devices=[]):  # torch draws initial weights from its global generator
         torch.manual_seed(seed)
         model = Regressor(size)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
@@ -157,7 +157,7 @@ def validate(model: Regressor, batches: list[Batch], subject: Subject) -> float:
 def draw(
     model: Regressor, subject: Subject, size: int, out: Path, curve: tuple[list[float], list[tuple[int, float]]]
 ) -> None:
-    """The curve, and four views that the network has not seen with the edges of those it believes in."""
+    """Draw the learning curve, and four unseen views with the edges of the estimated ones."""
     losses, validation = curve
     figure, ax = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
     ax.semilogy(range(1, len(losses) + 1), losses, linewidth=0.6, alpha=0.6, label="batch, mean")
@@ -177,7 +177,7 @@ def draw(
 
 
 def main(arguments: list[str] | None = None) -> float:
-    """Train, write, and say what came out; gives the last validation's median error, mm."""
+    """Train, write the results, and return the median error of the last validation, mm."""
     parser = argparse.ArgumentParser(description="Train a pose regressor on images rendered while it learns.")
     parser.add_argument("--out", type=Path, default=Path("out/train_pose"), help="folder for what is written")
     parser.add_argument("--steps", type=int, default=2000, help="batches to learn from")
@@ -191,7 +191,7 @@ def main(arguments: list[str] | None = None) -> float:
     subject = load_subject(options.spacing_mm)
     start = time.perf_counter()
     threads = torch.get_num_threads()
-    torch.set_num_threads(max(1, threads - options.workers))  # a core is left to each worker
+    torch.set_num_threads(max(1, threads - options.workers))  # leave one core to each worker
     try:
         model, *curve = train(
             subject, steps=options.steps, size=options.size, batch_size=options.batch_size, workers=options.workers

@@ -1,8 +1,8 @@
-"""The tutorial, docs/tutorial.md, run from top to bottom; its pictures are written to a folder.
+"""Run the tutorial, docs/tutorial.md, from top to bottom, and write its pictures to a folder.
 
     python examples/tutorial.py --out docs/tutorial
 
-The page is the source: what it shows is what runs here and in the tests.
+The page is the source: the same code runs here and in the tests.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def run(page: str) -> None:
-    """All Python blocks as one program."""
+    """Run all Python blocks of a page as one program."""
     blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
     exec(compile("\n".join(blocks), str(PAGE), "exec"), {"__name__": "tutorial"})
 

@@ -1,7 +1,7 @@
-"""Checks an installed deepdrr: `check_install.py --cuda with|without` (by default with them where nvcc is on PATH).
+"""Check an installed deepdrr: `check_install.py --cuda with|without` (by default with, if nvcc is on PATH).
 
-Every file that a wheel must hold is there, and a picture is taken with each build of the CPU's kernels. Run it away
-from the source tree, whose package would be found first.
+The script checks that every file of the wheel exists, and takes a picture with each build of the CPU kernels. Run it
+outside the source tree, whose package would be imported first.
 """
 
 import argparse
@@ -24,11 +24,11 @@ PICTURE = (
 
 
 def faults(package: Path, cuda: bool) -> list[str]:
-    """What is wrong with the files of a package, in words.
+    """Problems with the files of a package, in words.
 
     Args:
         package: the installed folder `deepdrr`.
-        cuda: whether it must have the CUDA kernels; else it must have none.
+        cuda: whether it must have the CUDA kernels; if not, it must have none.
     """
     modules = [f"_kernels_{build}.*{suffix}" for build in BUILDS for suffix in _suffixes()]
     wanted = [
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def _take_pictures() -> int:
-    """One by each build that this processor can run; they must agree."""
+    """Take one picture with each build that this processor can run; they must agree."""
     usable = subprocess.run(
         [sys.executable, "-c", "from deepdrr._kernels import usable_builds; print(*usable_builds())"],
         capture_output=True,
@@ -81,7 +81,7 @@ def _take_pictures() -> int:
         )
         pictures[build] = float(done.stdout)
     print(*(f"{build}: {total:.6g}" for build, total in pictures.items()), sep="\n")
-    # Float32 sums of 16 rays in another order.
+    # float32 sums of 16 rays in another order
     return 0 if max(pictures.values()) - min(pictures.values()) < 1e-5 * max(pictures.values()) else 1
 
 

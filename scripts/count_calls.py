@@ -1,7 +1,7 @@
-"""How deep the package's own calls are nested when a compiled kernel is entered: by `project`, a `Projector`, `render`.
+"""Nesting depth of the package's own calls when `project`, a `Projector` or `render` enters a compiled kernel.
 
-What a call costs before its kernel runs is mostly Python's frames. A profiler's hook counts those of deepdrr that are
-open when a function of the compiled modules is entered, and shows them for the deepest.
+The overhead of a call before its kernel is mostly Python frames. A profiling hook counts the open frames of deepdrr
+when a function of the compiled modules is entered, and shows them for the deepest.
 """
 
 import argparse
@@ -29,12 +29,12 @@ PACKAGE = str(Path(deepdrr.__file__).parent)
 
 @dataclass
 class Depths:
-    """For each kernel that was entered, deepdrr's frames that were open then, the outermost first."""
+    """For each kernel that was entered, the open frames of deepdrr at that time, outermost first."""
 
     frames: dict[str, list[str]] = field(default_factory=dict)
 
     def __call__(self, frame: FrameType, event: str, argument: object) -> None:
-        """What `sys.setprofile` calls."""
+        """The hook for `sys.setprofile`."""
         if event != "c_call" or not _of_kernels(argument):
             return
         opened = _open_frames(frame)
@@ -59,7 +59,7 @@ def _open_frames(frame: FrameType | None) -> list[str]:
 
 
 def depths_of(call: Callable[[], object]) -> dict[str, list[str]]:
-    """The frames open at each kernel of a call, when everything it prepares once is prepared."""
+    """The open frames at each kernel of a call, after a first call has prepared everything."""
     call()
     depths = Depths()
     sys.setprofile(depths)
@@ -71,7 +71,7 @@ def depths_of(call: Callable[[], object]) -> dict[str, list[str]]:
 
 
 def calls() -> dict[str, Callable[[], object]]:
-    """A view by each of the three, of small things: nothing here depends on a size."""
+    """A small view by each of the three; the depth does not depend on the size."""
     box = Field(torch.ones(1, 40, 40, 40), torch.eye(4, dtype=torch.float64))
     camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=8, width=8, pixel_mm=10.0)
     ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz")).resample(12.0)
@@ -88,7 +88,7 @@ def calls() -> dict[str, Callable[[], object]]:
 
 
 def main() -> None:
-    """Print the depth of each call, and with --frames what lies above the deepest kernel."""
+    """Print the depth of each call, and with --frames the frames above the deepest kernel."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--frames", action="store_true", help="show the frames above the deepest kernel")
     arguments = parser.parse_args()

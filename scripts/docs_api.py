@@ -1,6 +1,6 @@
-"""The API reference of `make docs`: one page per public package, on which mkdocstrings puts each public name once.
+"""The API reference of `make docs`: one page per public package; mkdocstrings documents each public name once.
 
-A package is public if no part of its name begins with an underscore and it has `__all__`. A name that several packages
+A package is public if it has `__all__` and no part of its name begins with an underscore. A name that several packages
 export is documented in the one nearest to its source; the others link to it.
 """
 
@@ -32,7 +32,7 @@ def api_pages(search_path: str) -> Iterator[tuple[str, str]]:
 
 
 class Entry(NamedTuple):
-    """A public name, the package on whose page it stands, and the path by which mkdocstrings finds it."""
+    """A public name, the package whose page documents it, and the path by which mkdocstrings finds it."""
 
     name: str
     package: str
@@ -41,7 +41,7 @@ class Entry(NamedTuple):
 
 def _entry(modules: Mapping[str, tuple[str, ...]], module: griffe.Module, name: str) -> Entry:
     member = module[name]
-    # A function hides a folder of the same name beside it from Python, but not from griffe: its own path is needed.
+    # A function shadows a folder of the same name for Python, but not for griffe, which needs the function's own path.
     hides_a_folder = member.is_module and module.imports.get(name, member.path) != member.path
     source = module.imports[name] if hides_a_folder else member.canonical_path
     if source in modules:

@@ -1,4 +1,4 @@
-"""How `make docs` reads the docstrings of this package: a griffe extension for the habits of the house."""
+"""A griffe extension with which `make docs` reads the docstrings of this package."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import griffe
 
 
 class HouseDocstrings(griffe.Extension):
-    """What a class's signature or docstring shows is not listed again below it; docstrings become Markdown."""
+    """Hide members that a class's signature or docstring already shows, and convert docstrings to Markdown."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         if obj.docstring:
@@ -17,7 +17,7 @@ class HouseDocstrings(griffe.Extension):
         explained = documented_arguments(cls.docstring) | _parameters(cls)
         for name, member in list(cls.members.items()):
             shown_above = member.is_attribute and name in explained
-            special = name.startswith("__") and name != "__init__"  # its signature is the class's
+            special = name.startswith("__") and name != "__init__"  # its signature is that of the class
             if (shown_above or special) and not member.docstring:
                 del cls.members[name]
 
@@ -28,7 +28,7 @@ def _parameters(cls: griffe.Class) -> set[str]:
 
 
 def documented_arguments(docstring: griffe.Docstring | None) -> set[str]:
-    """The names in the sections Args and Attributes; "height, width: pixels" are two."""
+    """The names in the sections Args and Attributes; "height, width: pixels" counts as two."""
     sections = docstring.parse("google", warnings=False) if docstring else []
     kinds = (griffe.DocstringSectionKind.parameters, griffe.DocstringSectionKind.attributes)
     entries = (entry.name for section in sections if section.kind in kinds for entry in section.value)
@@ -36,10 +36,10 @@ def documented_arguments(docstring: griffe.Docstring | None) -> set[str]:
 
 
 def as_markdown(line: str) -> str:
-    """A line of a docstring as Markdown; code stays as it is.
+    """A line of a docstring as Markdown, with unchanged code.
 
-    "Example:" begins a section, a public `deepdrr.name` is a link, and the star of a shape `[*batch, H, W]` begins no
-    emphasis.
+    "Example:" starts a section, a public `deepdrr.name` becomes a link, and the star of a shape `[*batch, H, W]` is
+    escaped.
     """
     if line.strip() == "Example:":
         return line.replace("Example:", "Examples:")

@@ -1,7 +1,7 @@
-"""What `make docs` adds to mkdocs: the repository's own paths, the API reference, and formulas without a script.
+"""Hooks of `make docs` for mkdocs: the repository's paths, the API reference, and formulas without a script.
 
-Pages keep the place that they have in the repository, so that one link works on disk, on a forge and on the site. Files
-outside `docs/` that a page links to come along.
+Pages keep their path in the repository, so that a link works on disk, on a forge and on the site. Files outside `docs/`
+that a page links to are included.
 """
 
 import html
@@ -33,7 +33,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_content(html_text: str, **_: Any) -> str:
-    """Formulas as MathML, which browsers draw by themselves."""
+    """Convert formulas to MathML, which browsers draw without a script."""
     return re.sub(r'<span class="arithmatex">\\\((.*?)\\\)</span>', _mathml, html_text, flags=re.DOTALL)
 
 
@@ -49,13 +49,13 @@ def _files_of_the_site() -> Iterator[Path]:
 
 
 def _linked(page: Path) -> Iterator[Path]:
-    """What a page links to or shows, as files; links to other sites lead to no file."""
+    """The files that a page links to or shows; links to other sites are skipped."""
     for link in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
         yield (page.parent / link).resolve()
 
 
 def _with_folders_listed(entry: Any, uris: list[str]) -> Any:
-    """The navigation, each folder in it replaced by its pages."""
+    """The navigation, with each folder replaced by its pages."""
     if isinstance(entry, list):
         return [_with_folders_listed(item, uris) for item in entry]
     if isinstance(entry, dict):

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LOW_KEV, HIGH_KEV, POINTS = 1.0, 200.0, 101
-# Where NIST tabulates: nodes of the grid too, because xraylib's own interpolation ripples by 0.5 % near L edges.
+# NIST's energies are nodes of the grid too, because xraylib's own interpolation ripples by 0.5 % near L edges.
 TABULATED_KEV = (10.0, 15.0, 20.0, 30.0, 40.0, 50.0, 60.0, 80.0, 100.0, 150.0)
 SMALLEST_JUMP = (
     0.01  # the M edges of heavy elements rise by 4 %; the interpolation inside xraylib ripples by less than this
@@ -90,7 +90,7 @@ def _l_after_k_kev(z: int) -> float:
 
 
 def _or_zero(function, *args):  # type: ignore[no-untyped-def]
-    """xraylib raises where it holds no datum: no such line, shell or yield."""
+    """0 where xraylib raises because it has no such line, shell or yield."""
     try:
         return function(*args)
     except ValueError:

@@ -3,8 +3,8 @@
     pip install nanodrr==0.1.7
     python scripts/make_nanodrr_values.py tests/data/nanodrr_values.json
 
-The scene is tests/drr/nanodrr_cases.py. Each case is stored at many samples, with how far nanodrr's own result at fewer
-samples lies from it: its sampling error, by which deepdrr's result at as many samples may differ.
+The scene is tests/drr/nanodrr_cases.py. Each case is stored with many samples, together with the deviation of nanodrr's
+result with fewer samples: its sampling error, by which deepdrr's result with as many samples may differ.
 """
 
 import json

@@ -4,8 +4,8 @@
     python scripts/make_nist_values.py data/validation
 
 The package xrayatten carries the element tables of NIST XAAMDI (Hubbell and Seltzer 1995, NISTIR 5632; in the public
-domain) as text. Of them this takes every element that a registered material holds, at the energies of the acceptance
-limit, and both sides of the K edges that matter. They are what `deepdrr validate` compares with, never an input.
+domain) as text. This script takes every element of the registered materials at the energies of the acceptance limit,
+and both sides of the relevant K edges. `deepdrr validate` compares with these values; they are never an input.
 """
 
 import importlib.util
@@ -27,7 +27,7 @@ def table(folder: Path, symbol: str) -> list[tuple[float, float, float]]:
 
 
 def attenuation_rows(folder: Path) -> list[str]:
-    """One line per element and energy, but for energies within an electronvolt of an edge (Mo at 20 keV)."""
+    """One line per element and energy, except energies within an electronvolt of an edge (Mo at 20 keV)."""
     symbols = sorted({symbol for name in materials() for symbol in material(name).composition})
     rows = []
     for symbol in symbols:

@@ -4,7 +4,7 @@
 
 From the scan TCGA-09-2043 of the TCGA-OV collection (The Cancer Imaging Archive, CC BY 3.0, see NOTICE), in order:
 the padding outside the field of view (−2048 HU) becomes air; the slices from the fourth lumbar vertebra to the lesser
-trochanters are kept; all that is not the patient (the table) becomes air; the slices are resampled to pixels of 1.5 mm
+trochanters are kept; everything except the patient (the table) becomes air; slices are resampled to pixels of 1.5 mm
 (1.5 × 1.5 × 3 mm, about the volume of 2 mm cubes); HU are rounded to 2, below the scan's noise, so that the file is
 small.
 """
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def without_table(hu: Grid) -> Grid:
-    """Keep the largest connected piece of body, its inside, and 6 mm about it; the rest becomes air."""
+    """Keep the largest connected piece of body, its inside, and a margin of 6 mm; the rest becomes air."""
     body = ndimage.binary_opening(hu > BODY_HU, iterations=2)
     pieces, _ = ndimage.label(body)
     patient = pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1
@@ -56,7 +56,7 @@ def without_table(hu: Grid) -> Grid:
 
 
 def resample_in_plane(hu: Grid, affine: npt.NDArray[np.float64]) -> tuple[Grid, npt.NDArray[np.float64]]:
-    """Linear interpolation of the slices, after the blur that such a pixel means."""
+    """Linear interpolation in the slices, after the blur of a pixel of the new size."""
     zoom = affine[0, 0] / SPACING_MM
     blurred = ndimage.gaussian_filter(hu, (0.4 / zoom, 0.4 / zoom, 0.0), mode="nearest")
     shape = [int(n * zoom) for n in hu.shape[:2]]
@@ -66,7 +66,7 @@ def resample_in_plane(hu: Grid, affine: npt.NDArray[np.float64]) -> tuple[Grid, 
 
 
 def crop_to_body(hu: Grid, affine: npt.NDArray[np.float64]) -> tuple[Grid, npt.NDArray[np.float64]]:
-    """Drop the rows and columns that hold air only, but for a margin of three voxels."""
+    """Drop rows and columns that hold only air, except for a margin of three voxels."""
     body = (hu > BODY_HU).any(axis=2)
     spans = [np.flatnonzero(body.any(axis=1 - axis)) for axis in (0, 1)]
     first = [max(int(s[0]) - 3, 0) for s in spans]

@@ -1,4 +1,4 @@
-"""What every CUDA kernel of the ray integrals executes and must move, and the time that bounds it on seven GPUs.
+"""Instructions and memory traffic of every CUDA kernel of the ray integrals, and the resulting bounds on seven GPUs.
 
 python scripts/report_cuda_roofline.py --driver out/software_cuda_driver > docs/concepts/cuda_roofline.md
 
@@ -41,7 +41,7 @@ BORDERS_HU = (-800.0, -30.0, 200.0)
 
 @dataclass(frozen=True)
 class Device:
-    """A GPU's peaks, as its makers' data sheets have them."""
+    """Peak rates of a GPU from the manufacturer's data sheet."""
 
     name: str
     architecture: str
@@ -51,7 +51,7 @@ class Device:
     terabytes_per_s: float
 
     def microseconds(self, count: dict[str, float], megabytes: float) -> tuple[float, str]:
-        """The largest of the times that issuing, doubles and memory take, and which it is."""
+        """The largest of the times for issuing, doubles and memory, and which of them it is."""
         executed = sum(number for kind, number in count.items() if kind != "threads")
         times = {
             "issue": executed / (self.float_tflops / 2 * self.issue_per_float),
@@ -76,7 +76,7 @@ DEVICES = (
 
 @dataclass(frozen=True)
 class Scene:
-    """A CT, the rays that are counted, and the share of its voxels that all rays of the image meet."""
+    """A CT, the counted rays, and the fraction of its voxels that all rays of the image meet."""
 
     field: Field
     rays: Rays
@@ -98,7 +98,7 @@ class Scene:
         return cls(field, rays, float((voxels != 0).double().mean()))
 
     def request(self, interpolation: str, exact: bool, *, storage: str = "float32", **options: object) -> Request:
-        """An integral along the rays that are counted; `routing` makes it one by label, `channels` one of several."""
+        """An integral along the counted rays; `routing` makes it one by label, `channels` one of several channels."""
         field = self.field if "routing" in options else Field(self.field.values, self.field.ijk_from_world)
         if options.get("channels"):
             field = Field(field.values.expand(int(str(options["channels"])), -1, -1, -1), field.ijk_from_world)
@@ -151,7 +151,7 @@ def run(request: Request, *, rays: bool) -> None:
 
 
 def counts(driver: Path) -> dict[str, dict[str, float]]:
-    """What the whole image's threads execute, by kernel and kind, of the kernels that ran."""
+    """Instructions of all threads of the image, by kernel and kind, for the kernels that ran."""
     with tempfile.TemporaryDirectory() as folder:
         tally = Path(folder) / "tally"
         told = {"LD_LIBRARY_PATH": str(driver.resolve()), "SWCUDA_TALLY": str(tally), "SWCUDA_THREADS": "1"}
@@ -168,14 +168,14 @@ def counts(driver: Path) -> dict[str, dict[str, float]]:
 
 
 def _threads() -> int:
-    """Of a launch for the rays that are counted, in whole blocks."""
+    """Threads of a launch for the counted rays, in whole blocks."""
     counted = SIDE // EVERY
     across, down = -(-counted // BLOCK_WIDTH) * BLOCK_WIDTH, -(-counted // BLOCK_HEIGHT) * BLOCK_HEIGHT
     return across * down
 
 
 def megabytes(kernel: str, scene: Scene) -> float:
-    """What must come from memory and go there: each voxel that is met once, the image, the gradients."""
+    """Memory traffic: each voxel that is met, once, plus the image and the gradients."""
     voxels, pixels = scene.met * scene.field.labels.numel(), SIDE**2  # type: ignore[union-attr]
     channels = 4 if "hard" in kernel or "soft" in kernel or "group" in kernel else 1
     per_voxel = (2 if "i16" in kernel else 4) * (4 if "group" in kernel else 1)

@@ -1,7 +1,7 @@
-"""Print what the HU decomposition costs: python scripts/report_materials.py
+"""Print the errors of the HU decomposition: python scripts/report_materials.py
 
-First table: error of the projection basis, every tissue of the HU curve written in the three basis materials. Second
-table: error of guessing the composition from the HU alone, for tissues whose composition is known (ICRU).
+The first table shows the error of the projection basis, for every tissue of the HU curve in the three basis materials.
+The second shows the error of inferring the composition from the HU alone, for tissues of known composition (ICRU).
 """
 
 import torch
@@ -25,7 +25,7 @@ def basis_table() -> None:
 
 
 def tissue_table() -> None:
-    """µ found from the HU against µ of the known composition."""
+    """µ inferred from the HU against µ of the known composition."""
     energies = torch.tensor(ENERGIES_KEV, dtype=torch.float64)
     print(
         "\ntissue               HU   " + "  ".join(f"{e:g} keV" for e in ENERGIES_KEV) + "   error of µ from HU alone"
