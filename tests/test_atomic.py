@@ -1,3 +1,5 @@
+"""`atomic_path` leaves a whole file or none."""
+
 import errno
 import os
 import subprocess

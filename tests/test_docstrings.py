@@ -1,4 +1,4 @@
-"""Docstrings are about the arguments that are there."""
+"""Docstrings explain only arguments that exist."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the pages for readers say is so: their Python runs, from top to bottom, and their links lead somewhere."""
+"""The pages for readers are right: their Python runs from top to bottom, and their links have targets."""
 
 import re
 import subprocess

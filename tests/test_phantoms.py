@@ -1,4 +1,4 @@
-"""The whole chain on phantoms whose image is known: where things fall, how large they are, how much they attenuate."""
+"""The whole chain on phantoms whose image is known: position, size and attenuation in the image."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""Public names that have moved are still found where they were, with a warning that says where they are now."""
+"""Public names that have moved still work under the old name, with a warning that gives the new one."""
 
 import importlib
 

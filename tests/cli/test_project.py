@@ -1,4 +1,4 @@
-"""`deepdrr project` and `deepdrr views`: files with what they promise."""
+"""`deepdrr project` and `deepdrr views`: their files and contents."""
 
 from pathlib import Path
 

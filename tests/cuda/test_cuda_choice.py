@@ -1,4 +1,4 @@
-"""`project`, `Projector`, `render` and `DRR` take the CUDA backend by themselves where their tensors are on a GPU."""
+"""`project`, `Projector`, `render` and `DRR` choose the CUDA backend by themselves if their tensors are on a GPU."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The launcher beside another user of the same context, as torch is, whoever comes first and whoever leaves first."""
+"""The launcher beside another user of the same context, such as torch, in any order of start and end."""
 
 import ctypes
 import threading

@@ -1,4 +1,4 @@
-"""The CUDA noise has the bits of the CPU's: every number is a function of the seed and the pixel, rounded alike."""
+"""CUDA noise has the same bits as on the CPU: every number is a function of seed and pixel, with the same rounding."""
 
 import pytest
 import torch

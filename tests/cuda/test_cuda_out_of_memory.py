@@ -1,4 +1,4 @@
-"""Where memory runs out the batch is halved, then the image, for the same result; at last an error names the bytes."""
+"""If memory runs out, the batch is halved, then the image, with the same result; a final error names the bytes."""
 
 from collections.abc import Callable
 

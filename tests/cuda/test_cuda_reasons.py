@@ -1,4 +1,4 @@
-"""Where CUDA cannot be used, `deepdrr info --devices`, `backends` and the choice of a backend say why."""
+"""If CUDA cannot be used, `deepdrr info --devices`, `backends` and the choice of a backend say why."""
 
 import ctypes
 from collections.abc import Iterator

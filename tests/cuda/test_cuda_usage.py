@@ -1,4 +1,4 @@
-"""What the compiler makes of the kernels, on every architecture of the build: registers and spills within a budget."""
+"""Registers and spills of the compiled kernels stay within a budget, on every architecture of the build."""
 
 import re
 import shutil

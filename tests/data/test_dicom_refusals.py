@@ -1,4 +1,4 @@
-"""What is not one whole CT scan is refused in one sentence that names the file or the numbers."""
+"""Anything but one complete CT scan is refused in one sentence that names the file or the numbers."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Repairs happen on request only, and the anatomy stays where it is."""
+"""Repairs happen only on request and keep the anatomy in place."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Choosing a series: the one that is meant, or a sentence that lists what is there."""
+"""Selection of a series: the requested one, or a sentence that lists the available ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Every input that is no CT gets a sentence that shows what was seen."""
+"""Every input that is not a CT is refused in a sentence that shows what was found."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Label maps come to lie on the CT's grid, or are refused."""
+"""Label maps are brought onto the CT's grid, or refused."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Where the patient lies: the conventions of the room, and what every move leaves alone."""
+"""Position of the patient: the conventions of the room, and invariants of every move."""
 
 import pytest
 import torch

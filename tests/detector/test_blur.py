@@ -1,3 +1,5 @@
+"""Blur of the flat panel and its noise power."""
+
 import math
 from dataclasses import replace
 

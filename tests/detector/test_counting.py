@@ -1,3 +1,5 @@
+"""Photon-counting detectors with energy thresholds."""
+
 import pytest
 import torch
 

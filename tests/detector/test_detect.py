@@ -1,3 +1,5 @@
+"""`detect`: mean and noise of the raw signal of every detector."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Exposure by photons, air kerma or mAs, and its fall-off over the detector."""
+
 import math
 from typing import Any
 

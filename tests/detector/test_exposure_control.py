@@ -1,3 +1,5 @@
+"""Automatic exposure control."""
+
 import pytest
 import torch
 

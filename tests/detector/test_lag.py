@@ -1,3 +1,5 @@
+"""Lag between frames."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Distributions of quantum and electronic noise."""
+
 import math
 
 import pytest

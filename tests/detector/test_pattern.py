@@ -1,3 +1,5 @@
+"""Fixed pattern, and flat-field correction."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""Readout to ADU, the anti-scatter grid, and presets of panels."""
+
 import math
 
 import pytest

@@ -1,3 +1,5 @@
+"""The CsI scintillator: absorption, K escape and Swank noise."""
+
 import math
 
 import pytest

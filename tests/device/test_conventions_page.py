@@ -1,4 +1,4 @@
-"""The page of conventions has the table of views that the code has; `test_pages` runs its Python."""
+"""The page of conventions has the same table of views as the code; `test_pages` runs its Python."""
 
 import re
 from pathlib import Path

@@ -1,9 +1,9 @@
-"""Left is left: a phantom with a letter at each side of the patient, seen by the whole chain.
+"""Left is left: the whole chain images a phantom with a letter at each side of the patient.
 
 Six letters stand in the air like signs that face the patient's front: R and L at the right and left, A and P at the
 front and back, H and F at head and foot. Each letter is a label, so that its image can be told from the others' where
-they overlap. What is asserted was taken from where a viewer stands, not from the formulas under test: at LAO the viewer
-is at the patient's left front, and a patient seen from there faces the viewer's left.
+they overlap. The expected values follow from the position of a viewer, not from the formulas under test: at LAO the
+viewer is at the patient's left front, and a patient seen from there faces the viewer's left.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""The C-arm with joints: what a move does, what it refuses, what a configuration keeps."""
+"""The C-arm with joints: its moves, its refusals, and the contents of a configuration."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Named views: where the source stands, and what is where in the picture."""
+"""Named views: position of the source, and anatomy in the picture."""
 
 import pytest
 import torch

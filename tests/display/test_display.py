@@ -1,3 +1,5 @@
+"""`display`: logarithm, window, polarity and grey values."""
+
 import math
 import sys
 from typing import Any

@@ -1,3 +1,5 @@
+"""`processed`: compression, edge enhancement, circular field and presets."""
+
 import math
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What `render` integrates, along which rays, and into which channels."""
+"""The integrals, rays and channels of `render`."""
 
 import pytest
 import torch

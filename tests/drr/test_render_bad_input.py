@@ -1,4 +1,4 @@
-"""What `render` refuses, in one sentence with the value, before any ray is made."""
+"""`render` refuses bad input in one sentence with the value, before any ray is made."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is made from a subject is made again when the subject has changed, and only then."""
+"""Fields made from a subject are remade when the subject has changed, and only then."""
 
 from collections.abc import Callable
 

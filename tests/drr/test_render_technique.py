@@ -1,4 +1,4 @@
-"""What a `Projector` can do, `render` can: source, scatter, noise and results by name, with gradients and batches."""
+"""`render` can do what a `Projector` can: source, scatter, noise, results by name, with gradients and batches."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

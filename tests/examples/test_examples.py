@@ -1,4 +1,4 @@
-"""The examples do what they say, in short."""
+"""The examples, shortened, do what they say."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The GPU day's runner: a part that fails, hangs or cannot write is told of, and takes nothing from the others."""
+"""The GPU day's runner: a part that fails, hangs or cannot write is reported and does not affect the others."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The tags that tell a viewer what was done to an image."""
+"""The tags that tell a viewer how an image was processed."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""`write_dicom`: geometry, exposure and pixels of the file, read again by pydicom."""
+
 import math
 import re
 from pathlib import Path

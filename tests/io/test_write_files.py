@@ -1,3 +1,5 @@
+"""PNG, TIFF and NPY files, read again, and refusals."""
+
 import os
 import subprocess
 import sys

@@ -1,7 +1,7 @@
 """`--device cuda`: suites that were written for the CPU, with the CUDA kernels behind `project`.
 
-Their tests hold tensors of the host, as ever. What they ask of a compiled engine, by its name or by `"auto"`, goes to
-the CUDA engine: on a GPU with copies there and back, on the software driver in the host's own memory. So `"cpu"` means
+Their tests use tensors on the host, as always. Requests to a compiled engine, by name or by `"auto"`, go to the CUDA
+engine: on a GPU with copies there and back, on the software driver in the host's own memory. So `"cpu"` means
 the device's kernels there, and a test that launches none of them is not counted as passed.
 """
 

@@ -1,4 +1,4 @@
-"""Similarities of images: what they are by definition, what they do not mind, and their gradients."""
+"""Similarities of images: definitions, invariances and gradients."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a built package holds, with nvcc and without, and the settings by which wheels are built."""
+"""Contents of a built package, with and without nvcc, and the settings that build wheels."""
 
 import re
 import runpy

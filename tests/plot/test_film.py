@@ -1,4 +1,4 @@
-"""MP4s: what the encoder is given, what comes out of it, and what happens without one."""
+"""MP4s: input and output of the encoder, and the error without one."""
 
 import shutil
 import subprocess

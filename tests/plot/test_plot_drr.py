@@ -1,4 +1,4 @@
-"""What `plot_drr` and `overlay` put on the axes, as arrays."""
+"""The contents of the axes after `plot_drr` and `overlay`, as arrays."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The Projector on the bundled pelvis: what comes out, what it follows, what it refuses."""
+"""The Projector on the bundled pelvis: its images, the changes it follows, and what it refuses."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""`Radiograph`: a mapping that knows what its tensors are, and writes them with that knowledge."""
+"""`Radiograph`: a mapping of tensors with metadata, which its files contain."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`Technique`: the two ways to say a thing, what may be changed, and what a `Projector` takes of it."""
+"""`Technique`: alternative fields, changes, and its use by a `Projector`."""
 
 import pytest
 import torch

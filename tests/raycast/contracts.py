@@ -1,6 +1,6 @@
-"""What every operator of the ray integrals promises, whatever it integrates: the base of its tests.
+"""The contract of every operator of the ray integrals, as a base class of tests.
 
-A subclass names its rules, that is how `project` is asked, and makes its fields. Each test then runs for each rule.
+A subclass names its rules (the arguments of `project`) and makes its fields. Each test then runs for each rule.
 """
 
 from dataclasses import replace

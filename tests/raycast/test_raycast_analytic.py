@@ -1,4 +1,4 @@
-"""`project` against integrals known in closed form: what both backends must get right."""
+"""`project` against integrals known in closed form, for both backends."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A field that lies in memory both ways, and a camera's rays as its rows and columns of pixels."""
+"""A field stored in two memory orders, and a camera's rays stored by rows and columns of pixels."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How little of the package lies between `project` and a kernel: most of a small picture's time is Python's."""
+"""Few calls lie between `project` and a kernel, because Python takes most of the time of a small picture."""
 
 import importlib.util
 from pathlib import Path

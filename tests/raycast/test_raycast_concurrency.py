@@ -19,7 +19,7 @@ SHAPE = (24, 20, 18)
 
 
 def image_and_gradients(seed: int, how: dict[str, object]) -> Tensor:
-    """An image and its gradients by the values and the pose, in one row of numbers; cubic with its coefficients."""
+    """An image and its gradients with respect to values and pose as one vector; cubic with its coefficients."""
     values = noise((2, *SHAPE), torch.Generator().manual_seed(seed)).requires_grad_()
     camera = carm(13, 17, 35, (20.0 + seed, -35, 10))
     camera.camera_from_world.requires_grad_()

@@ -1,4 +1,4 @@
-"""The operators of the ray integrals, each with its rules, hold the contract of `contracts.py`."""
+"""The operators of the ray integrals fulfil the contract of `contracts.py`, each with its rules."""
 
 import torch
 from contracts import OperatorContract, rules_of_the_class

@@ -1,4 +1,4 @@
-"""Derivatives of the reference by autograd: of the integral itself, by every input."""
+"""Derivatives of the reference by autograd, with respect to every input, against the integral itself."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What `project` accepts, what it refuses and in which words, and which backend it takes."""
+"""Arguments that `project` accepts or refuses, its messages, and the backend it chooses."""
 
 from dataclasses import replace
 

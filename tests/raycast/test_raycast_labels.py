@@ -1,4 +1,4 @@
-"""Routing of the integral to one channel per label: what the channels mean."""
+"""Routing of the integral to one channel per label: the meaning of the channels."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The compiled backend as one operator of torch: registration, torch.compile, torch.func, and where derivatives end."""
+"""The compiled backend as one operator of torch: registration, torch.compile, torch.func, limits of derivatives."""
 
 import shutil
 

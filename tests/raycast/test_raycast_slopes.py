@@ -1,4 +1,4 @@
-"""Integrals of one channel come with their derivatives along the ray, in one march, where autograd wants them."""
+"""Integrals of one channel and their slopes from a single march, if autograd needs them."""
 
 import pytest
 import torch

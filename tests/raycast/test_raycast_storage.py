@@ -1,4 +1,4 @@
-"""int16 storage: what it holds without loss, how little it loses otherwise, and what it refuses."""
+"""int16 storage: values stored without loss, the error of others, and refusals."""
 
 from dataclasses import replace
 

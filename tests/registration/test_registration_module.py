@@ -1,4 +1,4 @@
-"""`Registration`: what its numbers mean, whatever the parameterisation, and how it changes its resolution."""
+"""`Registration`: the meaning of its numbers in every parameterisation, and changes of resolution."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The report: what files show, and that they are whole."""
+"""The report: contents of its files, which are complete."""
 
 import csv
 import json

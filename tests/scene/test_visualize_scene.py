@@ -1,4 +1,4 @@
-"""What stands where in the scene, and that it can be drawn without a screen."""
+"""Positions of the objects in the scene, and drawing without a screen."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Polychromatic attenuation against a direct sum, its gradients, and what it refuses."""
+"""Polychromatic attenuation against a direct sum, its gradients, and its refusals."""
 
 import math
 

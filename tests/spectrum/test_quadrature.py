@@ -1,4 +1,4 @@
-"""A few energies instead of all: what is promised for the error, against the sum over every bin."""
+"""A few energies instead of all: the guaranteed error, against the sum over every bin."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The spectral operator: the compiled sums against the float64 reference, their derivatives, and what it refuses."""
+"""The spectral operator: the compiled sums against the float64 reference, their derivatives, and its refusals."""
 
 import importlib
 

@@ -1,4 +1,4 @@
-"""What the software driver counts of a kernel whose instructions are known."""
+"""The software driver's counts for a kernel with known instructions."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What the stand-in device is strict about: without this the other tests would prove less."""
+"""The stand-in device is strict; otherwise the other tests would prove less."""
 
 import pytest
 import torch
