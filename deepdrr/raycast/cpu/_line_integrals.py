@@ -23,7 +23,7 @@ def line_integrals(kernels: Any, request: Request) -> Tensor:
     if out.numel() == 0:
         return out.reshape(request.output_shape)
     name = kernel_name(request)
-    layout = layout_read(field, request) if name == "step_linear" else None
+    layout = layout_read(field, request) if name in ("exact_linear", "step_linear") else None
     if layout is not None:
         field = Voxels(layout.values, field.ijk_from_world, scale=field.scale)
     rays, threads = kernel_rays(kernels, request.rays), torch.get_num_threads()

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "forward/cubic_integrals.h"
+#include "forward/exact_integrals.h"
 #include "modules/arrays.h"
 
 namespace py = pybind11;
@@ -40,16 +41,31 @@ const std::uint32_t* block_map(const Packed<std::uint32_t>& map, const Grid& gri
     return map.data();
 }
 
+// Linear interpolation, whose integrals skip empty blocks.
+template <class T, class Project>
+void run_linear(const Project& project_field, const py::array_t<T>& values, const Packed<double>& scale,
+                const Packed<double>& ijk_from_world, const RayArrays& rays, double step, Packed<float>& out, int threads,
+                const Packed<std::uint32_t>& blocks) {
+    const auto project_mapped = [&](const Values<T>& field, auto... rest) {
+        Values<T> mapped = field;
+        mapped.blocks = block_map(blocks, field.grid, field.channels);
+        project_field(mapped, rest...);
+    };
+    run(project_mapped, values, scale, ijk_from_world, rays, step, out, threads);
+}
+
 template <class T>
 void step_linear(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
                  const RayArrays& rays, double step, Packed<float> out, int threads,
                  const Packed<std::uint32_t>& blocks) {
-    const auto project_field = [&](const Values<T>& field, auto... rest) {
-        Values<T> mapped = field;
-        mapped.blocks = block_map(blocks, field.grid, field.channels);
-        project_steps<T>(mapped, rest...);
-    };
-    run(project_field, values, scale, ijk_from_world, rays, step, out, threads);
+    run_linear(project_steps<T>, values, scale, ijk_from_world, rays, step, out, threads, blocks);
+}
+
+template <class T>
+void exact_linear(const py::array_t<T>& values, const Packed<double>& scale, const Packed<double>& ijk_from_world,
+                  const RayArrays& rays, double step, Packed<float> out, int threads,
+                  const Packed<std::uint32_t>& blocks) {
+    run_linear(project_exact<T>, values, scale, ijk_from_world, rays, step, out, threads, blocks);
 }
 
 // The map of blocks.h, and the share of blocks that are occupied.
@@ -83,9 +99,10 @@ void define_both(py::module_& module, const char* name) {
     define(module, name, &line_integrals<Stencil, March, std::int16_t>);
 }
 
-// Linear interpolation at midpoint samples, and the maps of occupied blocks that it takes.
+// Linear interpolation, and the maps of occupied blocks that it takes.
 template <class T>
-void define_step_linear(py::module_& module) {
+void define_linear(py::module_& module) {
+    define(module, "exact_linear", &exact_linear<T>, py::arg("blocks") = Packed<std::uint32_t>(0));
     define(module, "step_linear", &step_linear<T>, py::arg("blocks") = Packed<std::uint32_t>(0));
     module.def("filled_blocks", &filled_blocks<T>, py::arg("values").noconvert(), py::arg("threads"));
 }
@@ -94,10 +111,9 @@ void define_step_linear(py::module_& module) {
 
 void define_line_integrals(py::module_& module) {
     define_both<Stencil1, CellWalk>(module, "exact_nearest");
-    define_both<Stencil8, CellWalk>(module, "exact_linear");
     define_both<Stencil1, StepMarch>(module, "step_nearest");
-    define_step_linear<float>(module);
-    define_step_linear<std::int16_t>(module);
+    define_linear<float>(module);
+    define_linear<std::int16_t>(module);
     define(module, "step_cubic", &step_cubic);
 }
 

@@ -41,6 +41,17 @@ class Blocks {
     const BlockGrid& grid() const { return blocks_; }
     const std::uint32_t* channel(int c) const { return map_ + (std::int64_t)c * blocks_.down * blocks_.across; }
 
+    // Whether any of a channel's blocks that hold cells low [3] to high [3] is occupied.
+    bool any(int c, const int* low, const int* high) const {
+        const std::uint32_t* map = channel(c);
+        const int first = blocks_.word(low[0], low[1]), last = blocks_.word(high[0], low[1]);
+        const int across = high[1] / BlockGrid::SIDE - low[1] / BlockGrid::SIDE;
+        std::uint32_t held = 0;
+        for (int row = first; row <= last; row += blocks_.across)
+            for (int word = row; word <= row + across; ++word) held |= map[word];
+        return (held & blocks_.bits(low[2], high[2])) != 0;
+    }
+
    private:
     BlockGrid blocks_;
     const std::uint32_t* map_;

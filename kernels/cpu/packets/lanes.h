@@ -63,6 +63,14 @@ DEEPDRR_FN unsigned bits_of(Ints mask) {
 
 DEEPDRR_FN bool any(Ints mask) { return bits_of(mask) != 0; }
 
+DEEPDRR_FN bool any_less(Floats a, Floats b) {
+#if defined(__AVX512F__) && defined(__GNUC__)
+    return _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_LT_OQ) != 0;
+#else
+    return any(a < b);
+#endif
+}
+
 template <class Mask, class T>
 DEEPDRR_FN T where(Mask mask, T a, T b) { return mask ? a : b; }
 
