@@ -1,6 +1,6 @@
 """Recover the parameters of an image by gradients of `render`: pose, camera, attenuation, voxels, filter, voltage.
 
-    python examples/optimise.py --out out/optimise
+    python examples/optimize.py --out out/optimize
 
 The patient is the bundled CT at coarse resolution. Each image is rendered with the true parameters and fitted from a
 wrong start by the same few lines: Adam on the mean squared difference. `errors.png` shows the errors over the steps.
@@ -192,7 +192,7 @@ def draw(found: dict[str, tuple[list[float], str]], path: Path) -> None:
 def main() -> None:
     """Solve all problems; print and draw the results."""
     parser = argparse.ArgumentParser(description="Optimise each input of render by its gradient.")
-    parser.add_argument("--out", type=Path, default=Path("out/optimise"), help="folder for the figure")
+    parser.add_argument("--out", type=Path, default=Path("out/optimize"), help="folder for the figure")
     parser.add_argument("--steps", type=int, default=150, help="of each optimisation")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ pytest.importorskip("matplotlib", reason="the examples draw, with the extra deep
 # Python 3.12 warns of every fork in a process with threads; the kernels keep none between calls.
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-optimize, train_pose = load("optimise"), load("train_pose")
+optimize, train_pose = load("optimize"), load("train_pose")
 
 
 @pytest.fixture(autouse=True)
