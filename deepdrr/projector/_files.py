@@ -2,19 +2,22 @@
 
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import numpy as np
 from torch import Tensor
 
+from deepdrr._names import unknown_name
 from deepdrr._version import __version__
 from deepdrr.detector import Detector, FlatPanel, PhotonCounter, equivalent_mas
 from deepdrr.display import PRESETS, Depth, Picture, Processing
 from deepdrr.io import DicomUids, RadiographMetadata, write_dicom, write_npy, write_npz, write_png, write_tiff
 from deepdrr.projector._outputs import OUTPUTS, Output, OutputName
+from deepdrr.projector._pictures import output_picture
 
 if TYPE_CHECKING:
     from deepdrr.projector._radiograph import Radiograph
@@ -22,6 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["SUFFIXES", "DicomFields", "radiograph_metadata", "save_radiograph"]
 
 SUFFIXES = (".png", ".tif", ".tiff", ".npy", ".npz", ".dcm")
+
+
+@dataclass(frozen=True, eq=False)
+class _Plane:
+    """One image [H, W] of a result, and what makes the same of an empty beam."""
+
+    values: Tensor
+    open_field: Callable[[], Tensor]
 
 
 class DicomFields(TypedDict, total=False):
@@ -50,6 +61,8 @@ def save_radiograph(
     dicom: DicomFields,
 ) -> tuple[Path, ...]:
     """Write a result, or all of them if `name` is None; see `Radiograph.save`."""
+    if unknown := [field for field in dicom if field not in DicomFields.__annotations__]:
+        raise TypeError(str(unknown_name("field of a DICOM file", unknown[0], DicomFields.__annotations__)))
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ValueError(f"path must end in {', '.join(SUFFIXES)}, got '{path}'")
@@ -72,25 +85,31 @@ def save_radiograph(
     return tuple(written)
 
 
-def _planes(shot: "Radiograph", output: Output, path: Path) -> Iterator[tuple[Path, Tensor]]:
+def _planes(shot: "Radiograph", output: Output, path: Path) -> Iterator[tuple[Path, _Plane]]:
+    """The images [H, W] of a result, each with the file that it goes to."""
     values = shot[output.name]
     if values.numel() == 0:
         raise ValueError(f"nothing to write to '{path}': the label map has no label but 0, and none is named")
     if values.ndim == 2:
-        yield path, values
+        yield path, _Plane(values, partial(shot.open_field_of, output.name))
         return
     names = [re.sub(r"\W+", "_", name).strip("_") for name in shot.channel_names(output.name)]
     names = names or [f"window_{n}" for n in range(len(values))]
     if len(set(names)) < len(names):
         names = [f"{n}_{name}" for n, name in enumerate(names)]
-    for plane, name in zip(values, names, strict=True):
+    for n, name in enumerate(names):
+        plane = _Plane(values[n], partial(_open_window, shot, output.name, n))
         yield path.with_name(f"{path.stem}-{name}{path.suffix}"), plane
+
+
+def _open_window(shot: "Radiograph", name: OutputName, index: int) -> Tensor:
+    return shot.open_field_of(name)[index]
 
 
 def _write_plane(
     shot: "Radiograph",
     output: Output,
-    plane: Tensor,
+    plane: _Plane,
     path: Path,
     processing: Processing | str,
     dtype: Depth,
@@ -98,23 +117,23 @@ def _write_plane(
 ) -> None:
     suffix = path.suffix.lower()
     if suffix in (".tif", ".tiff"):
-        write_tiff(plane, path)
+        write_tiff(plane.values, path)
     elif suffix == ".png":
         if dtype == "float32":
             raise ValueError(f"dtype of a PNG must be uint8 or uint16, got {dtype!r}")
-        write_png(_picture(shot, output, plane, processing, dtype), path)
+        write_png(_picture(output, plane, processing, dtype), path)
     else:
         _write_dicom(shot, output, plane, path, processing, dtype, dicom)
 
 
-def _picture(shot: "Radiograph", output: Output, plane: Tensor, processing: Processing | str, dtype: Depth) -> Picture:
-    return replace(shot, results={**shot.results, output.name: plane}).picture(output.name, processing, dtype)
+def _picture(output: Output, plane: _Plane, processing: Processing | str, dtype: Depth) -> Picture:
+    return output_picture(output, plane.values, plane.open_field, processing, dtype)
 
 
 def _write_dicom(
     shot: "Radiograph",
     output: Output,
-    plane: Tensor,
+    plane: _Plane,
     path: Path,
     processing: Processing | str,
     dtype: Depth,
@@ -129,12 +148,12 @@ def _write_dicom(
     if is_picture and steps != replace(PRESETS["plain"], window=steps.window, polarity=steps.polarity):
         header = replace(header, processing=steps.description, circular_field=steps.circular)
     write_dicom(
-        _picture(shot, output, plane, steps, dtype) if is_picture else plane,
+        _picture(output, plane, steps, dtype) if is_picture else plane.values,
         path,
         header,
         stored=stored,
         object_class=dicom.get("object_class", "XA"),
-        open_field=shot.open_field(),
+        open_field=plane.open_field(),
         polarity=steps.polarity,
         uids=dicom.get("uids"),
     )

@@ -56,6 +56,11 @@ class Output:
         """Whether it has one channel per material or label."""
         return len(self.axes) > 2
 
+    @property
+    def before_readout(self) -> bool:
+        """Whether it is a signal in the detector, which blur, pattern and readout have not changed yet."""
+        return "{absorbed}" in self.unit
+
     def unit_of(self, technique: Technique) -> str:
         """The unit of its values for a technique."""
         if technique.exposure is None and self.kind == "signal":
@@ -182,7 +187,7 @@ def check_outputs(names: Iterable[OutputName], technique: Technique) -> tuple[Ou
     """
     found = []
     for name in names:
-        if name not in OUTPUTS:
+        if not isinstance(name, str) or name not in OUTPUTS:
             raise unknown_name("output", name, OUTPUTS)
         if OUTPUTS[name].absolute and technique.exposure is None:
             raise ValueError(f"exposure must be given for {name!r}, which is absolute, got None")

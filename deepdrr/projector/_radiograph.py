@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Self, Unpack
 
@@ -99,10 +100,16 @@ class Radiograph(Mapping[OutputName, Tensor]):
             index: index of the view along the first axis of the batch.
 
         Raises:
-            ValueError: if this is a single view already.
+            ValueError: if this is a single view already, or there is no such view.
+            TypeError: if the index is not an integer.
         """
         if not self.camera.batch_shape:
             raise ValueError("at takes a view out of a batch, but this radiograph is a single view")
+        if isinstance(index, bool) or not isinstance(index, int):
+            raise TypeError(f"index must be an integer, got {index!r}")
+        count = self.camera.batch_shape[0]
+        if not -count <= index < count:
+            raise ValueError(f"index must be {-count} to {count - 1} for {count} views, got {index}")
         results = {name: values[index] for name, values in self.results.items()}
         return replace(self, results=results, camera=self.camera[index])
 
@@ -111,7 +118,18 @@ class Radiograph(Mapping[OutputName, Tensor]):
         if "open_field" in self.results:
             return self.results["open_field"]
         with torch.no_grad():
-            return Stages(_Nothing(self._device), self.camera, self.technique, None).open_field
+            return self._empty_beam.open_field
+
+    def open_field_of(self, name: OutputName) -> Tensor:
+        """What a signal is with nothing in the beam, in its own unit: before the readout for `"primary"`."""
+        if not _output(name).before_readout:
+            return self.open_field()
+        with torch.no_grad():
+            return self._empty_beam.open_primary
+
+    @property
+    def _empty_beam(self) -> Stages:
+        return Stages(_Nothing(self._device), self.camera, self.technique, None)
 
     @property
     def _device(self) -> torch.device:
@@ -137,7 +155,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
             ValueError: if there is no such result, or no name is given and there are several.
         """
         name = self._chosen(name)
-        return output_picture(_output(name), self[name], self.open_field, processing, dtype)
+        return output_picture(_output(name), self[name], partial(self.open_field_of, name), processing, dtype)
 
     def save(
         self,
@@ -173,6 +191,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
     def _chosen(self, name: OutputName | None) -> OutputName:
         if name is None:
             first = [known for known in _SHOWN_FIRST if known in self.results] or list(self.results)
+            if not first:
+                raise ValueError("this radiograph holds no result to show or write")
             if len(first) > 1 and first[0] not in _SHOWN_FIRST:
                 raise ValueError(f"name must say which result is meant, one of {', '.join(self.results)}, got None")
             return first[0]

@@ -74,6 +74,10 @@ class TestMapping:
         assert one.camera.batch_shape == ()
         with pytest.raises(ValueError, match="single view"):
             one.at(0)
+        with pytest.raises(ValueError, match="index must be -2 to 1 for 2 views, got 2"):
+            both.at(2)
+        with pytest.raises(TypeError, match="index must be an integer, got True"):
+            both.at(True)
 
 
 class TestTable:
@@ -109,6 +113,19 @@ class TestPicture:
         dark = shot.picture(processing=Processing(window=(0.0, 2.0), polarity="bone_black"))
         light = shot.picture(processing=Processing(window=(0.0, 2.0)))
         assert np.abs(255.0 - dark - light).max() <= 1  # each rounds to its own nearest
+
+    def test_a_signal_before_the_readout_is_shown_relative_to_its_own(self, carm: MobileCArm) -> None:
+        """Otherwise keV would be divided by ADU, which have an offset."""
+        panel = FlatPanel(readout=Readout(adu_per_kev=1e-6, offset_adu=500.0))
+        window = Processing(window=(0.0, 5.0))
+        pictures = [
+            Projector(block(), carm=carm.camera.resized(8, 8), detector=detector)
+            .project("primary")
+            .picture(processing=window)
+            for detector in (panel, FlatPanel())
+        ]
+        assert np.array_equal(*pictures)
+        assert pictures[0].max() > 0  # the block is seen
 
     def test_masks_are_white_on_black(self, shot: Radiograph) -> None:
         assert set(np.unique(shot.picture("label_masks"))) == {0, 255}
@@ -189,10 +206,11 @@ class TestFiles:
             ("x.jpg", None, {}, r"path must end in \.png, .*got 'x\.jpg'"),
             ("x.dcm", "line_integrals", {}, "a DICOM file holds image or expected_image, got 'line_integrals'"),
             ("x.png", None, {"body_part": "HIP"}, r"body_part are for a \.dcm file"),
+            ("x.dcm", None, {"bodypart": "HIP"}, "unknown field of a DICOM file 'bodypart'; did you mean 'body_part'"),
         ],
     )
     def test_refused(self, path: str, name: str | None, fields: dict[str, str], message: str, shot: Radiograph) -> None:
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises((TypeError, ValueError), match=message):
             shot.save(path, name, **fields)  # type: ignore[arg-type]
 
     def test_a_batch_is_not_one_picture(self, carm: MobileCArm, tmp_path: Path) -> None:
@@ -206,6 +224,10 @@ class TestFiles:
         shot = Projector(block(), carm=carm.camera.resized(4, 4), detector=counter).project("expected_image")
         files = shot.save(tmp_path / "x.tiff")
         assert [file.name for file in files] == ["x-window_0.tiff", "x-window_1.tiff"]
+        shown = np.stack([np.asarray(Image.open(file)) for file in shot.save(tmp_path / "x.png")])
+        assert np.array_equal(shown, shot.picture())
+        low, high = (pydicom.dcmread(file).pixel_array for file in shot.save(tmp_path / "x.dcm"))
+        assert np.array_equal(low, high)  # these pixels see air: each window is relative to its own open beam
 
     def test_a_header_needs_a_patient(self, carm: MobileCArm, tmp_path: Path) -> None:
         relative = Projector(block(), carm=carm.camera.resized(4, 4), exposure=None).project("expected_image")
