@@ -85,12 +85,17 @@ class DRR(nn.Module):
         Returns:
             A module whose image from `camera.rt_inv` is that of the camera. Gradients flow to the camera's tensors.
 
+        Raises:
+            TypeError: if it is no camera.
+
         Example:
             >>> camera = Camera.carm(sdd_mm=1000, sid_mm=600, height=4, width=6, pixel_mm=2.0).to(torch.float32)
             >>> water = Subject(torch.zeros(1, 1, 50, 50, 50), torch.eye(4), isocenter=(0.0, 0.0, 0.0))
             >>> DRR.from_camera(camera)(water, camera.rt_inv).shape
             torch.Size([1, 1, 4, 6])
         """
+        if not isinstance(camera, Camera):
+            raise TypeError(f"camera must be a Camera, got {type(camera).__name__}")
         k_inv = camera.k_inv if camera.k_inv.dim() > 2 else camera.k_inv[None]
         sdd = camera.sdd_mm if camera.sdd_mm.dim() > 0 else camera.sdd_mm[None]
         return cls(k_inv, sdd, camera.height, camera.width, camera.orthographic)

@@ -29,7 +29,8 @@ class Physics(BeamFields, total=False):
     detector: any detector of `deepdrr.detector`; by default `EnergyIntegratingDetector()`, whose signal is the energy
         that arrives.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
-    technique: all of these as one `Technique`; other keywords override its parts.
+    technique: all of these as one `Technique`; other keywords override its parts, and `n_samples` and `backend` of the call
+        its integration and backend.
     materials: how Hounsfield units become materials: ``"continuous"`` (default), ``"three_class"`` or a model such as
         `deepdrr.materials.MaterialModel`, with metal by label, contrast media, and factors on the densities.
     output: which result to return, a name in `deepdrr.projector.OUTPUTS`; default ``"expected_image"``.
@@ -79,12 +80,14 @@ def shot_of(physics: Physics, integration: Integration, backend: str, *, labeled
         raise ValueError("soft_labels have no meaning with a spectrum: intensities of labels do not add up")
     if not given.keys() & {"spectrum", "kvp", "technique"}:
         raise TypeError("spectrum must be a Spectrum, such as tungsten_spectrum(80.0), got None")
-    base = physics.get("technique") or Technique(exposure=None, detector=EnergyIntegratingDetector())
-    fields = cast(TechniqueFields, {name: given[name] for name in BeamFields.__annotations__ if name in given})
+    base = given.get("technique", Technique(exposure=None, detector=EnergyIntegratingDetector()))
+    if not isinstance(base, Technique):
+        raise TypeError(f"technique must be a Technique, got {base!r}")
+    beam = {name: value for name, value in physics.items() if name in BeamFields.__annotations__}
     return Shot(
-        technique=replace(base.changed(**fields), integration=integration, backend=backend),
-        model=as_density_model(physics.get("materials") or "continuous"),
-        output=physics.get("output") or "expected_image",
+        technique=replace(base.changed(**cast(TechniqueFields, beam)), integration=integration, backend=backend),
+        model=as_density_model(given.get("materials", "continuous")),
+        output="expected_image" if (output := physics.get("output")) is None else output,
         generator=physics.get("generator"),
     )
 

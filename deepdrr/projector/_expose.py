@@ -1,5 +1,7 @@
 """`expose`: the image chain from a scene to a radiograph."""
 
+from collections.abc import Sequence
+
 import torch
 
 from deepdrr.camera import Camera
@@ -35,7 +37,7 @@ def expose(
         outputs: names of results, see `OUTPUTS`.
         generator: source of the noise; `"image"` needs it for a detector with noise.
         rays: rays [*batch, H, W] to use instead of those of the camera's pixels, only for a source without heel effect,
-            focal spot and shutters, because rays do not tell where these are.
+            focal spot and shutters, because rays do not tell where these are, and without exposure, scatter and labels.
 
     Returns:
         The results by name, on the device where they were computed. All but the noise are differentiable with respect
@@ -43,7 +45,7 @@ def expose(
 
     Raises:
         ValueError: for an unknown output, or one that the technique cannot produce.
-        TypeError: if an image with noise is requested without a generator.
+        TypeError: if an argument has the wrong type, or an image with noise is requested without a generator.
         MemoryError: if the images would not fit into the free memory.
 
     Example:
@@ -55,10 +57,11 @@ def expose(
         >>> round(float(shot["expected_image"].mean()), 2)  # of an 80 kV beam passes 2 cm of water
         0.62
     """
+    _check_kinds(scene, camera, technique, outputs, generator)
     table = check_outputs(outputs, technique)
     _check_memory(camera)
     if rays is not None:
-        _check_rays(technique)
+        _check_rays(technique, table)
     if any(output.name == "image" for output in table):
         _check_generator(technique, generator)
     cast = cast_rays(scene, camera if rays is None else rays, technique) if _needs_rays(table, technique) else None
@@ -92,11 +95,24 @@ def _check_memory(camera: Camera) -> None:
     check_fits("the image with its rays, in 17 planes", shape, dtype=torch.float64)
 
 
-def _check_rays(technique: Technique) -> None:
+def _check_kinds(scene: object, camera: object, technique: object, outputs: object, generator: object) -> None:
+    if not callable(getattr(scene, "area_densities", None)):
+        raise TypeError(f"scene must be a Scene, such as Scene(volume), got {scene!r}")
+    if not isinstance(camera, Camera):
+        raise TypeError(f"camera must be a Camera, got {camera!r}")
+    if not isinstance(technique, Technique):
+        raise TypeError(f"technique must be a Technique, got {technique!r}")
+    if isinstance(outputs, str) or not isinstance(outputs, Sequence):
+        raise TypeError(f"outputs must be a tuple of names, such as ('image',), got {outputs!r}")
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise TypeError(f"generator must be a torch.Generator or None, got {generator!r}")
+
+
+def _check_rays(technique: Technique, table: tuple[Output, ...]) -> None:
     source = technique.source
-    given = [name for name in ("heel", "focal_spot", "shutters") if getattr(source, name) is not None]
-    if technique.exposure is not None:
-        given.insert(0, "exposure")
+    given = [name for name in ("exposure", "scatter") if getattr(technique, name) is not None]
+    given += [name for name in ("heel", "focal_spot", "shutters") if getattr(source, name) is not None]
+    given += [output.name for output in table if "L" in output.axes]
     if given:
         raise ValueError(f"{given[0]} needs the camera's own rays, but other rays were given: leave it or them out")
 

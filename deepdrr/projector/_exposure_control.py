@@ -30,6 +30,7 @@ def automatic_exposure(
         `Exposure(mas=…)`; for `Projector(…, exposure=…)`.
 
     Raises:
+        TypeError: if `projector` is not a `Projector`.
         ValueError: if there is not exactly one target, it is not positive, or the detector's unit is ADU, which has an
             offset.
 
@@ -42,6 +43,8 @@ def automatic_exposure(
         >>> 0.1 < found.mas < 100.0
         True
     """
+    if not isinstance(projector, Projector):
+        raise TypeError(f"projector must be a Projector, got {type(projector).__name__}")
     if (air_kerma_ngy is None) == (signal is None):
         raise ValueError(f"exactly one of air_kerma_ngy and signal must be given, got {air_kerma_ngy} and {signal}")
     technique = projector.technique

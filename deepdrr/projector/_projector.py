@@ -85,7 +85,9 @@ class Projector:
     ) -> None:
         self.scene = _as_scene(scene, materials, device)
         self.carm = carm
-        self.technique = (technique or Technique()).changed(**fields)
+        if technique is not None and not isinstance(technique, Technique):
+            raise TypeError(f"technique must be a Technique, got {technique!r}")
+        self.technique = (Technique() if technique is None else technique).changed(**fields)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse attributes that no image would use, and values with which no image could be taken."""
@@ -93,6 +95,8 @@ class Projector:
             raise AttributeError(str(unknown_name("attribute of a Projector", name, _SETTABLE)))
         if name == "carm" and not isinstance(value, Camera) and not isinstance(getattr(value, "camera", None), Camera):
             raise TypeError(f"carm must be a Camera or have one as .camera, got {type(value).__name__}")
+        if name == "scene" and not isinstance(value, Scene):
+            raise TypeError(f"scene must be a Scene, such as Scene(volume), got {type(value).__name__}")
         if name == "technique":
             if not isinstance(value, Technique):
                 raise TypeError(f"technique must be a Technique, got {type(value).__name__}")
@@ -203,7 +207,8 @@ def _as_scene(scene: object, materials: Materials | None, device: torch.device |
     for volume in volumes:
         if not isinstance(volume, Volume):
             raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
-    return Scene(*volumes, materials=materials or "continuous", device=_checked_device(device or "cpu"))
+    models = "continuous" if materials is None else materials
+    return Scene(*volumes, materials=models, device=_checked_device("cpu" if device is None else device))
 
 
 def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
@@ -218,7 +223,7 @@ def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
 def _checked_device(device: torch.device | str) -> torch.device:
     try:
         found = torch.device(device)
-    except RuntimeError:
+    except (RuntimeError, TypeError):
         raise ValueError(
             f"device must be 'cpu' or 'cuda', with a number if there are several, got {device!r}"
         ) from None

@@ -12,9 +12,10 @@ from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.camera import Camera
 from deepdrr.data import Source
 from deepdrr.geometry import finest_dtype
-from deepdrr.materials import G_CM2_PER_MM, DensityModel, Material, as_density_model, scaled
+from deepdrr.materials import G_CM2_PER_MM, Densities, DensityModel, Material, scaled
 from deepdrr.projector._labels import label_fields, label_ids
 from deepdrr.projector._overlap import displaced
+from deepdrr.projector._scene_checks import check_volumes, checked_device, one_each
 from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
 
 __all__ = ["Body", "Overlap", "Scene"]
@@ -106,14 +107,20 @@ class Scene:
         device: torch.device | str = "cpu",
         kept: Kept | None = None,
     ) -> None:
-        _check_volumes(volumes)
+        check_volumes(volumes)
         if overlap not in get_args(Overlap):
             raise ValueError(f"overlap must be one of {', '.join(get_args(Overlap))}, got {overlap!r}")
         self.volumes = volumes
-        self.models = _one_each(materials, len(volumes))
+        self.models = one_each(materials, len(volumes))
         self.overlap: Overlap = overlap
-        self.device = torch.device(device)
+        self.device = checked_device(device)
         self._kept = Kept() if kept is None else kept
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse what no image would look at: another scene is made, not this one changed."""
+        if hasattr(self, "_kept"):
+            raise AttributeError(f"a Scene stays as it was made, got an assignment to {name!r}: make another Scene")
+        object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
         return f"Scene({', '.join(map(repr, self.volumes))})"
@@ -208,6 +215,8 @@ class Scene:
 
         def make() -> _Prepared:
             found = model.densities(volume)
+            if not isinstance(found, Densities):
+                raise TypeError(f"materials must be a model that gives Densities, got {type(found).__name__} from it")
             double = _watched(volume)[0].dtype == torch.float64
             values = found.values.to(self.device, torch.float64 if double else found.values.dtype)
             return _Prepared(_laid_out(Field(values, self._place(volume))), found.materials)
@@ -287,21 +296,3 @@ def _inputs(model: DensityModel) -> tuple[object, ...]:
 
 def _factors(model: DensityModel) -> Mapping[Material | str, float | Tensor]:
     return getattr(model, "density_factors", {})
-
-
-def _one_each(materials: DensityModel | str | Sequence[DensityModel | str], count: int) -> tuple[DensityModel, ...]:
-    if isinstance(materials, Sequence) and not isinstance(materials, str):
-        if len(materials) != count:
-            raise ValueError(f"materials must be one model, or one for each of {count} volumes, got {len(materials)}")
-        return tuple(as_density_model(one) for one in materials)
-    return (as_density_model(materials),) * count
-
-
-def _check_volumes(volumes: tuple[object, ...]) -> None:
-    if not volumes:
-        raise ValueError("a Scene needs at least one volume, got none")
-    for volume in volumes:
-        if not all(hasattr(type(volume), name) for name in ("hu", "labels", "ijk_from_world")):
-            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
-    if len({id(volume) for volume in volumes}) < len(volumes):
-        raise ValueError(f"each volume must be in the scene once, got one of the {len(volumes)} twice")

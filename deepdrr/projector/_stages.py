@@ -32,7 +32,7 @@ from deepdrr.projector._source_shape import (
 )
 from deepdrr.projector._technique import Technique
 from deepdrr.raycast import Rays, project
-from deepdrr.scatter import InBeam, ScatterInput, scatter_signal
+from deepdrr.scatter import InBeam, ScatteredFluence, ScatterInput, scatter_signal
 from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
 
 __all__ = ["Stages", "cast_rays"]
@@ -49,6 +49,14 @@ def cast_rays(scene: InBeam, view: Camera | Rays, technique: Technique) -> Tenso
 def _with_double(device: torch.device) -> torch.device:
     """The device of the beam physics, which needs double precision: the host if a device lacks it."""
     return device if finest_dtype(device) == torch.float64 else torch.device("cpu")
+
+
+def _check_scattered(found: object, camera: Camera) -> None:
+    if not isinstance(found, ScatteredFluence):
+        raise TypeError(f"scatter must be a model that gives a ScatteredFluence, got {type(found).__name__} from it")
+    batch, views = found.photons_per_mm2.shape[:-3], camera.batch_shape
+    if len(batch) > len(views) or any(n not in (1, b) for n, b in zip(batch[::-1], views[::-1], strict=False)):
+        raise ValueError(f"photons_per_mm2 must fit the views {tuple(views)}, got the batch {tuple(batch)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +197,9 @@ class Stages:
             source=technique.source,
             fluence=self._collimated(open_field),
         )
-        return scatter_signal(technique.scatter.estimate(seen), technique.detector, camera)
+        found = technique.scatter.estimate(seen)
+        _check_scattered(found, camera)
+        return scatter_signal(found, technique.detector, camera)
 
     # -- the detector ------------------------------------------------------------------------------------------------
 
@@ -212,24 +222,34 @@ class Stages:
         if self.technique.exposure is None:
             shape = (*self.camera.batch_shape, self.camera.height, self.camera.width)
             return torch.ones(shape, dtype=torch.float64, device=self.device)
-        return self._open_signal(torch.zeros(len(self.materials), 1, 1, dtype=torch.float64, device=self.device))
+        return self._signal_of(self._collimated(self._open_beam(self._nothing)))
 
-    def _open_signal(self, nothing: Tensor) -> Tensor:
-        technique, camera = self.technique, self.camera
-        areas = layers(nothing, camera, technique.source)
-        found = self._collimated(self._absorb(areas, fluence=self._fluence(areas)))
-        found = each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
-        return expected_signal(found, technique.detector, pixel_mm=self._blur_pixel_mm)
+    @cached_property
+    def open_primary(self) -> Tensor:
+        """What `primary_signal` is with nothing in the beam [*batch, H, W]."""
+        return behind_grid(self._collimated(self._open_beam(self._nothing)), self.technique.detector).mean
+
+    @property
+    def _nothing(self) -> Tensor:
+        """Area densities [M, 1, 1] of an empty beam."""
+        return torch.zeros(len(self.materials), 1, 1, dtype=torch.float64, device=self.device)
+
+    def _open_beam(self, nothing: Tensor) -> QuantumSignal:
+        """What an empty beam leaves in each pixel; no shutters cover it."""
+        camera = self.camera
+        found = self._absorb(layers(nothing, camera, self.technique.source), fluence=self._fluence(nothing))
+        return each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
+
+    def _signal_of(self, absorbed: QuantumSignal, scatter: QuantumSignal | None = None) -> Tensor:
+        return expected_signal(absorbed, self.technique.detector, scatter=scatter, pixel_mm=self._blur_pixel_mm)
 
     @cached_property
     def expected_image(self) -> Tensor:
         """Mean of the raw signal [*batch, H, W], in the detector's unit; without exposure relative to the open beam."""
-        mean = expected_signal(
-            self.absorbed, self.technique.detector, scatter=self.scattered, pixel_mm=self._blur_pixel_mm
-        )
+        mean = self._signal_of(self.absorbed, self.scattered)
         if self.technique.exposure is not None:
             return mean
-        return mean / self._open_signal(self.area_densities.new_zeros(len(self.materials), 1, 1))
+        return mean / self._signal_of(self._open_beam(self.area_densities.new_zeros(len(self.materials), 1, 1)))
 
     @cached_property
     def image(self) -> Tensor:

@@ -26,8 +26,8 @@ class BeamFields(TypedDict, total=False):
     spectrum: or the open beam itself; an `XRaySource` adds heel effect, focal spot, shutters and a faster sum over the
         spectrum.
     mas: tube load of one frame, mAs.
-    exposure: or the exposure in another quantity. None: images are relative to the open beam, 1 in air, without
-        noise.
+    exposure: or the exposure in another quantity. None: images are relative to the open beam before the shutters, 1 in
+        air, without noise.
     detector: any of `deepdrr.detector`.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
     """
@@ -61,7 +61,8 @@ class Technique:
 
     Attributes:
         source: the tube; default 80 kV through a C-arm's filtration, `tungsten_spectrum(80)`, from a point.
-        exposure: exposure of one frame; default 25 mAs. None: images relative to the open beam, 1 in air, no noise.
+        exposure: exposure of one frame; default 25 mAs. None: images relative to the open beam before the shutters,
+            1 in air, no noise.
         detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise.
         scatter: the model of scattered photons; None for no scatter.
         integration: how rays are integrated.

@@ -66,6 +66,7 @@ class ScatteredFluence:
         energies_kev: mean energy of the photons of each group [K], keV.
 
     Raises:
+        TypeError: if one of them is not a tensor.
         ValueError: if the shapes do not fit together, or a number is negative or not finite.
     """
 
@@ -74,6 +75,9 @@ class ScatteredFluence:
 
     def __post_init__(self) -> None:
         photons, energies = self.photons_per_mm2, self.energies_kev
+        for name, values in (("photons_per_mm2", photons), ("energies_kev", energies)):
+            if not isinstance(values, Tensor):
+                raise TypeError(f"{name} must be a tensor, got {type(values).__name__}")
         if energies.ndim != 1 or photons.ndim < 3 or photons.shape[-3] != len(energies) or not photons.numel():
             raise ValueError(
                 "photons_per_mm2 must be [*batch, K, h, w] for energies_kev [K], "

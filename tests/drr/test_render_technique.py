@@ -145,6 +145,20 @@ def test_the_gradient_with_respect_to_the_pose(source: str, subject: Subject, ca
     assert float(slope) == pytest.approx(float(difference), rel=1e-3)
 
 
+def test_shares_of_the_open_beam_are_zero_behind_the_shutters(subject: Subject, camera: Camera) -> None:
+    blades = Shutters(left_mm=0.0)
+    covered = taken(subject, camera, spectrum=XRaySource(spectrum=BEAM, shutters=blades))[0, 0]
+    whole = taken(subject, camera, spectrum=BEAM)[0, 0]
+    assert bool((covered[:, : PIXELS // 2] == 0).all())
+    assert torch.equal(covered[:, PIXELS // 2 :], whole[:, PIXELS // 2 :])
+
+
+def test_none_takes_the_place_of_what_the_technique_has(subject: Subject, camera: Camera) -> None:
+    technique = Technique(detector=EnergyIntegratingDetector(), scatter=EvenScatter())
+    relative = taken(subject, camera, technique=technique, exposure=None, scatter=None)
+    assert_close(relative, taken(subject, camera, spectrum=technique.source), rtol=0, atol=0)
+
+
 REFUSED: list[tuple[dict[str, object], type[Exception], str]] = [
     ({"spectrum": BEAM, "kvp": 80.0}, ValueError, "kvp or spectrum must be given, not both"),
     ({"mas": 2.0}, TypeError, r"spectrum must be a Spectrum, .* got None"),
@@ -153,6 +167,20 @@ REFUSED: list[tuple[dict[str, object], type[Exception], str]] = [
     ({"spectrum": BEAM, "output": "image", "mas": 1.0}, TypeError, r"generator must be a torch\.Generator"),
     ({"spectrum": SOURCES["heel"], "src": torch.zeros(1, 1, 3)}, ValueError, "heel needs the camera's own rays"),
     ({"spectrum": BEAM, "scatter": 3}, TypeError, "scatter must be a ScatterModel"),
+    (
+        {"spectrum": BEAM, "scatter": EvenScatter(), "src": torch.zeros(1, 1, 3)},
+        ValueError,
+        "scatter needs the camera's",
+    ),
+    (
+        {"spectrum": BEAM, "output": "label_masks", "src": torch.zeros(1, 1, 3)},
+        ValueError,
+        "label_masks needs the camera's own rays",
+    ),
+    ({"technique": "fast"}, TypeError, "technique must be a Technique, got 'fast'"),
+    ({"spectrum": BEAM, "output": ""}, ValueError, "unknown output ''"),
+    ({"spectrum": BEAM, "materials": ""}, ValueError, "materials must be .*, got ''"),
+    ({"spectrum": BEAM, "generator": 3}, TypeError, r"generator must be a torch\.Generator or None, got 3"),
 ]
 
 

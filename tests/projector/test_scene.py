@@ -11,7 +11,7 @@ from torch.testing import assert_close
 from deepdrr import Projector, Volume, geo
 from deepdrr.camera import Camera
 from deepdrr.materials import Densities, DensityModel, MaterialModel, Voxels, material
-from deepdrr.projector import Scene
+from deepdrr.projector import Scene, Technique, expose
 from deepdrr.raycast import Exact
 
 CENTER = (19.5, 19.5, 19.5)
@@ -216,6 +216,40 @@ class TestRefusals:
     def test_what_is_no_volume(self, body: Volume) -> None:
         with pytest.raises(TypeError, match=r"volume must be a deepdrr\.Volume, got Tensor"):
             Scene(body, torch.zeros(3))  # type: ignore[arg-type]
+
+    def test_what_is_no_device(self, body: Volume) -> None:
+        with pytest.raises(ValueError, match="device must be 'cpu', or a GPU such as 'cuda:0', got 'fpu'"):
+            Scene(body, device="fpu")
+
+    def test_a_model_that_gives_no_densities(self, body: Volume, camera: Camera) -> None:
+        class Air:
+            def densities(self, volume: Voxels) -> None:
+                return None
+
+        with pytest.raises(TypeError, match="materials must be a model that gives Densities, got NoneType"):
+            Scene(body, materials=Air()).area_densities(camera)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("name", ["overlap", "models", "material"])
+    def test_an_assignment(self, name: str, body: Volume) -> None:
+        with pytest.raises(AttributeError, match=f"a Scene stays as it was made, got an assignment to '{name}'"):
+            setattr(Scene(body), name, "add")
+
+    def test_a_scene_of_another_kind_in_a_projector(self, body: Volume, camera: Camera) -> None:
+        with pytest.raises(TypeError, match=r"scene must be a Scene, such as Scene\(volume\), got Volume"):
+            Projector(body, carm=camera).scene = body  # type: ignore[assignment]
+
+    def test_what_expose_does_not_take(self, body: Volume, camera: Camera) -> None:
+        scene, technique = Scene(body), Technique()
+        calls: list[tuple[tuple[object, ...], str]] = [
+            ((body, camera, technique), r"scene must be a Scene, .*got Volume"),
+            ((scene, "AP", technique), "camera must be a Camera, got 'AP'"),
+            ((scene, camera, 80), "technique must be a Technique, got 80"),
+            ((scene, camera, technique, "image"), r"outputs must be a tuple of names, .*got 'image'"),
+            ((scene, camera, technique, ("image",), 7), r"generator must be a torch\.Generator or None, got 7"),
+        ]
+        for arguments, message in calls:
+            with pytest.raises(TypeError, match=message):
+                expose(*arguments)  # type: ignore[arg-type]
 
     def test_a_model_beside_a_scene(self, body: Volume, camera: Camera) -> None:
         with pytest.raises(ValueError, match="materials belongs to the Scene"):

@@ -112,6 +112,28 @@ def test_gradients_pass_through_the_model(water: Volume, camera: Camera) -> None
     assert_close(by_share.double(), image["scatter"].detach().sum().double() / SHARE, rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        (3.0, TypeError, "scatter must be a model that gives a ScatteredFluence, got float"),
+        (
+            ScatteredFluence(torch.ones(5, 1, 2, 2), torch.tensor([60.0])),
+            ValueError,
+            r"photons_per_mm2 must fit the views \(\), got the batch \(5,\)",
+        ),
+    ],
+)
+def test_what_a_model_must_not_give(
+    given: object, error: type[Exception], message: str, water: Volume, camera: Camera
+) -> None:
+    class Wrong:
+        def estimate(self, seen: ScatterInput) -> object:
+            return given
+
+    with pytest.raises(error, match=message):
+        taken(water, camera, scatter=Wrong())()
+
+
 class TestSignal:
     def test_even_fluence_stays_even(self, camera: Camera) -> None:
         even = ScatteredFluence(torch.full((1, 2, 2), 8.0), torch.tensor([50.0]))
