@@ -29,8 +29,8 @@ class Physics(BeamFields, total=False):
     detector: any detector of `deepdrr.detector`; by default `EnergyIntegratingDetector()`, whose signal is the energy
         that arrives.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
-    technique: all of these as one `Technique`; other keywords override its parts, and `n_samples` and `backend` of the call
-        its integration and backend.
+    technique: all of these as one `Technique`; other keywords override its parts, and `n_samples` and `backend` of the
+        call its integration and backend.
     materials: how Hounsfield units become materials: ``"continuous"`` (default), ``"three_class"`` or a model such as
         `deepdrr.materials.MaterialModel`, with metal by label, contrast media, and factors on the densities.
     output: which result to return, a name in `deepdrr.projector.OUTPUTS`; default ``"expected_image"``.

@@ -4,10 +4,6 @@ import copy
 import pickle
 from dataclasses import replace
 
-import copy
-import pickle
-from dataclasses import replace
-
 import pytest
 import torch
 from torch.testing import assert_close
