@@ -54,6 +54,13 @@ def _client(folder: Path) -> list[str]:
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:
-    """What went wrong, in the client's words."""
-    lines = [line.strip() for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
-    return lines[-1].removeprefix("ERROR: ") if lines else f"the client ended with code {done.returncode}"
+    """What went wrong, in the client's words: its last message, whose further lines uv indents."""
+    messages: list[str] = []
+    for line in done.stderr.splitlines():
+        if messages and line.startswith("    "):
+            messages[-1] += f" {line.strip()}"
+        elif line.strip() and not line.startswith("WARNING"):
+            messages.append(line.strip())
+    if not messages:
+        return f"the client ended with code {done.returncode}"
+    return messages[-1].removeprefix("ERROR: ").removeprefix("╰─▶ ")
