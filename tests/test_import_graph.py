@@ -81,6 +81,29 @@ def test_no_arrow_runs_back() -> None:
     assert not back
 
 
+# Inner rooms that know nothing of each other, within their room.
+APART = {
+    "raycast": ("cpu", "cuda"),
+    "data": ("dicom", "readers", "samples"),
+    "spectrum": ("tube", "sums"),
+    "detector": ("draws", "exposure"),
+}
+
+
+def test_inner_rooms_are_apart() -> None:
+    crossing = []
+    for room_name, inner in APART.items():
+        for path in (p for name in inner for p in (PACKAGE / room_name / name).rglob("*.py")):
+            own = path.relative_to(PACKAGE / room_name).parts[0]
+            others = [f"deepdrr.{room_name}.{name}" for name in inner if name != own]
+            text = path.read_text()
+            crossing += [
+                f"{path.name} of {room_name}/{own} imports {other}" for other in others if f"from {other}" in text
+            ]
+    assert not crossing
+    assert all((PACKAGE / room_name / name).is_dir() for room_name, inner in APART.items() for name in inner)
+
+
 def test_import_is_light() -> None:
     """Readers, writers and the command line load their libraries when used."""
     heavy = (

@@ -165,7 +165,7 @@ class Projector:
             photon arrives. See `deepdrr.display` for pictures.
         """
         name = "expected_image" if generator is None else "image"
-        return self.project(name, generator=generator)[name]
+        return expose(self.scene, self._checked_camera(), self.technique, (name,), generator)[name]
 
     def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> Radiograph:
         """Several results of one exposure, with each stage computed only once.
@@ -182,12 +182,16 @@ class Projector:
             TypeError: if `"image"` is requested without a generator.
         """
         check_outputs(outputs, self.technique)
+        shot = expose(self.scene, self._checked_camera(), self.technique, outputs, generator)
+        return replace(shot, isocenter_world=_isocenter(self.carm))
+
+    def _checked_camera(self) -> Camera:
+        """The camera, outside the patient; a beam that misses is warned of."""
         camera = self.camera
         for volume in self.scene.volumes:
             check_clearance(volume, camera)
         warn_if_missed(self.scene.volumes, camera)
-        shot = expose(self.scene, camera, self.technique, outputs, generator)
-        return replace(shot, isocenter_world=_isocenter(self.carm))
+        return camera
 
 
 _SETTABLE = ("scene", "carm", "technique", "kvp", "exposure")
