@@ -220,7 +220,9 @@ class Stages:
     def open_field(self) -> Tensor:
         """Mean signal with nothing in the beam [*batch, H, W], in the detector's unit; 1 without an exposure."""
         if self.technique.exposure is None:
-            shape = (*self.camera.batch_shape, self.camera.height, self.camera.width)
+            camera = self.camera
+            windows = self.technique.detector.response(self.technique.spectrum.energies_kev[:1]).mean.shape[:-1]
+            shape = (*camera.batch_shape, *windows, camera.height, camera.width)
             return torch.ones(shape, dtype=torch.float64, device=self.device)
         return self._signal_of(self._collimated(self._open_beam(self._nothing)))
 

@@ -229,6 +229,16 @@ class TestFiles:
         low, high = (pydicom.dcmread(file).pixel_array for file in shot.save(tmp_path / "x.dcm"))
         assert np.array_equal(low, high)  # these pixels see air: each window is relative to its own open beam
 
+    def test_windows_without_an_exposure(self, carm: MobileCArm, tmp_path: Path) -> None:
+        """More windows than rows, so that no window is taken for a row."""
+        counter, view = PhotonCounter(thresholds_kev=(20.0, 45.0)), carm.camera.resized(1, 4)
+        both = Projector(block(), carm=Camera.stack([view, view]), detector=counter, exposure=None).project(
+            "expected_image", "open_field"
+        )
+        assert both["open_field"].shape == both["expected_image"].shape == (2, 2, 1, 4)
+        assert both.picture().shape == (2, 2, 1, 4)
+        assert len(both.at(0).save(tmp_path / "x.png", "expected_image")) == 2
+
     def test_a_header_needs_a_patient(self, carm: MobileCArm, tmp_path: Path) -> None:
         relative = Projector(block(), carm=carm.camera.resized(4, 4), exposure=None).project("expected_image")
         with pytest.raises(ValueError, match="this radiograph has no exposure"):
