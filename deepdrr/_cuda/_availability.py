@@ -1,6 +1,7 @@
 """Why CUDA cannot be used here, as a sentence instead of an exception from an import deep inside."""
 
 import importlib
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -22,9 +23,11 @@ def reason_against_cuda() -> str | None:
     if not images():
         return "this deepdrr was built without nvcc, so it has no CUDA kernels"
     try:
-        importlib.import_module("pycuda.driver")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyCUDA warns of its own failure before it raises
+            importlib.import_module("pycuda.driver")
     except ImportError as error:
-        if "libcuda" in str(error):
+        if "libcuda" in str(error) or "undefined symbol" in str(error):
             return f"there is no NVIDIA driver ({error})"
         return "PyCUDA is not installed: pip install 'deepdrr[cuda]'"
     return None
