@@ -183,8 +183,9 @@ class DisplayOptions:
 class DicomOptions:
     """What a .dcm file is."""
 
-    dicom_values: Literal["log_signal", "signal", "picture"] = "log_signal"
-    """Logarithm of the signal (12 bits), the signal itself (16 bits), or the picture."""
+    dicom_values: Literal["log_signal", "signal", "picture"] | None = None
+    """Logarithm of the signal (12 bits), the signal itself (16 bits), or the picture. [default: log_signal, or
+    the picture with --processing or --clahe]"""
     dicom_class: Literal["XA", "DX"] = "XA"
     """X-Ray Angiographic Image or Digital X-Ray Image."""
 

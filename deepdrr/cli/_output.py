@@ -26,7 +26,9 @@ def written(
         The name and a description of each file.
     """
     kind = path.suffix.lower()
-    fields: DicomFields = {"stored": dicom.dicom_values, "object_class": dicom.dicom_class} if kind == ".dcm" else {}
+    fields: DicomFields = {"object_class": dicom.dicom_class} if kind == ".dcm" else {}
+    if kind == ".dcm" and dicom.dicom_values is not None:
+        fields["stored"] = dicom.dicom_values
     name = None if kind == ".npz" else quantity
     files = shot.save(path, name, processing=processing_of(quantity, display), dtype=depth_of(display), **fields)
     yield from (f"{file}: {_described(shot, quantity, kind, display, dicom)}" for file in files)
@@ -38,7 +40,9 @@ def _described(shot: Radiograph, quantity: Quantity, kind: str, display: Display
     if kind == ".png":
         return f"{quantity} as displayed, {size}, {display.bits} bits"
     if kind == ".dcm":
-        return f"{quantity}, {size}, DICOM {dicom.dicom_class}, {dicom.dicom_values.replace('_', ' ')}"
+        by_default = "log_signal" if processing_of(quantity, display).is_pointwise else "picture"
+        stored = dicom.dicom_values or by_default
+        return f"{quantity}, {size}, DICOM {dicom.dicom_class}, {stored.replace('_', ' ')}"
     if kind == ".npy":
         return f"{quantity} {shape}, {unit}"
     if kind == ".npz":

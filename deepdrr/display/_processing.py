@@ -60,6 +60,16 @@ class Processing:
                 raise ValueError(f"{name} must be positive and finite, got {value}")
 
     @property
+    def is_pointwise(self) -> bool:
+        """Whether the grey of a pixel depends on its own value alone, so that a look-up table holds all steps.
+
+        Example:
+            >>> Processing(gamma=0.8).is_pointwise, Processing(edge=0.5).is_pointwise
+            (True, False)
+        """
+        return not (self.compression or self.edge or self.circular or self.clahe is not None)
+
+    @property
     def description(self) -> str:
         """The steps in words, for the header of a file.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from deepdrr._atomic import atomic_path
 from deepdrr._version import __version__
-from deepdrr.display import Polarity
+from deepdrr.display import Polarity, Processing
 from deepdrr.io._arrays import Image
 from deepdrr.io._metadata import RadiographMetadata
 from deepdrr.io._pixels import StoredPixels, log_pixels, picture_pixels, signal_pixels
@@ -29,12 +29,15 @@ def write_dicom(
     object_class: Literal["XA", "DX"] = "XA",
     open_field: Image | float | None = None,
     polarity: Polarity = "bone_white",
+    tone: Processing | None = None,
     uids: DicomUids | None = None,
 ) -> None:
     """Write a radiograph as a DICOM file of a synthetic patient.
 
-    The file is an X-Ray Angiographic Image (PS3.3 A.14) or a Digital X-Ray Image (A.26; for presentation if a picture
-    is stored, otherwise for processing). It holds the geometry (distances, pixel spacing on the imager, positioner
+    The file is an X-Ray Angiographic Image (PS3.3 A.14) or a Digital X-Ray Image for presentation (A.26). Its VOI LUT
+    shows the stored values as `deepdrr.display.display` would; for `"log_signal"` and a picture a window does too. The
+    Modality LUT of a logarithm in an XA file, which leads back to the intensity, is not meant to be applied before
+    them. The file holds the geometry (distances, pixel spacing on the imager, positioner
     angles, orientation of the patient), the exposure, the meaning of a stored value, and this simulator's name and
     version. The patient is `DEEPDRR^SIMULATED`; dates are left empty.
 
@@ -46,7 +49,8 @@ def write_dicom(
             65 536 values are left for pixels behind much bone); `"log_signal"`: its logarithm, 12 bits; `"picture"`.
         object_class: `"XA"` or `"DX"`.
         open_field: the signal without the patient, a number or [H, W]; None: the brightest thousandth of the image.
-        polarity: of the picture, as given to `deepdrr.display.display`; for a signal, of the grey scale in an XA file.
+        polarity: of the picture, as given to `deepdrr.display.display`; for a signal, of the grey scale.
+        tone: window, gamma and polarity of a signal's grey scale; None: the automatic window, no gamma, and `polarity`.
         uids: the identifiers; None generates new ones.
 
     Raises:
@@ -55,10 +59,13 @@ def write_dicom(
     """
     if object_class not in ("XA", "DX"):
         raise ValueError(f"object_class must be one of XA, DX, got {object_class!r}")
+    if polarity not in get_args(Polarity):
+        raise ValueError(f"polarity must be one of {', '.join(get_args(Polarity))}, got {polarity!r}")
+    tone = tone or Processing(polarity=polarity)
     if stored == "signal":
-        pixels = signal_pixels(image, open_field, polarity, metadata.unit)
+        pixels = signal_pixels(image, open_field, tone, metadata.unit)
     elif stored == "log_signal":
-        pixels = log_pixels(image, open_field, polarity)
+        pixels = log_pixels(image, open_field, tone)
     elif stored == "picture":
         pixels = picture_pixels(image, polarity)
     else:

@@ -5,7 +5,6 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sr.codedict import codes
 from pydicom.uid import (
     DigitalXRayImageStorageForPresentation,
-    DigitalXRayImageStorageForProcessing,
     ExplicitVRLittleEndian,
     XRayAngiographicImageStorage,
 )
@@ -107,10 +106,7 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
     if pixels.to_linear is not None:
         dataset.ModalityLUTSequence = [_table(pixels.to_linear)]
         dataset.ModalityLUTSequence[0].ModalityLUTType = "US"
-    if pixels.to_gray is not None:
-        dataset.VOILUTSequence = [_table(pixels.to_gray)]
-    else:
-        dataset.update(_full_window(pixels))
+    dataset.update(_voi_lut(pixels))
     if metadata.body_part is None or metadata.laterality is not None:
         dataset.Laterality = metadata.laterality or ""
     return dataset
@@ -118,11 +114,10 @@ def angiographic(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
 
 def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset:
     """The modules specific to DX: Series (C.8.11.1), Anatomy (C.8.11.2), Image (C.8.11.3), Detector (C.8.11.4)."""
-    is_picture = pixels.relationship == "DISP"
     dataset = Dataset()
-    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation if is_picture else DigitalXRayImageStorageForProcessing
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
     dataset.Modality = "DX"
-    dataset.PresentationIntentType = "FOR PRESENTATION" if is_picture else "FOR PROCESSING"
+    dataset.PresentationIntentType = "FOR PRESENTATION"  # an image for processing may not say how it is shown
     dataset.ImageType = ["DERIVED", "PRIMARY", ""]
     dataset.ImageLaterality = metadata.laterality or "U"
     dataset.AnatomicRegionSequence = [] if metadata.body_part is None else [_anatomic_region(metadata.body_part)]
@@ -139,8 +134,7 @@ def digital_x_ray(pixels: StoredPixels, metadata: RadiographMetadata) -> Dataset
     dataset.GeneratorID = "deepdrr"
     dataset.PositionerType = "CARM"
     dataset.AcquisitionContextSequence = []
-    if is_picture:
-        dataset.update(_full_window(pixels))
+    dataset.update(_voi_lut(pixels))
     return dataset
 
 
@@ -163,10 +157,14 @@ def with_file_meta(dataset: Dataset) -> Dataset:
     return dataset
 
 
-def _full_window(pixels: StoredPixels) -> Dataset:
-    """VOI LUT (C.11.2) of a picture: a window over its full range."""
+def _voi_lut(pixels: StoredPixels) -> Dataset:
+    """VOI LUT (C.11.2): a table, and a window for viewers that know no tables."""
     dataset = Dataset()
-    dataset.WindowCenter, dataset.WindowWidth = str(2 ** (pixels.bits - 1)), str(2**pixels.bits)
+    if pixels.to_gray is not None:
+        dataset.VOILUTSequence = [_table(pixels.to_gray)]
+    if pixels.window is not None:  # its ends are shown black and white: centre − 0.5 ± (width − 1) / 2 (C.11.2.1.2)
+        black, white = pixels.window
+        dataset.WindowCenter, dataset.WindowWidth = _decimal((black + white + 1) / 2), _decimal(white - black + 1)
     return dataset
 
 

@@ -38,7 +38,8 @@ class _Plane:
 class DicomFields(TypedDict, total=False):
     """Contents of a DICOM file that the radiograph does not know.
 
-    stored: `"log_signal"` (default), `"signal"` or `"picture"`, see `deepdrr.io.write_dicom`.
+    stored: `"log_signal"`, `"signal"` or `"picture"`, see `deepdrr.io.write_dicom`; by default the logarithm, or the
+        picture if its processing does more than a grey scale: compression, edges, local contrast, a round field.
     object_class: `"XA"` (default) or `"DX"`.
     body_part, laterality, description: see `deepdrr.io.RadiographMetadata`.
     uids: the identifiers; new ones are generated if they are left out.
@@ -141,11 +142,12 @@ def _write_dicom(
 ) -> None:
     if output.name not in ("image", "expected_image"):
         raise ValueError(f"a DICOM file holds image or expected_image, got {output.name!r}")
-    stored = dicom.get("stored", "log_signal")
     steps = PRESETS[processing] if isinstance(processing, str) else processing
+    tone = Processing(window=steps.window, gamma=steps.gamma, polarity=steps.polarity)
+    stored = dicom.get("stored", "log_signal" if steps.is_pointwise else "picture")
     is_picture = stored == "picture"
     header = radiograph_metadata(shot, dicom)
-    if is_picture and steps != replace(PRESETS["plain"], window=steps.window, polarity=steps.polarity):
+    if is_picture and steps.description != PRESETS["plain"].description:
         header = replace(header, processing=steps.description, circular_field=steps.circular)
     write_dicom(
         _picture(output, plane, steps, dtype) if is_picture else plane.values,
@@ -155,6 +157,7 @@ def _write_dicom(
         object_class=dicom.get("object_class", "XA"),
         open_field=plane.open_field(),
         polarity=steps.polarity,
+        tone=tone,
         uids=dicom.get("uids"),
     )
 

@@ -246,6 +246,22 @@ def test_exposure_control_heel_spot_and_panel(run, ct, tmp_path) -> None:
     assert "behind-patient-ngy must stand alone" in error
 
 
+@pytest.mark.parametrize(
+    "words",
+    [(), ("--polarity", "bone_black"), ("--window", 0, 5), ("--processing", "fluoroscopy"), ("--contrast", 0.7)],
+)
+def test_a_dicom_file_looks_like_the_picture(run, ct, words, tmp_path) -> None:
+    assert run("project", ct, "--out", tmp_path / "a.dcm", "--out", tmp_path / "a.png", *SMALL, *words)[0] == 0
+    file = pydicom.dcmread(tmp_path / "a.dcm")
+    with Image.open(tmp_path / "a.png") as picture:
+        wanted = np.array(picture).astype(float)
+    if "VOILUTSequence" in file:  # of stored values, as viewers apply it
+        shown = np.frombuffer(file.VOILUTSequence[0].LUTData, "<u2")[file.pixel_array] / 257
+    else:
+        shown = file.pixel_array
+    assert np.abs(shown - wanted).max() < 1.0  # the rounding of both
+
+
 def test_processing_is_named_in_the_file(run, ct, tmp_path) -> None:
     plain, shown, file = tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.dcm"
     assert run("project", ct, "--out", plain, *SMALL)[0] == 0

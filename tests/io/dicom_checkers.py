@@ -1,20 +1,23 @@
-"""What two independent programs say of a DICOM file: David Clunie's dciodvfy, and pydicom's dicom-validator."""
+"""What independent programs make of a DICOM file: David Clunie's dciodvfy, pydicom's dicom-validator, OFFIS's DCMTK."""
 
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from dicom_standard import standard
 from dicom_validator.validator.dicom_file_validator import DicomFileValidator
 from dicom_validator.validator.error_handler import NullValidationResultHandler
 from dicom_validator.validator.validation_result import Status
+from PIL import Image
 from pydicom import config
 from pydicom.datadict import dictionary_description
 
-__all__ = ["dciodvfy", "dicom_validator"]
+__all__ = ["dciodvfy", "dcmtk_shows", "dicom_validator"]
 
 
 def dciodvfy(path: Path) -> list[str]:
@@ -43,3 +46,20 @@ def dicom_validator(path: Path) -> list[str]:
         for module, errors in result.module_errors.items()
         for tag, error in errors.items()
     )
+
+
+def dcmtk_shows(path: Path, voi: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The grey values, 0 to 1, in which DCMTK's `dcmj2pnm` shows a file.
+
+    Args:
+        path: the file.
+        voi: `"table"` for its first VOI LUT, `"window"` for its first window.
+    """
+    program = shutil.which("dcmj2pnm")
+    if program is None:
+        pytest.skip("dcmj2pnm is not installed (Debian's dcmtk)")
+    shown = path.with_suffix(f".{voi}.png")
+    choice = {"table": "+Wl", "window": "+Wi"}[voi]
+    subprocess.run([program, choice, "1", "+on2", str(path), str(shown)], capture_output=True, check=True)
+    with Image.open(shown) as picture:  # of 16 bits
+        return np.array(picture) / 65535.0

@@ -56,21 +56,25 @@ def test_the_linear_values_are_the_signal(tmp_path: Path) -> None:
     assert file.PixelIntensityRelationship == "LIN"
 
 
+@pytest.mark.parametrize("polarity", ["bone_white", "bone_black"])
 @pytest.mark.parametrize("kind", ["XA", "DX"])
-def test_the_logarithmic_values_are_the_attenuation(kind: str, tmp_path: Path) -> None:
-    file = written(tmp_path / "a.dcm", "log_signal", kind)
-    found = re.search(r"-ln\(I/I0\) of (\S+) \+ v x ([\d.]+)\.", file.DerivationDescription)
+def test_the_logarithmic_values_are_the_attenuation(kind: Any, polarity: Any, tmp_path: Path) -> None:
+    arguments: Any = {"stored": "log_signal", "object_class": kind, "open_field": 20_000.0, "polarity": polarity}
+    write_dicom(signal(), tmp_path / "a.dcm", metadata(), **arguments)
+    file = pydicom.dcmread(tmp_path / "a.dcm")
+    found = re.search(r"-ln\(I/I0\) of (\S+) \+ v x (-?[\d.]+)\.", file.DerivationDescription)
     assert found is not None
-    low, step = float(found[1]), float(found[2])
+    first, step = float(found[1]), float(found[2])
+    assert (step > 0) == (polarity == "bone_white")  # values rise with the grey that is shown
     expected = -np.log(np.maximum(signal().numpy() / 20_000.0, 1e-6))
     # Half a step of rounding, and the digits of the text.
-    np.testing.assert_allclose(low + file.pixel_array * step, expected, atol=0.501 * step, rtol=0)
+    np.testing.assert_allclose(first + file.pixel_array * step, expected, atol=0.51 * abs(step), rtol=0)
     assert file.PixelIntensityRelationship == "LOG"
     assert file.BitsStored == 12
 
 
 def test_the_table_of_a_logarithm_leads_back_to_intensity(tmp_path: Path) -> None:
-    """PS3.3 A.14.3: with LOG there is a Modality LUT, its output linear in the X-ray intensity."""
+    """PS3.3 A.14.3: with LOG there is a Modality LUT, its output linear in the X-ray intensity; not for display."""
     file = written(tmp_path / "a.dcm", "log_signal", "XA")
     linear = apply_modality_lut(file.pixel_array, file)
     relative = np.maximum(signal().numpy() / 20_000.0, 1e-6)
@@ -87,19 +91,6 @@ def test_a_picture_keeps_its_values(dtype: Any, kind: Any, tmp_path: Path) -> No
     np.testing.assert_array_equal(file.pixel_array, picture)
     # Rounding of doubles in pydicom's window.
     np.testing.assert_allclose(apply_voi_lut(file.pixel_array, file), picture, rtol=1e-12)
-
-
-@pytest.mark.parametrize("polarity", ["bone_white", "bone_black"])
-@pytest.mark.parametrize("stored", ["signal", "log_signal"])
-def test_a_viewer_shows_an_xa_as_display_would(stored: Any, polarity: Any, tmp_path: Path) -> None:
-    image = signal().clamp(min=1.0)
-    arguments: Any = {"open_field": 20_000.0, "polarity": polarity}
-    write_dicom(image, tmp_path / "a.dcm", metadata(), stored=stored, **arguments)
-    file = pydicom.dcmread(tmp_path / "a.dcm")
-    shown = apply_voi_lut(apply_modality_lut(file.pixel_array, file), file)
-    expected = display(image, **arguments, dtype="uint16")
-    # A value of the linear scale is 1/160 of the least signal, of a window of 4: 0.2 %.
-    assert np.abs(shown.astype(float) - expected).max() < 0.004 * 65535
 
 
 @pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.0), (30.0, 10.0), (-45.0, -20.0), (90.0, 0.0)])
@@ -181,8 +172,8 @@ def test_nothing_but_a_synthetic_patient(stored: str, kind: str, tmp_path: Path)
     [
         ("signal", "XA", "X-Ray Angiographic Image Storage", "LIN", None),
         ("picture", "XA", "X-Ray Angiographic Image Storage", "DISP", None),
-        ("signal", "DX", "Digital X-Ray Image Storage - For Processing", "LIN", 1),
-        ("log_signal", "DX", "Digital X-Ray Image Storage - For Processing", "LOG", -1),
+        ("signal", "DX", "Digital X-Ray Image Storage - For Presentation", "LIN", 1),
+        ("log_signal", "DX", "Digital X-Ray Image Storage - For Presentation", "LOG", -1),
         ("picture", "DX", "Digital X-Ray Image Storage - For Presentation", "LOG", -1),
     ],
 )
