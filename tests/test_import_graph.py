@@ -23,6 +23,7 @@ ORDER = (
         "_snapshot",
         "_atomic",
         "_progress",
+        "_yaml",
         "resources",
     ),
     ("geometry", "geo"),

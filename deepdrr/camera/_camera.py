@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._numbers import as_number
 from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
 from deepdrr.camera._inverse import inverse_intrinsics, parts_from_inverse
@@ -56,6 +57,8 @@ class Camera:
 
     def __post_init__(self) -> None:
         check_camera(self.intrinsics, self.camera_from_world, self.sdd_mm, self.height, self.width)
+        object.__setattr__(self, "height", int(self.height))
+        object.__setattr__(self, "width", int(self.width))
 
     # -- constructors ------------------------------------------------------------------------------------------------
 
@@ -317,7 +320,7 @@ class Camera:
     def cropped(self, top: int, left: int, height: int, width: int) -> Self:
         """A window of the detector: rows top … top + height, columns left … left + width; may reach outside."""
         shift = torch.eye(3, dtype=self.intrinsics.dtype, device=self.intrinsics.device)
-        shift[0, 2], shift[1, 2] = -left, -top
+        shift[0, 2], shift[1, 2] = -as_number(left, "left"), -as_number(top, "top")
         return replace(self, intrinsics=shift @ self.intrinsics, height=height, width=width)
 
     def moved(self, world_from_world: Tensor) -> Self:

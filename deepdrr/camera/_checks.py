@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count, as_number
 from deepdrr.geometry import check_rigid
 
-__all__ = ["check_camera", "check_length", "check_tensor"]
+__all__ = ["as_length", "check_camera", "check_tensor"]
 
 
 def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int) -> None:
@@ -23,8 +23,8 @@ def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, 
     if len({(t.dtype, t.device) for t in tensors.values()}) != 1:
         kinds = {name: (t.dtype, str(t.device)) for name, t in tensors.items()}
         raise ValueError(f"intrinsics, camera_from_world and sdd_mm must share dtype and device, got {kinds}")
-    check_count(height, "height")
-    check_count(width, "width")
+    as_count(height, "height")
+    as_count(width, "width")
     _check_intrinsics(intrinsics)
     if camera_from_world.shape[-2:] != (4, 4):
         raise ValueError(f"camera_from_world must be [..., 4, 4], got shape {tuple(camera_from_world.shape)}")
@@ -48,10 +48,12 @@ def check_tensor(value: object, name: str, *ends: int) -> None:
         raise ValueError(f"{name} must be [..., {shape}], got shape {tuple(value.shape)}")
 
 
-def check_length(value: float, name: str) -> None:
-    """Check a length in mm: positive and finite."""
-    if not 0.0 < float(value) < float("inf"):
+def as_length(value: object, name: str) -> float:
+    """A length in mm as float: positive and finite."""
+    length = as_number(value, name)
+    if length <= 0.0:
         raise ValueError(f"{name} must be a positive length in mm, got {value}")
+    return length
 
 
 def _check_intrinsics(intrinsics: Tensor) -> None:

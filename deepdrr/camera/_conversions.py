@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import check_count
-from deepdrr.camera._checks import check_length, check_tensor
+from deepdrr._numbers import as_count
+from deepdrr.camera._checks import as_length, check_tensor
 from deepdrr.geometry import ArrayLike, as_point, finest_dtype, in_double, invert_rigid, rigid, world_from_carm
 
 __all__ = ["arm_rotation", "carm_pose", "intrinsics_from_detector", "split_projection_matrix"]
@@ -29,10 +29,9 @@ def intrinsics_from_detector(sdd_mm: float, height: int, width: int, pixel_mm: f
     Returns:
         float64 [3, 3].
     """
-    check_length(sdd_mm, "sdd_mm")
-    check_length(pixel_mm, "pixel_mm")
-    check_count(height, "height")
-    check_count(width, "width")
+    sdd_mm, pixel_mm = as_length(sdd_mm, "sdd_mm"), as_length(pixel_mm, "pixel_mm")
+    height = as_count(height, "height")
+    width = as_count(width, "width")
     if viewed_from not in _COLUMN_SIGN:
         raise ValueError(f'viewed_from must be "detector" or "source", got {viewed_from!r}')
     focal = sdd_mm / pixel_mm
@@ -44,7 +43,7 @@ def intrinsics_from_detector(sdd_mm: float, height: int, width: int, pixel_mm: f
 
 def carm_pose(sdd_mm: float, sid_mm: float, angles_deg: Sequence[float], isocenter: ArrayLike) -> Tensor:
     """camera_from_world of a C-arm; arguments as in `Camera.carm`. float64 [4, 4]."""
-    check_length(sid_mm, "sid_mm")
+    sid_mm = as_length(sid_mm, "sid_mm")
     if sid_mm >= sdd_mm:
         raise ValueError(f"sid_mm must be less than sdd_mm = {sdd_mm}, got {sid_mm}")
     if len(angles_deg) != 3:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr.geometry import finest_dtype
 
 __all__ = ["check_inverse", "check_together", "checked_k_inv", "checked_sdd"]
@@ -63,9 +64,10 @@ def checked_sdd(sdd: Tensor | float, like: Tensor, name: str = "sdd") -> Tensor:
         TypeError: if it is neither a number nor a floating-point tensor.
         ValueError: if one is not positive and finite.
     """
-    distance = sdd
-    if isinstance(sdd, int | float) and not isinstance(sdd, bool):
-        distance = torch.tensor(float(sdd), dtype=like.dtype, device=like.device)
+    number = plain(sdd)
+    distance = number
+    if isinstance(number, int | float) and not isinstance(number, bool):
+        distance = torch.tensor(float(number), dtype=like.dtype, device=like.device)
     if not isinstance(distance, Tensor) or not distance.is_floating_point():
         raise TypeError(f"{name} must be a distance in mm, a number or a floating-point tensor, got {sdd!r}")
     if distance.device.type != "meta" and not bool((torch.isfinite(distance) & (distance > 0)).all()):

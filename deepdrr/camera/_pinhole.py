@@ -10,7 +10,7 @@ import roma
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count
 from deepdrr.geometry import convert, full_precision, single_or_double
 
 __all__ = ["invert_rt_inv", "make_k_inv", "make_rt_inv"]
@@ -57,8 +57,8 @@ def make_k_inv(
         >>> (1000 * k_inv @ torch.tensor([150.0, 100, 1]))[0].tolist()  # the detector's centre
         [0.0, 0.0, 1000.0]
     """
-    check_count(height, "height")
-    check_count(width, "width")
+    height = as_count(height, "height")
+    width = as_count(width, "width")
     given = {"sdd": sdd, "delx": delx, "dely": dely, "x0": x0, "y0": y0}
     distance, dx, dy, x, y = _broadcast(given, dtype, device)
     _check(distance, "sdd", distance > 0, "a positive distance in mm")

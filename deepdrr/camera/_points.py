@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_count
 from deepdrr.camera._checks import check_tensor
 from deepdrr.geometry import full_precision, in_double
 
@@ -53,6 +54,7 @@ def project_points(
     check_tensor(rt_inv, "rt_inv", 4, 4)
     if orthographic and sdd is None:
         raise ValueError("sdd must be given for parallel beams (orthographic=True), got None")
+    height, width = (None if n is None else as_count(n, name) for n, name in ((height, "height"), (width, "width")))
     points = points_world if points_world.is_floating_point() else points_world.float()
     dtype = torch.promote_types(points.dtype, torch.float32)
     camera_from_world = torch.linalg.inv(in_double(rt_inv)).to(rt_inv.device, dtype)

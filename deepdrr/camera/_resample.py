@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count
 from deepdrr.camera._checks import check_tensor
 from deepdrr.camera._pixels import pixel_centers
 from deepdrr.geometry import full_precision, in_double
@@ -47,8 +47,8 @@ def resample(
     if not isinstance(img, Tensor) or img.dim() != 4 or not img.is_floating_point():
         raise ValueError(f"img must be a floating-point tensor [B, C, H, W], got {_kind(img)}")
     rows, columns = (img.shape[2] if height is None else height), (img.shape[3] if width is None else width)
-    check_count(rows, "height")
-    check_count(columns, "width")
+    rows = as_count(rows, "height")
+    columns = as_count(columns, "width")
     dtype = torch.promote_types(img.dtype, torch.promote_types(k_inv_old.dtype, k_inv_new.dtype))
     old_from_new = (torch.linalg.inv(in_double(k_inv_old)) @ in_double(k_inv_new)).to(k_inv_old.device, dtype)
     u, v = pixel_centers(rows, columns, img.new_empty(0, dtype=dtype))

@@ -8,6 +8,7 @@ from cyclopts import App, ArgumentCollection
 from cyclopts.config import Dict
 
 from deepdrr._names import unknown_name
+from deepdrr._yaml import parse
 
 __all__ = ["fields_from_file"]
 
@@ -34,7 +35,7 @@ def _read(path: Path) -> dict[Any, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         _check_once(yaml.compose(text, Loader=yaml.SafeLoader), path)
-        content = yaml.safe_load(text)
+        content = parse(text)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"config must be a YAML file, '{path}' is not: {error}") from error
     if content is None:

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -81,7 +83,8 @@ def as_spacing(spacing_mm: float | Sequence[float]) -> tuple[float, float, float
     Raises:
         ValueError: if they are not one or three positive numbers.
     """
-    given = (spacing_mm,) * 3 if isinstance(spacing_mm, int | float) else tuple(float(s) for s in spacing_mm)
+    lengths: Any = np.asarray(spacing_mm, dtype=np.float64).tolist()
+    given = (lengths,) * 3 if isinstance(lengths, float) else tuple(lengths)
     if len(given) != 3 or not all(math.isfinite(s) and s > 0 for s in given):
         raise ValueError(f"spacing_mm must be one or three positive lengths in mm, got {spacing_mm}")
     return given[0], given[1], given[2]

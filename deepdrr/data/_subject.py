@@ -7,6 +7,7 @@ from typing import Any, Self, TypedDict, Unpack
 import torch
 from torch import Tensor, nn
 
+from deepdrr._numbers import as_count
 from deepdrr.data._checks import CheckHU
 from deepdrr.data._labels import Labels, labels_on_grid
 from deepdrr.data._scan import Scan
@@ -91,8 +92,7 @@ class Subject(nn.Module):
     ) -> None:
         _check_names(dict(attenuation))
         super().__init__()
-        if max_label is not None and max_label < 0:
-            raise ValueError(f"max_label must be 0 or more, got {max_label}")
+        max_label = None if max_label is None else as_count(max_label, "max_label", least=0)
         affine = world_transform(voxel_to_world)
         image = checked_image(image_hu, "image_hu")
         middle = (torch.tensor(image.shape[:1:-1], dtype=torch.float64) - 1) / 2

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from deepdrr._numbers import plain_fields
 from deepdrr._snapshot import lasting
 
 __all__ = ["Blur", "Glare", "aperture_transfer", "filtered_signal", "lubberts_fraction", "optical_transfer"]
@@ -44,6 +45,7 @@ class Glare:
     range_mm: float = 20.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 <= self.fraction < 1.0:
             raise ValueError(f"fraction must be in [0, 1), got {self.fraction}")
         if not 0.0 < self.range_mm < math.inf:
@@ -71,6 +73,7 @@ class Blur:
     glare: Glare | None = field(default_factory=Glare)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 <= self.light_spread_mm < math.inf:
             raise ValueError(f"light_spread_mm must be finite and not negative, got {self.light_spread_mm}")
 

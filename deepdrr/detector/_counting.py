@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.detector._grid import Grid
 from deepdrr.detector._noise import quantum_noise
 from deepdrr.detector._panel import needed
@@ -98,6 +99,7 @@ class PhotonCounter(_Counter):
     escape: float = 0.3
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         levels = (0.0, *self.thresholds_kev, math.inf)
         if not self.thresholds_kev or not all(low < high for low, high in pairwise(levels)):
             raise ValueError(f"thresholds_kev must be positive, finite and rise, got {self.thresholds_kev}")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from deepdrr._numbers import plain_fields
+
 __all__ = ["GRIDS", "Grid"]
 
 
@@ -22,6 +24,7 @@ class Grid:
     scatter: float
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 < self.primary <= 1.0:
             raise ValueError(f"primary must be a transmission in (0, 1], got {self.primary}")
         if not 0.0 <= self.scatter <= 1.0:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
+
 __all__ = ["AMORPHOUS_SILICON_LAG", "CMOS_LAG", "Lag", "apply_lag"]
 
 
@@ -27,6 +29,7 @@ class Lag:
     decay_frames: tuple[float, ...]
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if len(self.shares) != len(self.decay_frames) or not self.shares:
             counts = f"{len(self.shares)} and {len(self.decay_frames)}"
             raise ValueError(f"shares and decay_frames must have one number for each trap, got {counts}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.detector._blur import Blur, filtered_signal
 from deepdrr.detector._grid import Grid
 from deepdrr.detector._noise import electronic_noise, quantum_noise
@@ -27,6 +28,7 @@ class _EnergyIntegrating:
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         _check_noise(self.electronic_noise_electrons, self.gain_electrons_per_kev)
 
     @property
@@ -87,6 +89,7 @@ class Scintillator:
     optical_swank: float = 0.9
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 < self.areal_density_g_cm2 < math.inf:
             raise ValueError(f"areal_density_g_cm2 must be positive and finite, got {self.areal_density_g_cm2}")
         if not 0.0 < self.optical_swank <= 1.0:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
+
 __all__ = ["FixedPattern", "flat_field_corrected", "interpolated_defects", "random_pattern", "with_pattern"]
 
 
@@ -59,6 +61,7 @@ def random_pattern(
     Raises:
         ValueError: if a spread is negative or not finite, or the share is not in [0, 1].
     """
+    gain_spread, offset_spread_kev, defect_share = plain((gain_spread, offset_spread_kev, defect_share))
     for name, value in (("gain_spread", gain_spread), ("offset_spread_kev", offset_spread_kev)):
         if not 0.0 <= value < math.inf:
             raise ValueError(f"{name} must be finite and not negative, got {value}")

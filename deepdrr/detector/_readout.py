@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_count, plain_fields
+
 __all__ = ["Readout", "digitize"]
 
 
@@ -28,6 +30,7 @@ class Readout:
     saturation: Literal["raise", "clip"] = "raise"
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 < self.adu_per_kev < math.inf:
             raise ValueError(f"adu_per_kev must be positive and finite, got {self.adu_per_kev}")
         if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 1 <= self.bits <= 24:
@@ -49,6 +52,7 @@ class Readout:
         Raises:
             ValueError: if the signal is not positive, or the offset leaves no room for it.
         """
+        bits = as_count(bits, "bits")
         if not 0.0 < brightest_kev < math.inf:
             raise ValueError(f"brightest_kev must be positive and finite, got {brightest_kev}")
         room = 0.9 * ((1 << bits) - 1) - offset_adu

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 from deepdrr._names import unknown_name
-from deepdrr._numbers import as_number, check_count
+from deepdrr._numbers import as_count, as_number
 from deepdrr.camera import Camera
 from deepdrr.device._checks import check_keys
 from deepdrr.device._pose import CArmPose
@@ -37,6 +37,8 @@ class CArmGeometry:
     def __post_init__(self) -> None:
         for name in ("sdd_mm", "sid_mm", "pixel_mm"):
             object.__setattr__(self, name, as_number(getattr(self, name), name))
+        for name in ("height", "width"):
+            object.__setattr__(self, name, as_count(getattr(self, name), name))
         self.camera()  # the camera knows what it refuses
 
     @classmethod
@@ -61,7 +63,7 @@ class CArmGeometry:
             TypeError: if it is not an integer.
             ValueError: if it does not divide them.
         """
-        check_count(factor, "factor")
+        factor = as_count(factor, "factor")
         if self.height % factor or self.width % factor:
             raise ValueError(f"factor must divide {self.height} rows and {self.width} columns, got {factor}")
         return replace(self, height=self.height // factor, width=self.width // factor, pixel_mm=self.pixel_mm * factor)

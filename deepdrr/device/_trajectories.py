@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import as_number, check_count
+from deepdrr._numbers import as_count, as_number
 from deepdrr.camera import Camera
 from deepdrr.device._checks import check_kind
 from deepdrr.device._geometry import CArmGeometry
@@ -32,7 +32,7 @@ def sweep(start: CArmPose, stop: CArmPose, count: int) -> list[CArmPose]:
         >>> [pose.alpha_deg for pose in sweep(CArmPose(), CArmPose(alpha_deg=30), count=4)]
         [0.0, 10.0, 20.0, 30.0]
     """
-    check_count(count, "count", least=2)
+    count = as_count(count, "count", least=2)
     first, last = ((*pose.angles_deg, *pose.isocenter) for pose in (start, stop))
     poses = []
     for index in range(count):

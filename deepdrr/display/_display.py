@@ -5,6 +5,7 @@ The steps are functions: `attenuation` (logarithm), `automatic_window`, then win
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from deepdrr._extras import require
+from deepdrr._numbers import as_number
 
 __all__ = [
     "Depth",
@@ -83,6 +85,7 @@ def display(
     """
     _check_choice(polarity, ("bone_white", "bone_black"), "polarity")
     _check_choice(dtype, (*_LEVELS, "float32"), "dtype")
+    window, gamma = _as_numbers(window), as_number(gamma, "gamma")
     _check_tone(window, gamma, clahe)
     values, reference = checked_planes(image, quantity, open_field)
     pictures = []
@@ -228,8 +231,16 @@ def _check_choice(value: str, choices: tuple[str, ...], name: str) -> None:
         raise ValueError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
+def _as_numbers(window: Sequence[float] | None) -> tuple[float, float] | None:
+    if window is None:
+        return None
+    if len(window) != 2:
+        raise ValueError(f"window must be (low, high), got {window}")
+    return as_number(window[0], "window"), as_number(window[1], "window")
+
+
 def _check_tone(window: tuple[float, float] | None, gamma: float, clahe: float | None) -> None:
-    if window is not None and not (len(window) == 2 and -math.inf < window[0] < window[1] < math.inf):
+    if window is not None and not window[0] < window[1]:
         raise ValueError(f"window must be (low, high) with low < high, both finite, got {window}")
     if not 0.0 < gamma < math.inf:
         raise ValueError(f"gamma must be positive and finite, got {gamma}")

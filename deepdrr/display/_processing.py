@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepdrr._numbers import plain_fields
 from deepdrr.display._display import (
     Depth,
     Image,
@@ -51,6 +52,7 @@ class Processing:
     circular: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 <= self.compression < 1.0:
             raise ValueError(f"compression must be in [0, 1), got {self.compression}")
         if not 0.0 <= self.edge < math.inf:

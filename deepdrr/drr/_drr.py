@@ -6,7 +6,7 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor, nn
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count
 from deepdrr.camera import Camera, checked_k_inv, checked_sdd, make_k_inv
 from deepdrr.data import Subject
 from deepdrr.drr._physics import Physics
@@ -48,8 +48,8 @@ class DRR(nn.Module):
 
     def __init__(self, k_inv: Tensor, sdd: Tensor, height: int, width: int, orthographic: bool = False) -> None:
         super().__init__()
-        check_count(height, "height")
-        check_count(width, "width")
+        height = as_count(height, "height")
+        width = as_count(width, "width")
         self.register_buffer("k_inv", checked_k_inv(k_inv))
         self.register_buffer("sdd", checked_sdd(sdd, k_inv))
         self.height = height

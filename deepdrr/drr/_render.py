@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar, Unpack
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count
 from deepdrr.camera import Camera, check_inverse, checked_sdd
 from deepdrr.data import Subject
 from deepdrr.drr._checks import check_batches, check_device, checked_subjects
@@ -107,10 +107,10 @@ def render(
         >>> render(box, k_inv, pose, 1000.0, 1, 1, spectrum=tungsten_spectrum(80.0))
         tensor([[[[0.3981]]]])
     """
-    check_count(height, "height")
-    check_count(width, "width")
+    height = as_count(height, "height")
+    width = as_count(width, "width")
     if n_samples is not None:
-        check_count(n_samples, "n_samples", least=2)
+        n_samples = as_count(n_samples, "n_samples", least=2)
     subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)
     for one in subjects:
         check_device(one, k_inv=k_inv, rt_inv=rt_inv, sdd=sdd, src=src, tgt=tgt)

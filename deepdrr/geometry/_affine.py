@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_number
 from deepdrr.geometry._points import ArrayLike, as_point
 from deepdrr.geometry._precision import in_double
 
@@ -45,8 +46,7 @@ def rotation(axis: ArrayLike, degrees: float) -> Tensor:
     length = float(direction.norm())
     if length == 0.0:
         raise ValueError("axis must not be the zero vector, got [0, 0, 0]")
-    if not math.isfinite(degrees):
-        raise ValueError(f"degrees must be finite, got {degrees}")
+    degrees = as_number(degrees, "degrees")
     x, y, z = (direction / length).tolist()
     cross = torch.tensor([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]], dtype=torch.float64)
     sine, cosine = _exact_sin_cos(degrees)

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
+
 __all__ = ["ArrayLike", "as_point", "point", "transform_directions", "transform_points", "vector"]
 
 ArrayLike = Tensor | np.ndarray[Any, Any] | Sequence[float]
@@ -56,8 +58,8 @@ def as_point(value: ArrayLike, name: str) -> Tensor:
         ValueError: if there are not three numbers, or one is NaN or infinite.
     """
     try:
-        triple = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, RuntimeError) as error:
+        triple = torch.as_tensor(plain(value), dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} must be three coordinates in mm, got {value!r}") from error
     if triple.shape != (3,):
         raise ValueError(f"{name} must be three coordinates in mm, got shape {tuple(triple.shape)}")

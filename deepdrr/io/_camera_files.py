@@ -1,7 +1,6 @@
 """Cameras of X-rays: read from DICOM headers, read from and written to JSON files."""
 
 import json
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,8 @@ from torch import Tensor
 
 from deepdrr._atomic import atomic_path
 from deepdrr._names import unknown_name
+from deepdrr._numbers import as_number
+from deepdrr._yaml import parse
 from deepdrr.camera import Camera
 from deepdrr.geometry import ArrayLike, check_rigid
 from deepdrr.io._metadata import RadiographMetadata
@@ -159,10 +160,10 @@ def write_cameras(
 
 
 def _read(file: Path) -> dict[str, Any]:
-    import yaml  # JSON is a subset of YAML
+    import yaml
 
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = parse(file.read_text(encoding="utf-8-sig"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"'{file}' must be JSON or YAML: {error}") from None
     if not isinstance(content, dict):
@@ -237,9 +238,10 @@ def _positive(view: dict[str, Any], name: str, what: str) -> float:
 
 
 def _number(value: object, name: str, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{name} of {what} must be a finite number, got {value!r}")
-    return float(value)
+    try:
+        return as_number(value, name)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} of {what} must be a finite number, got {value!r}") from None
 
 
 def _stated(value: Value | None, name: str, what: str) -> Value:

@@ -8,6 +8,7 @@ from typing import Literal, Self
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.camera import Camera, positioner_angles
 from deepdrr.geometry import ArrayLike, as_point, transform_directions, transform_points
 
@@ -80,6 +81,7 @@ class RadiographMetadata:
     circular_field: bool = False
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("sdd_mm", "source_to_isocenter_mm", "kvp", "mas"):
             if (value := getattr(self, name)) is not None:
                 _check_positive(value, name)

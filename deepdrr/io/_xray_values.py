@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_number
 from deepdrr.geometry import finest_dtype
 
 __all__ = ["line_integrals_of"]
@@ -32,6 +33,7 @@ def line_integrals_of(image: Tensor, open_field: Tensor | float | None = None, *
         raise TypeError(f"image must be a tensor of real numbers, got {type(image).__name__}")
     if image.dim() < 2 or 0 in image.shape:
         raise ValueError(f"image must be [..., H, W] with no empty axis, got shape {tuple(image.shape)}")
+    floor = as_number(floor, "floor")
     if not 0.0 < floor < 1.0:
         raise ValueError(f"floor must be between 0 and 1, got {floor}")
     signal = image if image.is_floating_point() else image.to(finest_dtype(image.device))

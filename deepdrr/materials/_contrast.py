@@ -1,5 +1,6 @@
 """Contrast media at a given concentration."""
 
+from deepdrr._numbers import plain
 from deepdrr.materials._material import Material, compound, mixture
 from deepdrr.materials._registry import as_material
 
@@ -28,6 +29,7 @@ def iodine_contrast(iodine_mg_per_ml: float, *, base: Material | str = "water") 
         >>> round(iodine_contrast(300).density_g_cm3, 2)
         1.35
     """
+    iodine_mg_per_ml = plain(iodine_mg_per_ml)
     solute_g_per_ml = iodine_mg_per_ml / 1000 / IOHEXOL.composition["I"]
     return _suspended("iodine", iodine_mg_per_ml, solute_g_per_ml, IOHEXOL, as_material(base))
 
@@ -49,6 +51,7 @@ def barium_contrast(barium_sulfate_mg_per_ml: float, *, base: Material | str = "
         >>> round(barium_contrast(1000).density_g_cm3, 2)
         1.78
     """
+    barium_sulfate_mg_per_ml = plain(barium_sulfate_mg_per_ml)
     return _suspended(
         "barium", barium_sulfate_mg_per_ml, barium_sulfate_mg_per_ml / 1000, BARIUM_SULFATE, as_material(base)
     )

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr.materials._elements import SYMBOLS, atomic_number
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import as_material
@@ -110,7 +111,7 @@ def attenuation_matrix(materials: Sequence[Material | str], energies_kev: Tensor
 
 
 def _weighted(material: Material, energies_kev: Tensor | Sequence[float] | float, column: str) -> Tensor:
-    energies = torch.as_tensor(energies_kev, dtype=torch.float64)
+    energies = torch.as_tensor(plain(energies_kev), dtype=torch.float64)
     at = energies.detach().cpu().numpy()
     _check_range(at)
     total = np.zeros(at.shape)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr.materials._basis import basis_materials
 from deepdrr.materials._ct_beam import check_ct_kvp, density_from_hu
 from deepdrr.materials._hu_table import continuous_densities, three_class_densities
@@ -93,6 +94,7 @@ def decompose(
         >>> [m.name for m in found.materials], tuple(found.values.shape)
         (['adipose 3', 'soft tissue', 'cortical bone'], (3, 3))
     """
+    ct_kvp = plain(ct_kvp)
     _check(hu, method, ct_kvp, labels, label_materials)
     fills = {label: _as_fill(value) for label, value in (label_materials or {}).items()}
     base = basis_materials() if method == "continuous" else _three_classes()

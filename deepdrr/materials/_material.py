@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from deepdrr._numbers import plain_fields
 from deepdrr.materials._elements import atomic_number, mass_fractions
 
 __all__ = ["Material", "check_density", "compound", "mixture"]
@@ -36,6 +37,7 @@ class Material:
     source: str = "user"
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for symbol, fraction in self.composition.items():
             atomic_number(symbol)
             if not (math.isfinite(fraction) and fraction > 0):

@@ -8,6 +8,7 @@ from typing import Protocol, get_args, runtime_checkable
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.data import Source
 from deepdrr.materials._contrast_field import ContrastAgent, with_contrast
 from deepdrr.materials._ct_beam import CT_KVP_RANGE
@@ -79,6 +80,7 @@ class MaterialModel:
     density_factors: Mapping[Material | str, float | Tensor] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if self.method not in get_args(Method):
             raise ValueError(f"materials must be 'continuous', 'three_class' or a model, got {self.method!r}")
 

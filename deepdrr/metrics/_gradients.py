@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from deepdrr._numbers import plain
 from deepdrr.metrics._checks import check_images, check_mask
 from deepdrr.metrics._ncc import NormalizedCrossCorrelation2d, normalized_cross_correlation
 
@@ -34,7 +35,8 @@ def image_gradients(image: Tensor, sigma: float = 1.0) -> Tensor:
         tensor([[1., 1., 1.],
                 [0., 0., 0.]])
     """
-    if not 0.0 <= sigma < math.inf:
+    sigma = plain(sigma)
+    if not sigma >= 0.0:
         raise ValueError(f"sigma must be 0 or more pixels, got {sigma}")
     batch, channels, height, width = image.shape
     planes = image.reshape(batch * channels, 1, height, width)

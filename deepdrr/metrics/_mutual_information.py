@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_count
 from deepdrr.geometry import finest_dtype
 from deepdrr.metrics._checks import check_images, check_mask
 
@@ -42,6 +43,7 @@ def mutual_information(
     """
     check_images(x1, x2)
     check_mask(mask, x1)
+    bins = as_count(bins, "bins")
     if not 5 <= bins <= _MOST_BINS:
         raise ValueError(f"bins must be 5 to {_MOST_BINS}, got {bins}")
     shape = torch.broadcast_shapes(x1.shape, x2.shape)

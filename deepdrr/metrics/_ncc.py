@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from deepdrr._numbers import plain
 from deepdrr.geometry import finest_dtype
 from deepdrr.metrics._checks import check_images, check_mask, check_patch, check_positive
 
@@ -105,7 +106,7 @@ class MultiscaleNormalizedCrossCorrelation2d(torch.nn.Module):
             sizes, weights = list(patch_sizes), list(patch_weights)
             raise ValueError(f"patch_sizes and patch_weights must be of one length, got {sizes} and {weights}")
         self.nccs = torch.nn.ModuleList(NormalizedCrossCorrelation2d(size, eps) for size in patch_sizes)
-        self.patch_weights = tuple(patch_weights)
+        self.patch_weights = plain(tuple(patch_weights))
 
     def forward(self, x1: Tensor, x2: Tensor, mask: Tensor | None = None) -> Tensor:
         """The weighted sum [B] for images [B, C, H, W]."""

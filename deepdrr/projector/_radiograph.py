@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._names import unknown_name
+from deepdrr._numbers import as_count
 from deepdrr.camera import Camera
 from deepdrr.display import Depth, Picture, Processing
 from deepdrr.materials import Material, material
@@ -105,10 +106,9 @@ class Radiograph(Mapping[OutputName, Tensor]):
         """
         if not self.camera.batch_shape:
             raise ValueError("at takes a view out of a batch, but this radiograph is a single view")
-        if isinstance(index, bool) or not isinstance(index, int):
-            raise TypeError(f"index must be an integer, got {index!r}")
         count = self.camera.batch_shape[0]
-        if not -count <= index < count:
+        index = as_count(index, "index", least=-count)
+        if index >= count:
             raise ValueError(f"index must be {-count} to {count - 1} for {count} views, got {index}")
         results = {name: values[index] for name, values in self.results.items()}
         return replace(self, results=results, camera=self.camera[index])

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from deepdrr._numbers import as_count, plain_fields
+
 __all__ = [
     "MOST_SAMPLES",
     "Exact",
@@ -49,6 +51,7 @@ class Step:
     mm: float
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not (math.isfinite(self.mm) and self.mm > 0):
             raise ValueError(f"Step.mm must be a positive length in mm, got {self.mm}")
 
@@ -64,8 +67,7 @@ class Samples:
     count: int
 
     def __post_init__(self) -> None:
-        if isinstance(self.count, bool) or not isinstance(self.count, int):
-            raise TypeError(f"Samples.count must be an integer, got {self.count!r}")
+        object.__setattr__(self, "count", as_count(self.count, "Samples.count"))
         if not 1 <= self.count <= MOST_SAMPLES:
             raise ValueError(f"Samples.count must be 1 to {MOST_SAMPLES}, got {self.count}")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import check_count
+from deepdrr._numbers import as_count
 from deepdrr.camera import check_inverse, check_together, checked_sdd
 from deepdrr.geometry import in_double
 
@@ -33,8 +33,8 @@ def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width
         if len(tensor) not in (1, len(rt_inv)):
             raise ValueError(f"{name} must be for 1 or {len(rt_inv)} views, as many as rt_inv, got {len(tensor)}")
     check_together(rt_inv=(rt_inv, 2), k_inv=(k_inv, 2), sdd=(sdd, 0))
-    check_count(height, "height")
-    check_count(width, "width")
+    as_count(height, "height")
+    as_count(width, "width")
     turn = in_double(rt_inv[:, :3, :3].detach())
     off = float((turn @ turn.mT - torch.eye(3, dtype=turn.dtype, device=turn.device)).abs().max())
     if off > _ORTHOGONAL:

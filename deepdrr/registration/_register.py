@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr._progress import progress_bar
 from deepdrr.geometry import in_double
 from deepdrr.registration._checks import check_target
@@ -35,6 +36,7 @@ class Stage:
     n_samples: int | None = 200
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 0.0 < self.scale <= 1.0:
             raise ValueError(f"scale must be above 0 and at most 1, got {self.scale}")
         if self.n_samples is not None and self.n_samples < 2:

@@ -79,7 +79,7 @@ class Registration(torch.nn.Module):
         # A copy: `rescale_` changes it.
         self.register_buffer("k_inv", k_inv.clone())
         self.register_buffer("sdd", sdd)
-        self.height, self.width = height, width
+        self.height, self.width = int(height), int(width)
         self._exact_size = (float(height), float(width))
         self.orthographic = orthographic
         self.parameterization = checked_parameterization(parameterization, convention)

@@ -7,6 +7,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr.materials import (
     UGY_PER_KEV_MM2_CM2_G,
     Material,
@@ -37,6 +38,7 @@ def filtered(spectrum: Spectrum, material: Material | str, thickness_mm: float |
         >>> hard = filtered(tungsten_spectrum(80.0), "copper", 0.2)
     """
     sheet = as_material(material)
+    thickness_mm = plain(thickness_mm)
     if isinstance(thickness_mm, bool) or not isinstance(thickness_mm, Tensor | Real):
         raise TypeError(f"thickness_mm of {sheet.name!r} must be a number or a scalar tensor, got {thickness_mm!r}")
     thickness = torch.as_tensor(thickness_mm, dtype=torch.float64)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_number, plain_fields
 from deepdrr.materials._cross_sections import ENERGY_RANGE_KEV
 
 __all__ = ["Spectrum", "monochromatic"]
@@ -36,6 +37,7 @@ class Spectrum:
     voltage: Tensor | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         energies = torch.as_tensor(self.energies_kev, dtype=torch.float64)
         photons = torch.as_tensor(self.photons, dtype=torch.float64)
         object.__setattr__(self, "energies_kev", energies)
@@ -112,8 +114,8 @@ def monochromatic(energy_kev: float, photons: float = 1.0) -> Spectrum:
         >>> monochromatic(60.0)
         Spectrum(monochromatic: mean 60 keV)
     """
-    energies = torch.tensor([energy_kev], dtype=torch.float64)
-    return Spectrum(energies, torch.tensor([photons], dtype=torch.float64), None, "monochromatic")
+    energies = torch.tensor([as_number(energy_kev, "energy_kev")], dtype=torch.float64)
+    return Spectrum(energies, torch.tensor([as_number(photons, "photons")], dtype=torch.float64), None, "monochromatic")
 
 
 def _check(energies: Tensor, photons: Tensor) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr.materials import Material
 from deepdrr.resources import resource_path
 from deepdrr.spectrum._quality import filtered
@@ -69,6 +70,7 @@ def tungsten_spectrum(
 
 
 def _scalar(kvp: object) -> Tensor:
+    kvp = plain(kvp)
     if isinstance(kvp, bool) or not isinstance(kvp, Tensor | Real):
         raise TypeError(f"kvp must be a number or a scalar tensor, in kV, got {kvp!r}")
     volts = torch.as_tensor(kvp, dtype=torch.float64)

@@ -187,7 +187,7 @@ GOOD = {"image_hu": torch.zeros(1, 1, 2, 2, 2), "voxel_to_world": torch.eye(4)}
             "must not be above max_label = 0, got 1",
         ),
         ({"isocenter": torch.zeros(2)}, ValueError, r"isocenter must be three coordinates in mm, got shape \(2,\)"),
-        ({"max_label": -1}, ValueError, "max_label must be 0 or more, got -1"),
+        ({"max_label": -1}, ValueError, "max_label must be at least 0, got -1"),
         ({"mu_watr": 1.0}, TypeError, "the attenuation of a subject is set by convert_to_mu.* got mu_watr"),
     ],
 )

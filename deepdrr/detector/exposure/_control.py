@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_count
 from deepdrr.materials import NGY_PER_KEV_MM2_CM2_G, Material, mass_energy_absorption
 from deepdrr.spectrum import Spectrum, weighted_sums
 
@@ -54,6 +55,7 @@ def central_field(height: int, width: int, fraction: float = 0.5) -> Tensor:
     """
     if not 0.0 < fraction <= 1.0:
         raise ValueError(f"fraction must be in (0, 1], got {fraction}")
+    height, width = as_count(height, "height"), as_count(width, "width")
     rows, columns = (torch.arange(n, dtype=torch.float64) - (n - 1) / 2 for n in (height, width))
     inside: Tensor = torch.hypot(rows[:, None], columns[None, :]) <= max(0.5 * fraction * min(height, width), 0.75)
     return inside

@@ -7,6 +7,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.camera import Camera, ray_slopes
 from deepdrr.spectrum import Spectrum, air_kerma_ugy
 
@@ -37,6 +38,7 @@ class Exposure:
     mas: float | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         given = {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) is not None}
         if len(given) != 1:
             raise ValueError(f"exposure must be exactly one of photons_per_pixel, air_kerma_ngy and mas, got {given}")

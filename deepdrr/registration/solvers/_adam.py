@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.metrics import GradientNormalizedCrossCorrelation2d
 from deepdrr.registration.solvers._problem import Problem
 
@@ -42,6 +43,7 @@ class Adam:
     tolerance: float = 1e-5
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("rotation_rate", "translation_rate", "max_iterations", "patience"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from deepdrr._extras import require
+from deepdrr._numbers import plain_fields
 from deepdrr.registration._motion import ARM_MM, small_motions
 from deepdrr.registration.solvers._features import Compared, features
 from deepdrr.registration.solvers._problem import Problem
@@ -42,6 +43,7 @@ class CmaEs:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("reach_deg", "reach_mm", "max_iterations", "tolerance_px"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

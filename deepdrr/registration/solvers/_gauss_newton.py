@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.registration._motion import small_motions
 from deepdrr.registration.solvers._features import Compared, features
 from deepdrr.registration.solvers._problem import Problem
@@ -39,6 +40,7 @@ class GaussNewton:
     tolerance_px: float = 0.02
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if self.compared not in ("intensity", "edges", "both"):
             raise ValueError(f"compared must be 'intensity', 'edges' or 'both', got {self.compared!r}")
         if not 0.0 <= self.sigma_px < 100.0:

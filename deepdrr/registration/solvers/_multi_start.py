@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.quasirandom import SobolEngine
 
+from deepdrr._numbers import plain_fields
 from deepdrr.registration._motion import ARM_MM, small_motions
 from deepdrr.registration.solvers._gauss_newton import GaussNewton
 from deepdrr.registration.solvers._problem import Problem
@@ -36,6 +37,7 @@ class MultiStart:
     solver: GaussNewton = field(default_factory=lambda: GaussNewton(compared="both", sigma_px=2.0))
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("reach_deg", "reach_mm"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

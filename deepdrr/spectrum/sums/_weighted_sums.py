@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain
 from deepdrr._snapshot import lasting
 from deepdrr.materials import Material, as_material, attenuation_matrix
 from deepdrr.spectrum._quadrature import SpectralQuadrature, fit_quadrature
@@ -51,6 +52,7 @@ def weighted_sums(
         torch.Size([1, 4, 4])
     """
     found = tuple(as_material(m) for m in materials)
+    tolerance = plain(tolerance)
     if tolerance is None or spectrum.photons.requires_grad or not area_densities.numel():
         mu, weights = _every_bin(spectrum, found, per_photon)
     else:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.camera import Camera
 
 __all__ = ["FocalSpot", "focal_spot_blur", "focal_spot_transfer", "sampled_sources"]
@@ -39,6 +40,7 @@ class FocalSpot:
     samples: int | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in ("width_mm", "height_mm"):
             value = getattr(self, name)
             if not 0.0 <= value <= 10.0:

@@ -22,6 +22,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.camera import Camera, ray_slopes
 from deepdrr.materials import material
 
@@ -48,6 +49,7 @@ class HeelEffect:
     cathode: Side = "top"
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not 1.0 <= self.anode_angle_deg <= 45.0:
             raise ValueError(f"anode_angle_deg must be from 1 to 45 degrees, got {self.anode_angle_deg}")
         if self.cathode not in get_args(Side):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import plain_fields
 from deepdrr.camera import Camera
 from deepdrr.spectrum.tube._focal_spot import FocalSpot
 
@@ -35,6 +36,7 @@ class Shutters:
     leakage: float = 0.0
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         for name in (f.name for f in fields(self)):
             if math.isnan(getattr(self, name)):
                 raise ValueError(f"{name} must be a number, got nan")

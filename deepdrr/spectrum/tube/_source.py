@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from deepdrr._names import unknown_name
+from deepdrr._numbers import plain_fields
 from deepdrr.spectrum._spectrum import Spectrum
 from deepdrr.spectrum._tungsten import C_ARM_FILTERS, tungsten_spectrum
 from deepdrr.spectrum.tube._focal_spot import FocalSpot
@@ -38,6 +39,7 @@ class XRaySource:
     tolerance: float | None = None
 
     def __post_init__(self) -> None:
+        plain_fields(self)
         if not isinstance(self.spectrum, Spectrum):
             raise TypeError(f"spectrum must be a deepdrr.spectrum.Spectrum, got {type(self.spectrum).__name__}")
         if self.heel is not None and self.spectrum.kvp is None:
