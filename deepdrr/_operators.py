@@ -12,16 +12,36 @@ import torch
 from torch import Tensor
 from torch.autograd import Function
 
-__all__ = ["differentiable", "followed", "one_by_one", "operator", "save_nothing", "watched"]
+__all__ = ["Operator", "differentiable", "followed", "one_by_one", "operator", "save_nothing", "watched"]
 
 
-def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Any]:
+class Operator:
+    """A function that torch knows as `torch.ops.deepdrr.<name>`.
+
+    A call goes through torch only where something has to see it: torch's first call of any such operator imports its
+    compiler, seconds of every new process.
+
+    Attributes:
+        registered: the operator of torch.
+        compute: the function itself, which must not write to its arguments nor need autograd.
+    """
+
+    def __init__(self, name: str, schema: str, compute: Callable[..., Any]) -> None:
+        self.name = name
+        self.registered: Any = torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)(compute)
+        self.compute = compute
+
+    def __call__(self, *inputs: Any) -> Any:
+        return self.registered(*inputs) if watched() else self.compute(*inputs)
+
+
+def operator(name: str, schema: str) -> Callable[[Callable[..., Any]], Operator]:
     """Register a function as `torch.ops.deepdrr.<name>`; the function must not write to its arguments."""
-    return torch.library.custom_op(f"deepdrr::{name}", mutates_args=(), schema=schema)
+    return lambda compute: Operator(name, schema, compute)
 
 
 def differentiable(
-    op: Any,
+    op: Operator,
     fake: Callable[..., Any],
     save: Callable[..., None],
     pull_back: Callable[..., Any],
@@ -41,15 +61,15 @@ def differentiable(
         A function of the operator's inputs: the operator where `torch.compile` traces it, an `autograd.Function` of the
         same formulas in eager mode and under `torch.func`.
     """
-    op.register_fake(fake)
-    op.register_autograd(pull_back, setup_context=save)
-    op.register_vmap(batched or one_by_one(op))
+    op.registered.register_fake(fake)
+    op.registered.register_autograd(pull_back, setup_context=save)
+    op.registered.register_vmap(batched or one_by_one(op))
     formulas = {"forward": op, "setup_context": save, "backward": pull_back}
     parts = {"generate_vmap_rule": True, **{name: staticmethod(formula) for name, formula in formulas.items()}}
-    function: Any = type(f"Differentiable_{op._name}", (Function,), parts)
+    function: Any = type(f"Differentiable_{op.name}", (Function,), parts)
 
     def call(*inputs: Any) -> Any:
-        return op(*inputs) if torch.compiler.is_compiling() else function.apply(*inputs)
+        return op.registered(*inputs) if torch.compiler.is_compiling() else function.apply(*inputs)
 
     return call
 

@@ -20,6 +20,7 @@ ORDER = (
         "_numbers",
         "_operators",
         "_renamed",
+        "_shapes",
         "_snapshot",
         "_atomic",
         "_progress",
@@ -122,5 +123,21 @@ def test_import_is_light() -> None:
         "pyvista",
     )
     program = f"import sys, deepdrr, deepdrr.projector; print([m for m in {(*heavy, 'pyvista')} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_first_image_needs_no_compiler() -> None:
+    """torch's compiler, sympy and SciPy's optimizers take seconds of a new process, and an image needs none of them."""
+    program = """
+import sys, torch
+from deepdrr import MobileCArm, Projector, Volume
+from deepdrr.device import CArmGeometry
+carm = MobileCArm(geometry=CArmGeometry().binned(96))
+ct = Volume.from_array(torch.full((8, 8, 8), -1000.0), torch.eye(4))
+with Projector(ct, carm=carm) as projector:
+    projector(generator=torch.Generator().manual_seed(0))
+print([m for m in ("torch._dynamo", "sympy", "scipy.optimize", "roma") if m in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._numbers import as_number
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera._checks import check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
 from deepdrr.camera._inverse import inverse_intrinsics, parts_from_inverse
@@ -114,7 +115,7 @@ class Camera:
         check_tensor(intrinsics, "intrinsics", 3, 3)
         check_tensor(rotation, "rotation", 3, 3)
         check_tensor(translation, "translation", 3)
-        batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
+        batch = broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
         pose = torch.zeros(*batch, 4, 4, dtype=rotation.dtype, device=rotation.device)
         pose[..., :3, :3] = rotation
         pose[..., :3, 3] = translation
@@ -206,7 +207,7 @@ class Camera:
         """Leading dimensions shared by intrinsics, pose and distance."""
         shapes = {self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape}
         # torch takes as long to broadcast equal shapes as others.
-        return shapes.pop() if len(shapes) == 1 else torch.Size(torch.broadcast_shapes(*shapes))
+        return shapes.pop() if len(shapes) == 1 else broadcast_shapes(*shapes)
 
     @property
     def k_inv(self) -> Tensor:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._numbers import as_count, as_number
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import check_rigid
 
 __all__ = ["as_length", "check_camera", "check_tensor"]
@@ -31,7 +32,7 @@ def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, 
     check_rigid(camera_from_world, "camera_from_world")
     if not bool((torch.isfinite(sdd_mm) & (sdd_mm > 0)).all()):
         raise ValueError(f"sdd_mm must be positive and finite, got {sdd_mm.tolist()}")
-    torch.broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
+    broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
 
 
 def check_tensor(value: object, name: str, *ends: int) -> None:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._numbers import plain
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import finest_dtype
 
 __all__ = ["check_inverse", "check_together", "checked_k_inv", "checked_sdd"]
@@ -40,7 +41,7 @@ def check_together(**parts: tuple[Tensor, int]) -> None:
         raise ValueError(f"{names} must be on one device, got {devices}")
     batches = {name: tuple(tensor.shape[: tensor.dim() - axes]) for name, (tensor, axes) in parts.items()}
     try:
-        torch.broadcast_shapes(*batches.values())
+        broadcast_shapes(*batches.values())
     except RuntimeError:
         raise ValueError(f"the batches of {names} must broadcast, got {batches}") from None
 

@@ -6,7 +6,6 @@ times that. `rt_inv` is world_from_camera. The camera's frame is that of `Camera
 
 from collections.abc import Sequence
 
-import roma
 import torch
 from torch import Tensor
 
@@ -124,6 +123,8 @@ def invert_rt_inv(
     Returns:
         (rotation in degrees, translation in mm), each [*B, 3].
     """
+    import roma  # Here, for it imports torch's compiler, seconds that `import deepdrr` need not take.
+
     matrix = single_or_double(extrinsic_inv, "extrinsic_inv", 4)
     if matrix.shape[-2:] != (4, 4):
         raise ValueError(f"extrinsic_inv must be [..., 4, 4], got shape {tuple(matrix.shape)}")

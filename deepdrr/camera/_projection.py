@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera._checks import check_tensor
 from deepdrr.geometry import invert_rigid, transform_points
 
@@ -33,7 +34,7 @@ def backprojected(pixels: Tensor, depth_mm: Tensor | float | None, parts: Parts,
     intrinsics, camera_from_world, sdd_mm = parts
     sdd = sdd_mm[..., None].to(pixels.dtype)
     depth = sdd if depth_mm is None else torch.as_tensor(depth_mm, dtype=pixels.dtype, device=pixels.device)
-    depth = depth.expand(torch.broadcast_shapes(depth.shape, sdd.shape, pixels.shape[:-1]))
+    depth = depth.expand(broadcast_shapes(depth.shape, sdd.shape, pixels.shape[:-1]))
     homogeneous = torch.cat([pixels, torch.ones_like(pixels[..., :1])], dim=-1)
     direction = homogeneous @ torch.linalg.inv(intrinsics).to(pixels.dtype).transpose(-1, -2)
     plane = sdd.expand_as(depth) if orthographic else depth

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.data import Subject
 from deepdrr.raycast import check_fits
 
@@ -45,7 +46,7 @@ def check_batches(height: int, width: int, **ends: tuple[Tensor, int]) -> None:
     """
     shapes = {name: tuple(tensor.shape[: tensor.dim() - axes]) for name, (tensor, axes) in ends.items()}
     try:
-        batch = torch.broadcast_shapes(*shapes.values())
+        batch = broadcast_shapes(*shapes.values())
     except RuntimeError:
         raise ValueError(f"the batches of {', '.join(shapes)} must broadcast, got {shapes}") from None
     device = next(iter(ends.values()))[0].device

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.data import Subject
 from deepdrr.data.preprocess import mu_weights
 from deepdrr.drr._prepared import attenuation_field, basis_fields
@@ -63,7 +64,7 @@ def _per_picture(name: str, value: float | Tensor, rays: Rays) -> Tensor:
         number = number.float()
     batch = rays.shape[:-2]
     try:
-        torch.broadcast_shapes(number.shape, batch)
+        broadcast_shapes(number.shape, batch)
         fits = number.dim() <= len(batch)
     except RuntimeError:
         fits = False

@@ -3,7 +3,6 @@
 import warnings
 from enum import StrEnum
 
-import roma
 import torch
 from torch import Tensor
 
@@ -85,6 +84,8 @@ def rotation_to_matrix(
                 [ 1.,  0.,  0.],
                 [ 0.,  0.,  1.]])
     """
+    import roma  # Here, for it imports torch's compiler, seconds that `import deepdrr` need not take.
+
     kind = _known(parameterization)
     numbers = single_or_double(rotation, "rotation", kind.dim)
     if kind is Parameterization.EULER:

@@ -2,10 +2,10 @@
 
 import math
 
-import roma
 import torch
 from torch import Tensor
 
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry._precision import full_precision, single_or_double
 from deepdrr.geometry._rotations import Parameterization, rotation_to_matrix
 
@@ -72,7 +72,7 @@ def make_se3(rotation: Tensor, translation: Tensor) -> Tensor:
     Returns:
         [*B, 4, 4].
     """
-    batch = torch.broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
+    batch = broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
     top = torch.cat([rotation.expand(*batch, 3, 3), translation.expand(*batch, 3)[..., None]], dim=-1)
     last = top.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(*batch, 1, 4)
     return torch.cat([top, last], dim=-2)
@@ -109,6 +109,8 @@ def se3_log_map(matrix: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (ω, u): axis times angle in radians and u = V⁻¹ t in mm, each [*B, 3].
     """
+    import roma  # Here, for it imports torch's compiler, seconds that `import deepdrr` need not take.
+
     single_or_double(matrix, "matrix", 4)
     if matrix.shape[-2:] != (4, 4):
         raise ValueError(f"matrix must be [..., 4, 4], got shape {tuple(matrix.shape)}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from deepdrr.materials._cross_sections import attenuation_matrix
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import material
-from deepdrr.materials._schneider import rows
+from deepdrr.resources import resource_path
 
 __all__ = ["basis_error", "basis_materials", "basis_weights", "fit_basis"]
 
@@ -51,5 +51,9 @@ def basis_error(tissue: Material, basis: Sequence[Material]) -> float:
 
 @cache
 def basis_weights() -> _Array:
-    """Coefficients of the tissues of `_schneider.rows` in `basis_materials`, [R, M]."""
-    return np.stack([fit_basis(tissue, basis_materials()) for tissue in rows()])
+    """Coefficients of the tissues of `_schneider.rows` in `basis_materials`, [R, M].
+
+    They are those of `fit_basis`, from a file: to fit them in every process would import scipy.optimize, half a second.
+    """
+    table: _Array = np.loadtxt(resource_path("data/tissue_basis.csv"), delimiter=",", skiprows=3)
+    return table[:, 1:]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._numbers import as_count
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import finest_dtype
 from deepdrr.metrics._checks import check_images, check_mask
 
@@ -46,7 +47,7 @@ def mutual_information(
     bins = as_count(bins, "bins")
     if not 5 <= bins <= _MOST_BINS:
         raise ValueError(f"bins must be 5 to {_MOST_BINS}, got {bins}")
-    shape = torch.broadcast_shapes(x1.shape, x2.shape)
+    shape = broadcast_shapes(x1.shape, x2.shape)
     weights = torch.ones((), device=x1.device) if mask is None else mask
     w = weights.to(finest_dtype(x1.device)).expand(shape).flatten(1)
     first, second = (_windows(x.to(w.dtype).expand(shape).flatten(1), w > 0, bins) for x in (x1, x2))

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._memory import check_fits
@@ -35,7 +36,7 @@ class RayEnds:
         limits = [tensor.shape for _, tensor in self._limits]
         if source == target and not limits:
             return source
-        return torch.Size(torch.broadcast_shapes(source, target, *limits))
+        return broadcast_shapes(source, target, *limits)
 
     @property
     def device(self) -> torch.device:

@@ -1,6 +1,5 @@
 """Rigid motions: as numbers of any parameterization and back, and small ones about a pivot."""
 
-import roma
 import torch
 from torch import Tensor
 
@@ -47,6 +46,8 @@ def small_motions(steps: Tensor) -> Tensor:
 
 
 def _rotation_numbers(rotation: Tensor, kind: Parameterization, convention: str | None) -> Tensor:
+    import roma  # Here, for it imports torch's compiler, seconds that `import deepdrr` need not take.
+
     if kind is Parameterization.EULER:
         numbers = roma.rotmat_to_euler(convention, rotation, degrees=True)
     elif kind is Parameterization.QUATERNION:

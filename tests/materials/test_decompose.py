@@ -1,5 +1,6 @@
 """HU → densities: the round trip, continuity, labels, and the refusal to guess."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,7 +16,7 @@ from deepdrr.materials import (
     material,
 )
 from deepdrr.materials import _decompose as implementation
-from deepdrr.materials._basis import basis_error, basis_materials
+from deepdrr.materials._basis import basis_error, basis_materials, basis_weights, fit_basis
 from deepdrr.materials._schneider import rows
 
 HU = torch.tensor([-999.0, -950.0, -741.5, -400.0, -110.0, -50.0, 0.0, 40.3, 90.0, 150.0, 350.0, 800.0, 1550.0, 3071.0])
@@ -36,6 +37,11 @@ def test_hu_round_trip(ct_kvp: float) -> None:
 def test_every_tissue_fits_the_basis() -> None:
     worst = max(basis_error(tissue, basis_materials()) for tissue in rows())
     assert worst < 0.001  # 0.092 % (air), the figure in docs/concepts/materials.md
+
+
+def test_the_shipped_basis_is_the_fit() -> None:
+    fitted = np.stack([fit_basis(tissue, basis_materials()) for tissue in rows()])
+    np.testing.assert_allclose(basis_weights(), fitted, rtol=0, atol=1e-9)  # another solver's rounding
 
 
 def test_densities_are_never_negative_and_never_jump() -> None:

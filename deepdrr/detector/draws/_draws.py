@@ -66,5 +66,5 @@ def _empty(like: Tensor, *_: object) -> Tensor:
     return like.new_empty(like.shape)
 
 
-_quanta.register_fake(_empty)
-_electrons.register_fake(_empty)
+_quanta.registered.register_fake(_empty)
+_electrons.registered.register_fake(_empty)
