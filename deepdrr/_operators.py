@@ -64,7 +64,7 @@ def differentiable(
     op.registered.register_fake(fake)
     op.registered.register_autograd(pull_back, setup_context=save)
     op.registered.register_vmap(batched or one_by_one(op))
-    formulas = {"forward": op, "setup_context": save, "backward": pull_back}
+    formulas: dict[str, Callable[..., Any]] = {"forward": op, "setup_context": save, "backward": pull_back}
     parts = {"generate_vmap_rule": True, **{name: staticmethod(formula) for name, formula in formulas.items()}}
     function: Any = type(f"Differentiable_{op.name}", (Function,), parts)
 
