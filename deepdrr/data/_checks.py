@@ -1,7 +1,6 @@
 """What is refused before a volume exists: files that cannot be read, numbers that are not Hounsfield units."""
 
 import math
-import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._memory import available_memory
 from deepdrr.data._scan import Scan
 from deepdrr.geometry import ArrayLike, check_affine
 
@@ -19,7 +19,6 @@ __all__ = [
     "AIR_HU",
     "CheckHU",
     "check_choice",
-    "check_file",
     "checked_scan",
     "empty_voxels",
     "float32_array",
@@ -40,34 +39,8 @@ _GAS_HU = -200.0
 _HIGHEST_HU = 35000.0
 # The longest edge of a scan: a metre in metres is 1, a mouse in micrometres 30,000. Whole bodies are 2 m.
 _SMALLEST_MM, _LARGEST_MM = 2.0, 10000.0
-
-
-def check_file(path: str | os.PathLike[str]) -> Path:
-    """Check that a file is there, is a file and has bytes in it.
-
-    Args:
-        path: the file.
-
-    Returns:
-        The path.
-
-    Raises:
-        FileNotFoundError, IsADirectoryError, OSError: if it cannot be opened.
-        ValueError: if it is empty.
-    """
-    file = Path(path)
-    if file.is_dir():
-        raise IsADirectoryError(f"path must be a file, got the folder '{file}'")
-    try:
-        with file.open("rb") as stream:
-            empty = not stream.read(1)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"there is no file '{file}'") from error
-    except OSError as error:
-        raise type(error)(f"cannot read '{file}': {error.strerror}") from error
-    if empty:
-        raise ValueError(f"'{file}' is empty")
-    return file
+# Bytes: asking the system takes longer than allocating this much.
+_ALWAYS_FITS = 2**24
 
 
 def check_choice(value: str, choices: object, name: str) -> None:
@@ -110,10 +83,14 @@ def empty_voxels(shape: tuple[int, ...], file: Path) -> NDArray[np.float32]:
     Raises:
         MemoryError: names the file and the bytes.
     """
+    count = 4 * math.prod(shape)
+    available = available_memory() if count > _ALWAYS_FITS else None
     try:
+        if available is not None and count > available:
+            raise MemoryError
         return np.empty(shape, dtype=np.float32)
-    except MemoryError:
-        size, count = "×".join(map(str, shape)), 4 * math.prod(shape)
+    except (MemoryError, ValueError):  # NumPy raises a ValueError for more than 2⁶³ bytes
+        size = "×".join(map(str, shape))
         raise MemoryError(f"'{file}' must fit in memory, got {size} voxels that take {count} bytes") from None
 
 

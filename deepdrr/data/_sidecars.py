@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from deepdrr._atomic import atomic_path
-from deepdrr.data._checks import check_file
+from deepdrr._door import check_file
 from deepdrr.geometry import ArrayLike, as_point
 
 __all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names", "save_landmarks"]

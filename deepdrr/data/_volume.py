@@ -11,8 +11,7 @@ from deepdrr.data._labeled_grid import LabeledGrid
 from deepdrr.data._labels import Labels
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data._sidecars import LabelNames, Landmarks
-from deepdrr.data.readers._files import format_of
-from deepdrr.data.readers._itk import read_itk
+from deepdrr.data.readers._files import format_of, read_grid
 from deepdrr.data.readers._nifti import read_nifti
 from deepdrr.geometry import ArrayLike, check_affine
 
@@ -112,14 +111,16 @@ class Volume(LabeledGrid):
     def from_nrrd(
         cls, path: FilePath, *, anatomical_from_ijk: ArrayLike | None = None, **options: Unpack[Options]
     ) -> Self:
-        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd) with SimpleITK, the extra `itk`.
+        """Read a NRRD or MetaImage file (.nrrd, .nhdr, .mha, .mhd).
 
         Args:
             path: the file.
-            anatomical_from_ijk: affine to RAS mm [4, 4] for a NRRD file without a space.
+            anatomical_from_ijk: affine to RAS mm [4, 4] for a file that does not state where it lies.
             options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
-        return cls(read_itk(path, anatomical_from_ijk=anatomical_from_ijk), **options)
+        if format_of(path) not in ("nrrd", "mha"):
+            raise ValueError(f"path must end in .nrrd, .nhdr, .mha or .mhd, got '{path}'")
+        return cls(read_grid(path, anatomical_from_ijk=anatomical_from_ijk), **options)
 
     @classmethod
     def from_dicom(

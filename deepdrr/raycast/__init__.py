@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING
 
+from deepdrr._memory import available_memory, check_fits
 from deepdrr._renamed import moved
 from deepdrr.raycast._backends import Selection, backends, select_backend
 from deepdrr.raycast._engine import Backend, Engine
 from deepdrr.raycast._field import MAX_LABELS, Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
-from deepdrr.raycast._memory import available_memory, check_fits
 from deepdrr.raycast._project import project
 from deepdrr.raycast._rays import Rays
 from deepdrr.raycast._request import Request

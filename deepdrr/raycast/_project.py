@@ -6,13 +6,13 @@ from typing import get_args
 import torch
 from torch import Tensor
 
+from deepdrr._memory import check_fits
 from deepdrr._operators import watched
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
 from deepdrr.raycast._backends import select_backend
 from deepdrr.raycast._field import Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing
-from deepdrr.raycast._memory import check_fits
 from deepdrr.raycast._operator import line_integrals
 from deepdrr.raycast._rays import CameraRays, RayEnds, Rays, camera_ends
 from deepdrr.raycast._request import Request, check_one_device

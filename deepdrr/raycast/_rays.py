@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._memory import check_fits
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera import Camera
 from deepdrr.geometry import finest_dtype
-from deepdrr.raycast._memory import check_fits
 
 __all__ = ["CameraRays", "RayEnds", "Rays", "camera_ends", "unexpanded"]
 
