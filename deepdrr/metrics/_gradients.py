@@ -36,7 +36,7 @@ def image_gradients(image: Tensor, sigma: float = 1.0) -> Tensor:
                 [0., 0., 0.]])
     """
     sigma = plain(sigma)
-    if not sigma >= 0.0:
+    if not 0.0 <= sigma < math.inf:
         raise ValueError(f"sigma must be 0 or more pixels, got {sigma}")
     batch, channels, height, width = image.shape
     planes = image.reshape(batch * channels, 1, height, width)
