@@ -33,11 +33,11 @@ def main() -> None:
 
     ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
     print(f"CT        {ct}")
-    ap_pelvis(ct, out)
+    pelvis(ct, out)
     sheet(ct, out)
 
 
-def ap_pelvis(ct: Volume, out: Path) -> None:
+def pelvis(ct: Volume, out: Path) -> None:
     """The pelvis as in the operating room: tube under the table, detector close to the patient, all pixels read out."""
     ct.orient_patient(head_first=True, supine=True)  # the CT's centre at the world's origin, y up, z toward the head
     carm = MobileCArm()
@@ -52,11 +52,11 @@ def ap_pelvis(ct: Volume, out: Path) -> None:
         seconds = time.perf_counter() - start
     print(f"image     {shot}, median {shot['image'].median():.0f}: {seconds:.1f} s")
 
-    for file in ("pelvis_ap.png", "pelvis_ap.tiff"):
-        shot.save(out / file)
-        print(f"wrote     {out / file}")
-    shot.save(out / "pelvis_ap.dcm", body_part="PELVIS")
-    print(f"wrote     {out / 'pelvis_ap.dcm'}")
+    shot.save(out / "pelvis.png", processing="radiograph")
+    shot.save(out / "pelvis.tiff")
+    shot.save(out / "pelvis.dcm", body_part="PELVIS")
+    for kind in ("png", "tiff", "dcm"):
+        print(f"wrote     {out / f'pelvis.{kind}'}")
 
 
 def sheet(ct: Volume, out: Path) -> None:

@@ -43,4 +43,4 @@ def test_deepdrr_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 def test_the_picture_is_small() -> None:
     """A README is read over slow lines too."""
-    assert (ROOT / "docs/images/pelvis_ap.png").stat().st_size <= 300_000
+    assert (ROOT / "docs/images/pelvis.png").stat().st_size <= 300_000

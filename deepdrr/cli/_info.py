@@ -35,7 +35,7 @@ def info(
     Args:
         file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
         devices: list the backends, which one is taken, and why not the others.
-        config: YAML file with the same fields as these flags; a flag goes before the file.
+        config: YAML file with the same fields as these flags; a flag overrides the file.
     """
     if devices:
         for what, text in device_facts():

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, MissingArgumentError
 
 from deepdrr.cli._app import app
 
@@ -57,6 +57,8 @@ def sentence(error: BaseException) -> str:
     """The message of an exception on one line, without the quotes and numbers that Python adds to some messages."""
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.strerror[:1].lower()}{error.strerror[1:]}: '{error.filename}'"
+    if isinstance(error, MissingArgumentError) and error.argument is not None and error.keyword is None:
+        return f"deepdrr {' '.join(error.command_chain or ())} needs {error.argument.name}; --help lists its flags"
     text = " ".join(str(error).split())
     return text or type(error).__name__
 

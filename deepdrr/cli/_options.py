@@ -125,7 +125,7 @@ class ExposureOptions:
     """How many photons, in one of the four ways, and what sees them."""
 
     mas: float | None = None
-    """Tube load, mAs."""
+    """Tube load, mAs. [default: 25, unless one of the other three is given]"""
     photons: float | None = None
     """Photons per pixel in the open field."""
     air_kerma_ngy: float | None = None
@@ -169,7 +169,7 @@ class DisplayOptions:
     window: Range | None = None
     """Attenuation −ln(I/I0) shown as the two ends of the grey scale. [default: automatic]"""
     polarity: Literal["bone_white", "bone_black"] = "bone_white"
-    """Radiograph or fluoroscope."""
+    """Bones white as in a radiograph, or black as in fluoroscopy."""
     contrast: float = 1.0
     """Exponent of the grey values (the picture's gamma)."""
     clahe: float | None = None

@@ -54,7 +54,7 @@ def project(
         out: File to write; repeat it for several of the same exposure. A .png is the picture as displayed, .tiff and
             .npy hold the raw values, .npz all of it with camera and units, .dcm is a DICOM X-ray image.
         quantity: What to write.
-        config: YAML file with the same fields as these flags; a flag goes before the file.
+        config: YAML file with the same fields as these flags; a flag overrides the file.
     """
     check_files(out, quantity)
     check_not_input(out, file)

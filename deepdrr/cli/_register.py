@@ -74,7 +74,7 @@ def register(
         init: JSON or YAML file with the cameras to start from. [default: the DICOM headers, or the flags below]
         start: near is for starts within some 12° and 35 mm in each direction; far searches 30° and 80 mm first.
         report: Folder for an overlay, the trajectory and an animation.
-        config: YAML file with the same fields as these flags; a flag goes before the file.
+        config: YAML file with the same fields as these flags; a flag overrides the file.
     """
     from deepdrr.data import Subject
     from deepdrr.io import read_xray, write_cameras

@@ -24,6 +24,6 @@ def sample(name: str | None = None, /) -> None:
 
 def _list() -> None:
     for entry in samples():
-        size = f"{entry.size_bytes / 1e6:.0f} MB to download" if entry.size_bytes else "bundled"
-        say(entry.name, f"{entry.description} ({size})")
+        size = f" ({entry.size_bytes / 1e6:.0f} MB to download)" if entry.size_bytes else ""
+        say(entry.name, f"{entry.description}{size}")
         say("", entry.license)

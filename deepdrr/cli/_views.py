@@ -54,7 +54,7 @@ def views(
     file: Path,
     *,
     out: Path,
-    view: Annotated[tuple[str, ...], Parameter(negative=())] = (),
+    view: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     isocenter: Point | None = None,
     options: ViewsOptions = _DEFAULTS,
     display: DisplayOptions = _DISPLAY,
@@ -66,8 +66,9 @@ def views(
         file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
         out: PNG file to write.
         view: A view to show; repeat it for several. [default: all]
-        isocenter: Point of the patient at the isocenter: R A S, mm, in the CT file's own coordinates.
-        config: YAML file with the same fields as these flags; a flag goes before the file.
+        isocenter: Point of the patient at the isocenter: R A S, mm, in the CT file's own coordinates. [default: the
+            CT's centre]
+        config: YAML file with the same fields as these flags; a flag overrides the file.
     """
     check_files((out,), "image", suffixes=(".png",))
     chosen = [named_view(name) for name in view] or list(VIEWS.values())

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -74,7 +74,7 @@ class RegistrationResult:
     pose: Tensor
     motion: Tensor
     stopped: tuple[str, ...]
-    trajectory: tuple[Iterate, ...]
+    trajectory: tuple[Iterate, ...] = field(repr=False)  # screens of matrices
 
     @property
     def loss(self) -> float:

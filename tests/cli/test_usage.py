@@ -41,7 +41,9 @@ def test_version(run) -> None:
     ("words", "phrases"),
     [
         (["projekt"], ["projekt", "project"]),
-        (["project"], ["file"]),
+        (["project"], ["deepdrr project needs --file"]),
+        (["project", "ct.nii"], ["deepdrr project needs --out"]),
+        (["project", "ct.nii", "--out"], ["--out requires an argument"]),
         (["project", "ct.nii", "--out", "a.png", "--kpv", "80"], ["--kpv", "--kvp"]),
         (["project", "ct.nii", "--out", "a.png", "--kvp", "high"], ["--kvp", "high"]),
         (["project", "ct.nii", "--out", "a.png", "--polarity", "white"], ["bone_white", "bone_black"]),
