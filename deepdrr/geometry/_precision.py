@@ -22,12 +22,21 @@ def full_precision(function: Callable[P, R]) -> Callable[P, R]:
     def precise(*args: P.args, **kwargs: P.kwargs) -> R:
         tensors = (value for value in (*args, *kwargs.values()) if isinstance(value, Tensor))
         device = next((tensor.device.type for tensor in tensors), "cpu")
-        if not torch.amp.is_autocast_available(device) or not torch.is_autocast_enabled(device):
+        if not _autocasts(device):
             return function(*args, **kwargs)
         with torch.autocast(device, enabled=False):
             return function(*args, **kwargs)
 
     return precise
+
+
+def _autocasts(device: str) -> bool:
+    """Whether autocast is on for a type of device; some have none.
+
+    torch 2.11's compiler cannot trace the question whether there is one. What it compiles for has autocast.
+    """
+    available = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device)
+    return available and torch.is_autocast_enabled(device)
 
 
 def finest_dtype(device: torch.device) -> torch.dtype:

@@ -164,6 +164,18 @@ class TestPoses:
         assert_close(pose, expected, rtol=0, atol=0)
         assert_close(moved, transform_point(expected, place[:, None]), rtol=0, atol=0)
 
+    @pytest.mark.parametrize("autocast", [False, True])
+    def test_a_compiled_graph_is_whole_and_leaves_poses_alone(self, autocast: bool, generator: torch.Generator) -> None:
+        def moved(numbers: Tensor, place: Tensor) -> Tensor:
+            return transform_point(convert(numbers, 850 * place, "se3_log"), place[:, None])
+
+        numbers, place = torch.randn(2, 4, 3, generator=generator)
+        expected = moved(numbers, place)
+        torch._dynamo.reset()
+        compiled = torch.compile(moved, backend="eager", fullgraph=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            assert_close(compiled(numbers, place), expected, rtol=0, atol=0)
+
     def test_make_se3_broadcasts(self) -> None:
         assert make_se3(torch.eye(3), torch.ones(5, 3)).shape == (5, 4, 4)
 
