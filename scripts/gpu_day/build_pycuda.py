@@ -11,7 +11,13 @@ import sys
 import tarfile
 from pathlib import Path
 
-SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.py")
+# PyCUDA's setup.py, which alone compiles one file after another, with as many at a time as there are processors.
+SIDE_BY_SIDE = """
+import runpy
+from pybind11.setup_helpers import ParallelCompile
+ParallelCompile(default=0).install()
+runpy.run_path("setup.py", run_name="__main__")
+"""
 # No cuRAND: nothing of it is used, and it would have to be found for linking.
 SETTINGS = 'CUDA_ENABLE_CURAND = False\nCXXFLAGS = ["-g0"]\n'
 
@@ -42,7 +48,7 @@ def build(source: Path, out: Path) -> Path:
     folder = out / source.name.removesuffix(".tar.gz")
     (folder / "siteconf.py").write_text(SETTINGS + f'CUDA_ROOT = "{Path(shutil.which("nvcc") or "").parents[1]}"\n')
     done = subprocess.run(
-        [sys.executable, str(SIDE_BY_SIDE), "-q", "bdist_wheel", "-d", str(out)],
+        [sys.executable, "-c", SIDE_BY_SIDE, "-q", "bdist_wheel", "-d", str(out)],
         cwd=folder,
         env=os.environ | {"LIBRARY_PATH": str(link)},
         capture_output=True,

@@ -26,7 +26,7 @@ machine() {
     {
         echo "commit: $(cat "$CARRIED/commit.txt" 2> /dev/null || echo unknown)"
         on_software_driver && echo "no GPU: the software CUDA driver of the tests"
-        on_software_driver || nvidia-smi || echo "nvidia-smi failed"
+        on_software_driver || { nvidia-smi -L && nvidia-smi; } || echo "nvidia-smi failed"
         "$PYTHON" -VV
         "$PYTHON" -c 'import torch; print("torch", torch.__version__, "CUDA", torch.version.cuda, torch.cuda.is_available())' ||
             echo "torch cannot be imported"
@@ -37,7 +37,7 @@ machine() {
         df -h . "$OUT"
         "$PYTHON" -m pip list
     } 2>&1 | tee "$OUT/machine.txt"
-    on_software_driver || nvidia-smi -L
+    on_software_driver || nvidia-smi -L > /dev/null
 }
 
 driver() { # only of a trial without a GPU
@@ -67,21 +67,12 @@ pycuda() {
     PYTHONPATH=$WORK/packages "$PYTHON" -c 'import pycuda.driver as driver; driver.init(); print(driver.Device(0).name())'
 }
 
-# Machine code for this GPU alone.
-cuda_kernels() {
+# As a developer's build: the CPU's module for this processor, the CUDA kernels for this GPU and as PTX.
+kernels() {
     need_nvcc
     local capability=${GPU_DAY_ARCHITECTURE:-$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -1)}
-    DEEPDRR_CUDA_ARCHITECTURES=${capability/./} "$PYTHON" kernels/cuda/nvcc_build.py --out deepdrr
-    ls -l deepdrr/_kernels_cuda.*
-}
-
-# setup.py would compile the CUDA kernels once more; an image that is newer than their sources keeps it from that.
-cpu_kernels() {
-    mkdir -p "$WORK/built/deepdrr" && touch "$WORK/built/deepdrr/_kernels_cuda.ptx"
-    DEEPDRR_CUDA_ARCHITECTURES=none "$PYTHON" "$here/side_by_side.py" -q build_ext \
-        --build-temp "$WORK/temp" --build-lib "$WORK/built"
-    cp "$WORK"/built/deepdrr/_kernels_*.so deepdrr/
-    ls -l deepdrr/_kernels_*.so
+    DEEPDRR_CUDA_ARCHITECTURES=${capability/./} "$PYTHON" setup.py -q build_ext --inplace --build-temp "$WORK/temp"
+    ls -l deepdrr/_kernels_cuda.{ptx,fatbin} deepdrr/_kernels_*.so
 }
 
 # A test that hangs ends its worker, is named in the log, and the others go on.

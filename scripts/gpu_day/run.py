@@ -41,7 +41,7 @@ class Part:
 GROUPS: tuple[tuple[Part, ...], ...] = (
     (Part("machine", 20),),
     (Part("install", 30),),
-    (Part("pycuda", 90), Part("cuda_kernels", 90), Part("cpu_kernels", 90)),
+    (Part("pycuda", 90), Part("kernels", 90)),
     (Part("tests_cuda", 80),),
     (Part("versus", 100),),
     (Part("calls", 40),),

@@ -120,6 +120,18 @@ def test_tables_of_tests_and_times_are_on_the_page(repository: Path) -> None:
     assert "| labels | 0.3 |  |  | not available | why |" in page
 
 
+def test_the_line_that_names_the_gpu_is_kept(tmp_path: Path) -> None:
+    """The page quotes it, as `test_parts_that_end_well` has it."""
+    driver = tmp_path / "bin/nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text('#!/bin/sh\n[ "$1" = -L ] && echo "GPU 0: one of the tests" || echo "| GPU |"\n')
+    driver.chmod(0o755)
+    folders = dict.fromkeys(("OUT", "CARRIED", "WORK"), str(tmp_path))
+    told = {**os.environ, **folders, "PATH": f"{driver.parent}:{os.environ['PATH']}", "PYTHON": "true"}
+    subprocess.run(["bash", str(SCRIPTS / "parts.sh"), "machine"], env=told, capture_output=True, check=True)
+    assert "GPU 0: one of the tests" in (tmp_path / "machine.txt").read_text().splitlines()
+
+
 def test_an_unknown_part_is_refused(repository: Path) -> None:
     status, printed, _ = run(repository, "machines")
     assert status == 2
@@ -136,7 +148,7 @@ def test_a_missing_wheel_is_named(repository: Path) -> None:
     assert "packages/roma-1.8.0-py3-none-any.whl: FAILED open or read" in page
 
 
-@pytest.mark.parametrize("part", ["cuda_kernels", "pycuda"])
+@pytest.mark.parametrize("part", ["kernels", "pycuda"])
 def test_a_missing_nvcc_is_named(part: str, repository: Path, tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     for name in ("bash", "dirname", "realpath"):
