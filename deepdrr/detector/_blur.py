@@ -8,8 +8,8 @@ frequencies above Nyquist back: its power is filtered by
     N²(f) = G²(f) Σₖ T²(fₖ) / R(fₖ) · sinc²(fₖ)        fₖ = f + k / pixel
 
 with the Lubberts fraction R ≤ 1: light from deep layers spreads less than light from the entrance, which
-keeps noise sharper than the signal. Both have a gain of 1 at zero frequency. The image continues beyond its border as
-at it; nothing wraps around.
+keeps noise sharper than the signal. Both have a gain of 1 at zero frequency. The mean continues beyond the border as
+at it, and noise of its own is drawn there; nothing wraps around.
 """
 
 import math
@@ -23,7 +23,16 @@ from torch.nn.functional import pad
 from deepdrr._numbers import plain_fields
 from deepdrr._snapshot import lasting
 
-__all__ = ["Blur", "Glare", "aperture_transfer", "filtered_signal", "lubberts_fraction", "optical_transfer"]
+__all__ = [
+    "Blur",
+    "Glare",
+    "aperture_transfer",
+    "continued",
+    "filtered_signal",
+    "lubberts_fraction",
+    "noise_margins",
+    "optical_transfer",
+]
 
 # Four layers of 150 µm, entrance first: distance to the photodiodes in mm, and the share of the energy that an RQA5
 # beam (mean 52 keV, µ of the layer 3.9 /mm) leaves in each, e^(−µ z) normalised.
@@ -128,7 +137,8 @@ def filtered_signal(mean: Tensor, noise: Tensor | None, blur: Blur, pixel_mm: tu
 
     Args:
         mean: [..., H, W], any unit; differentiable.
-        noise: deviation of the drawn signal from the mean, white, [..., H, W]; None for no noise.
+        noise: deviation of the drawn signal from the mean, white, [..., H + 2a, W + 2b] with a and b pixels beyond the
+            border on each side, where quanta leave light in the image too, see `noise_margins`; None for no noise.
         blur: what blurs.
         pixel_mm: distance between rows and between columns, mm.
 
@@ -136,20 +146,41 @@ def filtered_signal(mean: Tensor, noise: Tensor | None, blur: Blur, pixel_mm: tu
         [..., H, W], of the type of `mean`. An even image stays as it is.
     """
     height, width = mean.shape[-2:]
-    margins = tuple(math.ceil(blur.reach_mm / p) for p in pixel_mm)
+    margins = tuple(
+        max(math.ceil(blur.reach_mm / pitch), beyond)
+        for pitch, beyond in zip(pixel_mm, noise_margins(blur, pixel_mm), strict=True)
+    )
     shape = (_fast_length(height + 2 * margins[0]), _fast_length(width + 2 * margins[1]))
     of_mean = _mean_transfer(shape, blur, pixel_mm).to(mean.device)
     planes = mean.reshape(-1, height, width)
-    noises = [None] * len(planes) if noise is None else noise.reshape(-1, height, width)
+    noises = [None] * len(planes) if noise is None else noise.reshape(-1, *noise.shape[-2:])
     blurred = []
     for plane, deviation in zip(planes, noises, strict=True):
         frequencies = torch.fft.rfft2(_extended(plane, margins, shape)) * of_mean
         if deviation is not None:
             of_noise = _noise_transfer(shape, blur, pixel_mm).to(mean.device)
-            frequencies = frequencies + torch.fft.rfft2(_extended(deviation, margins, shape)) * of_noise
+            frequencies = frequencies + torch.fft.rfft2(_framed(deviation, margins, (height, width), shape)) * of_noise
         whole = torch.fft.irfft2(frequencies, s=shape)
         blurred.append(whole[margins[0] : margins[0] + height, margins[1] : margins[1] + width].to(mean.dtype))
     return torch.stack(blurred).reshape(mean.shape)
+
+
+def noise_margins(blur: Blur, pixel_mm: tuple[float, float]) -> tuple[int, int]:
+    """Pixels beyond the border, of rows and of columns, whose quanta count for the noise of the image.
+
+    Farther ones leave less than 1e-4 of a pixel's variance: the noise's point spread falls within some H, and glare,
+    which reaches farther, adds up to next to no noise.
+    """
+    rows, columns = (math.ceil(3.0 * blur.light_spread_mm / pitch) + 1 for pitch in pixel_mm)
+    return rows, columns
+
+
+def continued(image: Tensor, margins: tuple[int, int]) -> Tensor:
+    """An image [..., H, W] with so many rows and columns more on each side, equal to its border."""
+    rows, columns = margins
+    planes = image.reshape(-1, 1, *image.shape[-2:])
+    wider = pad(planes, (columns, columns, rows, rows), mode="replicate")
+    return wider.reshape(*image.shape[:-2], *wider.shape[-2:])
 
 
 def _extended(plane: Tensor, margins: tuple[int, ...], shape: tuple[int, int]) -> Tensor:
@@ -157,6 +188,14 @@ def _extended(plane: Tensor, margins: tuple[int, ...], shape: tuple[int, int]) -
     (top, left), (height, width) = margins, plane.shape
     edges = (left, shape[1] - width - left, top, shape[0] - height - top)
     return pad(plane.double()[None, None], edges, mode="replicate")[0, 0]
+
+
+def _framed(noise: Tensor, margins: tuple[int, ...], size: tuple[int, int], shape: tuple[int, int]) -> Tensor:
+    """Noise that reaches beyond an image of a size, in its place in the frame of that shape, in float64."""
+    beyond = tuple((whole - part) // 2 for whole, part in zip(noise.shape, size, strict=True))
+    top, left = (margin - more for margin, more in zip(margins, beyond, strict=True))
+    edges = (left, shape[1] - noise.shape[1] - left, top, shape[0] - noise.shape[0] - top)
+    return pad(noise.double(), edges)
 
 
 @lru_cache(maxsize=2)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._numbers import plain_fields
-from deepdrr.detector._blur import Blur, filtered_signal
+from deepdrr.detector._blur import Blur, continued, filtered_signal, noise_margins
 from deepdrr.detector._grid import Grid
 from deepdrr.detector._noise import electronic_noise, quantum_noise
 from deepdrr.detector._pattern import FixedPattern, with_pattern
@@ -145,12 +145,19 @@ class FlatPanel(_EnergyIntegrating):
         self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
     ) -> Tensor:
         """One frame, keV per pixel, or whole ADU."""
-        drawn = _with_quanta(signal, self.quantum_noise, generator)
-        noise = (drawn - signal.mean).detach() if self.quantum_noise else None
+        noise = self._quanta_around(signal, pixel_mm, generator) if self.quantum_noise else None
         image = self._blurred(signal.mean, noise, pixel_mm)
         image = image if self.pattern is None else with_pattern(image, self.pattern)
         image = _with_electrons(image, self.electronic_noise_kev, generator)
         return image if self.readout is None else digitize(image, self.readout)
+
+    def _quanta_around(
+        self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
+    ) -> Tensor:
+        """Deviation from the mean of the quanta in the pixels, and in those beyond the border whose light arrives."""
+        margins = (0, 0) if self.blur is None or pixel_mm is None else noise_margins(self.blur, pixel_mm)
+        mean, variance = (continued(moment.detach(), margins) for moment in (signal.mean, signal.variance))
+        return quantum_noise(mean, variance, generator=needed(generator)) - mean
 
     def _blurred(self, mean: Tensor, noise: Tensor | None, pixel_mm: tuple[float, float] | None) -> Tensor:
         if self.blur is None:

@@ -128,6 +128,27 @@ def test_the_integral_of_the_noise_power_is_the_variance_of_a_pixel(generator: t
     assert float(image.var()) == pytest.approx(1.25e6 * float(kernel.square().sum()), rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("blur", "pixel"),
+    [(SHARP, PIXEL), (SHARP, (0.1, 0.3)), (Blur(glare=NEAR), PIXEL), (Blur(light_spread_mm=0.0, glare=None), PIXEL)],
+)
+def test_the_variance_is_that_of_every_pixel(
+    blur: Blur, pixel: tuple[float, float], generator: torch.Generator
+) -> None:
+    """Also in the border's rows and in the corners, whose neighbours outside the image have quanta of their own."""
+    signal = QuantumSignal(torch.full((1200, 9, 12), 2.5e4), torch.full((1200, 9, 12), 1.25e6))
+    panel = FlatPanel(blur=blur, electronic_noise_electrons=0.0)
+    images = detect(signal, panel, pixel_mm=pixel, generator=generator).double()
+    variance = images.var(dim=0)
+    inside = float(variance[2:-2, 2:-2].mean())
+    corners = variance[[0, 0, -1, -1], [0, -1, 0, -1]]
+    # Standard error of one pixel's variance 4.1 %: of a row's mean, with correlated neighbours, 1.8 %; four times it.
+    for side in (variance[0], variance[-1], variance[:, 0], variance[:, -1]):
+        assert float(side.mean()) == pytest.approx(inside, rel=0.07)
+    assert float(corners.mean()) == pytest.approx(inside, rel=0.085)
+    assert float((variance / inside - 1).abs().max()) < 0.19  # 4.5 standard errors, of 108 pixels
+
+
 def test_lubberts_keeps_noise_sharper_than_signal() -> None:
     frequency = torch.linspace(0.0, 5.0, 50)
     fraction = lubberts_fraction(frequency, 0.15)
