@@ -2,7 +2,7 @@
 
 from deepdrr.camera import Camera
 from deepdrr.detector import Exposure, equivalent_mas
-from deepdrr.spectrum import Spectrum, air_kerma_ugy, half_value_layer
+from deepdrr.spectrum import Spectrum, XRaySource, air_kerma_ugy, half_value_layer
 
 __all__ = ["describe_beam", "describe_camera", "describe_exposure"]
 
@@ -20,9 +20,10 @@ def describe_beam(spectrum: Spectrum) -> str:
     return f"{spectrum.kvp:g} kV, {spectrum.description}, half-value layer {hvl:.2f} mm Al"
 
 
-def describe_exposure(exposure: Exposure, spectrum: Spectrum, camera: Camera) -> str:
+def describe_exposure(exposure: Exposure, source: XRaySource, camera: Camera) -> str:
     """Tube load, and the photons and air kerma that it brings to the middle of the detector in the open field."""
-    mas = float(equivalent_mas(exposure, spectrum, camera))
+    mas = float(equivalent_mas(exposure, source, camera))
+    spectrum = source.arriving(float(camera.sdd_mm))
     at_detector = mas * (1000.0 / float(camera.sdd_mm)) ** 2
     between_rows, between_columns = (float(spacing) for spacing in camera.pixel_spacing_mm)
     photons = at_detector * float(spectrum.photons.sum()) * between_rows * between_columns

@@ -117,6 +117,8 @@ class BeamOptions:
     """The anode's heel effect, with the cathode at the top of the picture."""
     focal_spot_mm: float | None = None
     """Side of the focal spot, mm, 0.6 being usual. [default: a point]"""
+    air: bool = False
+    """The air between tube and detector attenuates too."""
 
 
 @Parameter(**_FLAT, group=Group("Exposure and noise", sort_key=5))

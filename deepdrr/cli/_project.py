@@ -67,7 +67,7 @@ def project(
     beam = source.technique.spectrum
     say("beam", describe_beam(beam))
     if source.exposure is not None:
-        say("exposure", describe_exposure(source.exposure, beam, view))
+        say("exposure", describe_exposure(source.exposure, source.technique.source, view))
     noise = generator(options.technique.exposure)
     with stage("casting rays"):
         shot = source.project(*needed(quantity), generator=noise)

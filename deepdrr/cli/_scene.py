@@ -157,7 +157,7 @@ def source(options: BeamOptions) -> XRaySource:
     """The tube with its heel and its focal spot."""
     spot, heel = options.focal_spot_mm, HeelEffect(anode_angle_deg=options.anode_angle_deg) if options.heel else None
     focal_spot = None if spot is None else FocalSpot(width_mm=spot, height_mm=spot)
-    return XRaySource(spectrum=spectrum(options), heel=heel, focal_spot=focal_spot)
+    return XRaySource(spectrum=spectrum(options), heel=heel, focal_spot=focal_spot, air_path=options.air)
 
 
 def exposure(options: ExposureOptions) -> Exposure:

@@ -31,7 +31,13 @@ from deepdrr.detector._readout import Readout, digitize
 from deepdrr.detector._response import Detector, QuantumSignal, Response, absorb
 from deepdrr.detector._scintillator import AbsorbedMoments, absorbed_moments
 from deepdrr.detector.exposure._control import air_kerma_map, central_field, controlled_mas
-from deepdrr.detector.exposure._exposure import Exposure, equivalent_mas, fluence_scale, obliquity_factor
+from deepdrr.detector.exposure._exposure import (
+    Exposure,
+    equivalent_mas,
+    fluence_scale,
+    incidence_cosine,
+    obliquity_factor,
+)
 from deepdrr.detector.exposure._pixel import pixel_size_mm
 
 __all__ = [
@@ -71,6 +77,7 @@ __all__ = [
     "filtered_signal",
     "flat_field_corrected",
     "fluence_scale",
+    "incidence_cosine",
     "interpolated_defects",
     "lubberts_fraction",
     "obliquity_factor",

@@ -55,7 +55,7 @@ def automatic_exposure(
     name: OutputName = "air_kerma" if signal is None else "expected_image"
     with torch.no_grad():
         level = projector.project(name)[name]
-        mas = float(equivalent_mas(technique.exposure, technique.spectrum, projector.camera))
+        mas = float(equivalent_mas(technique.exposure, technique.source, projector.camera))
     target = signal if air_kerma_ngy is None else air_kerma_ngy
     assert target is not None  # exactly one is
     return Exposure(mas=controlled_mas(level, mas, target, dominant))

@@ -182,7 +182,7 @@ def radiograph_metadata(shot: "Radiograph", dicom: DicomFields | None = None) ->
         shot.anatomical_from_world,
         isocenter_world=shot.isocenter_world,
         kvp=technique.spectrum.kvp,
-        mas=float(equivalent_mas(technique.exposure, technique.spectrum, shot.camera)),
+        mas=float(equivalent_mas(technique.exposure, technique.source, shot.camera)),
         body_part=given.get("body_part"),
         laterality=given.get("laterality"),
     )

@@ -1,8 +1,8 @@
 """The effect of heel, focal spot and shutters on a stage of the beam.
 
 A stage is any function of the area densities in front of a pixel that is linear in the photons: the moments of the
-beam, its kerma, the signal that a detector absorbs. The heel adds a layer of tungsten before the stage; the focal spot
-blurs its result, or averages it over points of the spot; the shutters multiply the result.
+beam, its kerma, the signal that a detector absorbs. The heel adds a layer of tungsten before the stage, the air path
+one of air; the focal spot blurs its result, or averages it over points of the spot; the shutters multiply the result.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.detector import QuantumSignal
+from deepdrr.detector import QuantumSignal, incidence_cosine
 from deepdrr.materials import Material, material
 from deepdrr.spectrum import (
     FocalSpot,
@@ -38,19 +38,36 @@ def each(signal: Signal, change: Callable[[Tensor], Tensor]) -> Signal:
 
 def layer_materials(materials: tuple[Material, ...], source: XRaySource) -> tuple[Material, ...]:
     """The materials of `layers`."""
-    return materials if source.heel is None else (*materials, material("tungsten"))
+    heel = () if source.heel is None else (material("tungsten"),)
+    air = (material("air"),) if source.air_path else ()
+    return (*materials, *heel, *air)
 
 
-def layers(area_densities: Tensor, camera: Camera, source: XRaySource) -> Tensor:
-    """Area densities [..., M, H, W], with the tungsten of the heel as one more material if there is a heel."""
-    if source.heel is None:
+def layers(area_densities: Tensor, camera: Camera, source: XRaySource, materials: Sequence[Material]) -> Tensor:
+    """Area densities [..., M, H, W] with one more material each for the tungsten of the heel and for the air."""
+    sheets = []
+    if source.heel is not None:
+        beam = source.spectrum
+        assert beam.kvp is not None  # XRaySource has refused it
+        volts = beam.kvp if beam.voltage is None else beam.voltage
+        sheets.append(heel_area_density(camera, volts, source.heel)[..., None, :, :].to(area_densities))
+    if source.air_path:
+        sheets.append(_air(area_densities, camera, materials))
+    if not sheets:
         return area_densities
-    beam = source.spectrum
-    assert beam.kvp is not None  # XRaySource has refused it
-    volts = beam.kvp if beam.voltage is None else beam.voltage
-    sheet = heel_area_density(camera, volts, source.heel)[..., None, :, :].to(area_densities)
-    patient = area_densities.expand(*sheet.shape[:-3], -1, *sheet.shape[-2:])
-    return torch.cat([patient, sheet.expand(*patient.shape[:-3], -1, -1, -1)], dim=-3)
+    batch = torch.broadcast_shapes(*(layer.shape[:-3] for layer in (area_densities, *sheets)))
+    size = sheets[0].shape[-2:]
+    return torch.cat([layer.expand(*batch, -1, *size) for layer in (area_densities, *sheets)], dim=-3)
+
+
+def _air(area_densities: Tensor, camera: Camera, materials: Sequence[Material]) -> Tensor:
+    """g/cm² of air [..., 1, H, W] from source to detector, without the volume that the patient's matter takes up."""
+    if camera.orthographic:
+        raise ValueError("camera must be perspective for an air path: parallel rays come from no point")
+    way_cm = camera.sdd_mm.double()[..., None, None] / (10.0 * incidence_cosine(camera))
+    per_density = area_densities.new_tensor([1.0 / material.density_g_cm3 for material in materials])
+    displaced_cm = torch.einsum("...mhw,m->...hw", area_densities, per_density)
+    return (material("air").density_g_cm3 * (way_cm.to(area_densities) - displaced_cm))[..., None, :, :]
 
 
 def mean_over_spot(camera: Camera, spot: FocalSpot, stage: Callable[[Camera], Signal]) -> Signal:

@@ -17,6 +17,7 @@ from deepdrr.detector import (
     detect,
     expected_signal,
     fluence_scale,
+    incidence_cosine,
     pixel_size_mm,
 )
 from deepdrr.geometry import finest_dtype
@@ -110,7 +111,7 @@ class Stages:
         technique = self.technique
         if technique.exposure is None:
             return None
-        return fluence_scale(technique.exposure, technique.spectrum, self.camera)
+        return fluence_scale(technique.exposure, technique.source, self.camera)
 
     def _fluence(self, like: Tensor) -> Tensor | float:
         return 1.0 if self.fluence is None else self.fluence.to(like)
@@ -131,7 +132,8 @@ class Stages:
     @cached_property
     def air_kerma(self) -> Tensor:
         """Air kerma of the primary beam at the detector, before the grid [*batch, H, W], nGy."""
-        return self._seen(partial(air_kerma_map, **self._beam, pixel_mm=self.pixel_mm))
+        through_pixels = self._seen(partial(air_kerma_map, **self._beam, pixel_mm=self.pixel_mm))
+        return through_pixels / incidence_cosine(self.camera).to(through_pixels)
 
     @cached_property
     def absorbed(self) -> QuantumSignal:
@@ -154,7 +156,7 @@ class Stages:
         if spot is not None and spot.samples is not None:
             found = mean_over_spot(self.camera, spot, partial(self._from_point, stage))
         else:
-            areas = layers(self.area_densities, self.camera, source)
+            areas = self._layers(self.area_densities, self.camera)
             found = stage(areas, fluence=self._fluence(areas))
         if spot is not None and spot.samples is None:
             magnifications, pixel_mm = plane_magnification(self.scene.center_world, self.camera), self.pixel_mm
@@ -162,9 +164,12 @@ class Stages:
             found = each(found, lambda image: blurred(image, spot, magnifications, pixel_mm, views))
         return self._collimated(found)
 
+    def _layers(self, area_densities: Tensor, camera: Camera) -> Tensor:
+        return layers(area_densities, camera, self.technique.source, self.materials)
+
     def _from_point(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
         """A stage for a single point of the focal spot."""
-        areas = layers(cast_rays(self.scene, camera, self.technique), camera, self.technique.source)
+        areas = self._layers(cast_rays(self.scene, camera, self.technique), camera)
         return stage(areas, fluence=self._fluence(areas))
 
     def _collimated(self, signal: Signal) -> Signal:
@@ -239,7 +244,7 @@ class Stages:
     def _open_beam(self, nothing: Tensor) -> QuantumSignal:
         """What an empty beam leaves in each pixel; no shutters cover it."""
         camera = self.camera
-        found = self._absorb(layers(nothing, camera, self.technique.source), fluence=self._fluence(nothing))
+        found = self._absorb(self._layers(nothing, camera), fluence=self._fluence(nothing))
         return each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
 
     def _signal_of(self, absorbed: QuantumSignal, scatter: QuantumSignal | None = None) -> Tensor:

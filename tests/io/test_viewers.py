@@ -1,7 +1,7 @@
 """What a viewer shows of a DICOM file, grey for grey against the picture of the same image.
 
 Most viewers do not apply the Modality LUT of an XA image before its VOI LUT (DCMTK, fo-dicom, cornerstone, dcm4che), so
-the stored values must look right with the VOI LUT alone. That rule is applied by hand, and by DCMTK where it is installed.
+the stored values must look right with the VOI LUT alone. That rule is applied by hand, and by DCMTK if it is here.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ from deepdrr.io import RadiographMetadata, read_xray, write_dicom
 from deepdrr.projector import Radiograph
 
 POLARITIES = ("bone_white", "bone_black")
-# The picture rounds to 256 grey values, and 12 bits over an attenuation of at most 13.8 are 0.2 of these in a window of 4.
+# The picture rounds to 256 grey values; 12 bits over an attenuation of at most 13.8 are 0.2 of these in a window of 4.
 ROUNDING = (0.5 + 0.25) / 255
 # A table on a linear scale of 16 bits knows neither the fall-off of the open field toward the corners, 3 % of 4, nor
 # steps finer than 1/65535 of the brightest pixel.

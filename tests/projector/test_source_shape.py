@@ -1,4 +1,7 @@
-"""The source's heel, size and shutters in the projector's images."""
+"""The source's heel, size, shutters and air path in the projector's images."""
+
+import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -6,14 +9,16 @@ from torch.testing import assert_close
 
 from deepdrr import MobileCArm, Volume
 from deepdrr.camera import Camera
-from deepdrr.detector import EnergyIntegratingDetector, Exposure
-from deepdrr.projector import Projector
+from deepdrr.detector import EnergyIntegratingDetector, Exposure, equivalent_mas
+from deepdrr.projector import DEFAULT_EXPOSURE, Projector
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import (
     FocalSpot,
     HeelEffect,
     Shutters,
     XRaySource,
+    air_kerma_ugy,
+    filtered,
     focal_spot_blur,
     monochromatic,
     tungsten_spectrum,
@@ -43,6 +48,69 @@ def through(ct: Volume, camera: Camera | None = None, **shape: object) -> Projec
 def test_a_bare_source_is_its_spectrum(ct: Volume) -> None:
     plain = Projector(ct, carm=view(), spectrum=tungsten_spectrum(80.0), detector=IDEAL)()
     assert torch.equal(through(ct)(), plain)
+
+
+def test_air_kerma_falls_with_the_square_of_the_distance() -> None:
+    """A chamber faces the source wherever it stands: cos²θ, where photons per pixel go with cos³θ."""
+    kerma = through(cube(-1000.0), WIDE).project("air_kerma")["air_kerma"]
+    mas = float(equivalent_mas(DEFAULT_EXPOSURE, tungsten_spectrum(80.0), WIDE))
+    on_axis_ngy = mas * 1e3 * float(air_kerma_ugy(tungsten_spectrum(80.0)))  # at 1 m
+    for (row, column), off_axis_mm in {(1, 1): 0.0, (0, 1): 150.0, (0, 0): 150.0 * math.sqrt(2)}.items():
+        expected = on_axis_ngy / (1 + (off_axis_mm / 1000.0) ** 2)
+        assert float(kerma[row, column]) == pytest.approx(expected, rel=1e-5)  # float32
+
+
+BOTH = (True, False)
+WIDE = Camera.carm(sdd_mm=1000, sid_mm=500, height=3, width=3, pixel_mm=150.0)
+
+
+def cube(hu: float) -> Volume:
+    """10 cm around the isocenter."""
+    affine = torch.eye(4, dtype=torch.float64)
+    affine[:3, 3] = -49.5
+    return Volume.from_array(torch.full((100, 100, 100), hu), affine, check_hu="off")
+
+
+class TestAirPath:
+    def test_it_takes_what_a_filter_of_air_takes(self) -> None:
+        beam = tungsten_spectrum(80.0)
+        found, vacuum = (through(cube(-1000.0), WIDE, air_path=air).project("air_kerma")["air_kerma"] for air in BOTH)
+        for (row, column), way_mm in {(1, 1): 1000.0, (0, 0): math.sqrt(1000.0**2 + 2 * 150.0**2)}.items():
+            expected = float(air_kerma_ugy(filtered(beam, "air", way_mm)) / air_kerma_ugy(beam))
+            assert float(found[row, column] / vacuum[row, column]) == pytest.approx(expected, rel=1e-5)  # float32
+        assert float(found[1, 1] / vacuum[1, 1]) == pytest.approx(0.968, abs=0.003)
+
+    def test_the_patient_displaces_air(self) -> None:
+        found, vacuum = (through(cube(0.0), WIDE, air_path=air).project("air_kerma")["air_kerma"] for air in BOTH)
+        hard = filtered(tungsten_spectrum(80.0), "water", 100.0)
+        expected = float(air_kerma_ugy(filtered(hard, "air", 900.0)) / air_kerma_ugy(hard))
+        # The tissue of 0 HU has not quite the composition of water; a tenth of the air is 0.0026.
+        assert float(found[1, 1] / vacuum[1, 1]) == pytest.approx(expected, abs=4e-4)
+
+    @pytest.mark.parametrize("exposure", [Exposure(photons_per_pixel=50.0), Exposure(air_kerma_ngy=20.0)])
+    def test_a_stated_exposure_is_what_arrives(self, exposure: Exposure) -> None:
+        cameras = Camera.stack([WIDE, Camera.carm(sdd_mm=1200, sid_mm=500, height=3, width=3, pixel_mm=150.0)])
+        source = XRaySource(spectrum=tungsten_spectrum(80.0), air_path=True)
+        seen = Projector(cube(-1000.0), carm=cameras, spectrum=source, exposure=exposure, detector=IDEAL)
+        shot = seen.project("air_kerma", "primary_photons")
+        found = shot["air_kerma"] if exposure.air_kerma_ngy else shot["primary_photons"]
+        stated = exposure.air_kerma_ngy or exposure.photons_per_pixel
+        assert_close(found[:, 1, 1].double(), torch.full((2,), stated).double(), rtol=1e-5, atol=0)  # float32
+
+    def test_with_a_heel_and_relative(self, ct: Volume) -> None:
+        """Air and heel are layers of their own; relative images are shares of the open beam behind the air."""
+        shapes = {"heel": HeelEffect(), "air_path": True}
+        relative = through(ct, view(8), **shapes)
+        relative.exposure = None
+        assert float(relative.project("expected_image")["expected_image"].max()) <= 1.0 + 1e-5
+        dim, bright = (through(ct, view(8), heel=HeelEffect(), air_path=air).project("open_field") for air in BOTH)
+        assert bool((dim["open_field"] < 0.99 * bright["open_field"]).all())
+
+    def test_parallel_rays_come_from_no_point(self) -> None:
+        seen = through(cube(0.0), replace(WIDE, orthographic=True), air_path=True)
+        seen.exposure = Exposure(photons_per_pixel=5.0)
+        with pytest.raises(ValueError, match="camera must be perspective for an air path"):
+            seen.project("expected_image")
 
 
 def test_a_faster_sum(ct: Volume) -> None:

@@ -27,7 +27,8 @@ def air_kerma_map(
         area_densities: [..., M, H, W] in g/cm².
         spectrum: the open beam.
         materials: the M materials.
-        fluence: factor from the spectrum's photons to photons per pixel [..., H, W], see `fluence_scale`.
+        fluence: factor from the spectrum's photons to photons through an area of a pixel that faces them [..., H, W]:
+            `fluence_scale` over `incidence_cosine`, because kerma is stated for a chamber and not for a tilted plane.
         pixel_mm: distance between rows and between columns, mm.
 
     Returns:
