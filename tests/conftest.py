@@ -1,5 +1,6 @@
 """Shared by all tests."""
 
+import sys
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from cuda_machine import Gpu, reason_against_tests, software_driver
 from on_device import Asked, answering_with_cuda
 
+from deepdrr import _kernels
 from deepdrr._cuda import serving
 
 # Their tests are run with the CUDA backend behind `project` by `--device cuda`.
@@ -41,6 +43,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def generator() -> torch.Generator:
     """A seeded source of randomness, so that a failure can be repeated."""
     return torch.Generator().manual_seed(20261122)
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installation without the compiled modules."""
+    for build in _kernels.BUILDS:
+        monkeypatch.setitem(sys.modules, f"deepdrr._kernels_{build}", None)
+    _kernels._load.cache_clear()
+    yield
+    _kernels._load.cache_clear()
 
 
 @pytest.fixture(scope="session")

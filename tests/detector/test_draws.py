@@ -1,18 +1,19 @@
 """Draws as functions of a seed and a pixel's number: the generator, the distributions, the same bits by every build."""
 
 import math
-import os
-import subprocess
-import sys
+from typing import ClassVar
 
 import pytest
 import torch
+from compiled_operator import CompiledOperator, RegisteredOperator, build_of, cases_of_the_class
 from torch import Tensor
 
 from deepdrr._kernels import usable_builds
 from deepdrr.detector.draws._cpu import electrons_by_cpu, quanta_by_cpu
 from deepdrr.detector.draws._draws import draw_electrons, draw_quanta, seed_from
 from deepdrr.detector.draws._torch import electrons_by_torch, philox, quanta_by_torch
+
+pytest_generate_tests = cases_of_the_class
 
 PIXELS = 1_000_000
 SEED = 2**62 + 12345
@@ -76,39 +77,64 @@ def test_electrons_are_gaussian() -> None:
     assert 4.2 < float(drawn.abs().max()) < 6.5
 
 
-@pytest.mark.parametrize("photons", [0.3, 4.0, 9.999, 10.0, 23.0, 700.0, 3e5, 1e12, 9e17])
-def test_compiled_counts_are_those_of_the_reference(photons: float) -> None:
-    """In whole photons: a logarithm's last place decides once in some 1e13 draws."""
-    mean = photons * torch.linspace(0.9, 1.1, 20_000, dtype=torch.float64)
-    for signal, variance in ((mean, mean), (mean.float() * 50, mean.float() * 3000)):
-        assert torch.equal(quanta_by_cpu(signal, variance, SEED), quanta_by_torch(signal, variance, SEED))
+class TestQuanta(CompiledOperator, RegisteredOperator):
+    """In whole photons, so to the last bit: a logarithm's last place decides once in some 1e13 draws."""
+
+    case: ClassVar = {str(n): n for n in (0.3, 4.0, 9.999, 10.0, 23.0, 700.0, 3e5, 1e12, 9e17)}
+    types: ClassVar = {torch.float32: torch.float32, torch.float64: torch.float64}
+
+    def scene(self, case: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Of one energy, and of a spectrum in float32."""
+        mean = case * torch.linspace(0.9, 1.1, 20_000, dtype=torch.float64)
+        spectrum = (mean.float() * 50).double(), (mean.float() * 3000).double()
+        return torch.cat([mean, spectrum[0]]), torch.cat([mean, spectrum[1]])
+
+    def large_scene(self, case: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        mean, variance = self.scene(case, generator)
+        return mean.repeat(5), variance.repeat(5)
+
+    def of_type(self, scene: tuple[Tensor, Tensor], dtype: torch.dtype) -> tuple[Tensor, ...]:
+        return tuple(moment.float().round().to(dtype) for moment in scene)
+
+    def values(self, scene: tuple[Tensor, Tensor], case: float, engine: str) -> Tensor:
+        draw = {"auto": draw_quanta, "reference": quanta_by_torch}.get(engine)
+        return draw(*scene, SEED) if draw else quanta_by_cpu(*scene, SEED, build_of(engine))
+
+    def calls(self, generator: torch.Generator):
+        yield torch.ops.deepdrr.quantum_noise.default, (torch.ones(3, 4), torch.ones(3, 4), 3)
 
 
-def test_compiled_electrons_are_those_of_the_reference() -> None:
-    like = torch.empty(20_000, dtype=torch.float64)
-    difference = electrons_by_cpu(like, 1.0, SEED) - electrons_by_torch(like, 1.0, SEED)
-    assert float(difference.abs().max()) < 1e-14  # a few units in the last place of a logarithm or a cosine
+class TestElectrons(CompiledOperator, RegisteredOperator):
+    """A few units in the last place of a logarithm or a cosine; five standard deviations are the largest."""
+
+    case: ClassVar = {"one": 1.0, "45 keV": 45.0}
+    types: ClassVar = {torch.float32: torch.float32, torch.float64: torch.float64}
+    value_share = 2e-15
+
+    def scene(self, case: float, generator: torch.Generator) -> Tensor:
+        return torch.empty(20_000, dtype=torch.float64)
+
+    def large_scene(self, case: float, generator: torch.Generator) -> Tensor:
+        return torch.empty(100_000, dtype=torch.float64)
+
+    def of_type(self, scene: Tensor, dtype: torch.dtype) -> Tensor:
+        return scene.to(dtype)
+
+    def values(self, scene: Tensor, case: float, engine: str) -> Tensor:
+        draw = {"auto": draw_electrons, "reference": electrons_by_torch}.get(engine)
+        return draw(scene, case, SEED) if draw else electrons_by_cpu(scene, case, SEED, build_of(engine))
+
+    def calls(self, generator: torch.Generator):
+        yield torch.ops.deepdrr.electronic_noise.default, (torch.empty(3, 4), 45.0, 3)
 
 
 def test_every_build_makes_the_same_bits() -> None:
     """With and without vectors and fused products: those would round a product that is added to something once less."""
-    program = (
-        "import hashlib, torch; from deepdrr.detector.draws._cpu import electrons_by_cpu, quanta_by_cpu\n"
-        "mean = torch.logspace(-2, 16, 40_000, dtype=torch.float64)\n"
-        "drawn = torch.stack([quanta_by_cpu(mean, 1.3 * mean, 11), electrons_by_cpu(mean, 1.0, 11)])\n"
-        "print(hashlib.sha256(drawn.numpy().tobytes()).hexdigest())"
-    )
-    found = {
-        subprocess.run(
-            [sys.executable, "-c", program],
-            env={**os.environ, "DEEPDRR_CPU_ISA": build},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for build in usable_builds()
-    }
-    assert len(found) == 1
+    mean = torch.logspace(-2, 16, 40_000, dtype=torch.float64)
+    quanta = [quanta_by_cpu(mean, 1.3 * mean, 11, build) for build in usable_builds()]
+    electrons = [electrons_by_cpu(mean, 1.0, 11, build) for build in usable_builds()]
+    assert all(torch.equal(drawn, quanta[0]) for drawn in quanta)
+    assert all(torch.equal(drawn, electrons[0]) for drawn in electrons)
 
 
 def test_seeds_follow_the_generator_and_leave_others_alone() -> None:

@@ -1,28 +1,21 @@
 """The contract of every operator of the ray integrals, as a base class of tests.
 
-A subclass names its rules (the arguments of `project`) and makes its fields. Each test then runs for each rule.
+A subclass makes its fields; its cases are rules, the arguments of `project`.
 """
 
 from dataclasses import replace
 from typing import ClassVar
 
-import pytest
 import torch
-from raycast_scenes import (
-    EVERY_BUILD,
-    assert_gradients,
-    carm,
-    difficult_rays,
-    gradients,
-    on_any_number_of_threads,
-)
+from compiled_operator import ROUNDED, DifferentiableOperator
+from raycast_scenes import assert_gradients, carm, difficult_rays, gradients
 from torch import Tensor
 from torch.testing import assert_close
 
 from deepdrr.camera import Camera
 from deepdrr.raycast import Field, Rays, project
 
-__all__ = ["GRADIENT", "OperatorContract", "assert_same_gradients", "assert_same_integrals", "rules_of_the_class"]
+__all__ = ["GRADIENT", "RayOperator", "assert_same_gradients", "assert_same_integrals"]
 
 # Of the brightest pixel's whole integral: float32 weights and sums, the accuracy that the product promises.
 VALUE = 1e-5
@@ -30,78 +23,78 @@ VALUE = 1e-5
 GRADIENT = 1e-4
 Triple = tuple[float, float, float]
 Shape = tuple[int, int, int]
+Rule = dict[str, object]
+Scene = tuple[Field, Camera]
 
 
-def rules_of_the_class(metafunc: pytest.Metafunc) -> None:
-    """Gives a class's tests its rules: `how` is each of them, `smooth` each that has no samples on voxels' faces."""
-    for name in ("how", "smooth", "adjoint", "differentiable"):
-        if name in metafunc.fixturenames and metafunc.cls is not None:
-            rules = getattr(metafunc.cls, name)
-            metafunc.parametrize(name, list(rules.values()), ids=list(rules))
-
-
-class OperatorContract:
-    """The tests.
+class RayOperator(DifferentiableOperator):
+    """The contract of every compiled operator, and what those of the ray integrals promise besides.
 
     Attributes:
-        how: all rules, by name.
+        case: all rules, by name.
         smooth: those for which two implementations agree on every ray. A sample within rounding of a voxel's face may
             go to either side, and the other rules jump there.
         adjoint: those that have gradients with respect to the values.
         differentiable: those that have gradients with respect to the rays too.
     """
 
-    how: ClassVar[dict[str, dict[str, object]]]
-    smooth: ClassVar[dict[str, dict[str, object]]]
-    adjoint: ClassVar[dict[str, dict[str, object]]]
-    differentiable: ClassVar[dict[str, dict[str, object]]]
+    smooth: ClassVar[dict[str, Rule]]
+    adjoint: ClassVar[dict[str, Rule]]
+    types = dict.fromkeys((torch.float32, torch.float16, torch.int16, torch.int64), torch.float32)
+    value_share = VALUE
+    summed_by_torch = ("source",)  # which views share
 
     def field(self, shape: Shape, spacing: Triple, turn_deg: float, generator: torch.Generator) -> Field:
         """Values with no structure."""
         raise NotImplementedError
 
-    # -- values ---------------------------------------------------------------------------------------------------
+    # -- the contract of every compiled operator ------------------------------------------------------------------
 
-    @EVERY_BUILD
-    @pytest.mark.cpu_only("of the CPU's builds")
-    def test_every_build_has_the_integrals_of_the_reference(self, how, build, generator):
+    def scene(self, case: Rule, generator: torch.Generator) -> Scene:
         # Odd sides: across an even number of voxels the middle one of an odd number of samples lies on a face.
-        field = self.field((21, 17, 13), (1.5, 0.8, 2.5), 40, generator)
-        assert_same_integrals(field, carm(11, 14, 35), build, **how)
+        return self.field((21, 17, 13), (1.5, 0.8, 2.5), 40, generator), carm(11, 14, 35)
+
+    def large_scene(self, case: Rule, generator: torch.Generator) -> Scene:
+        views = Camera.stack([carm(47, 51, 35), carm(47, 51, 35, (5, 60, 0))])
+        return self.field((60, 16, 12), (0.5, 0.8, 2.5), 40, generator), views
+
+    def of_type(self, scene: Scene, dtype: torch.dtype) -> Scene:
+        field, camera = scene
+        return replace(field, values=(100 * field.values).round().to(dtype)), camera
+
+    def values(self, scene: Scene, case: Rule, engine: str) -> Tensor:
+        return project(*scene, backend=engine, **case)
+
+    def scale(self, expected: Tensor) -> float:
+        return float(expected.abs().sum(-3).max())  # the brightest pixel's whole integral
+
+    def gradients(self, scene: Scene, case: Rule, engine: str) -> dict[str, Tensor]:
+        field, camera = scene
+        return gradients(field, Rays.from_camera(camera), engine, **case)
+
+    def assert_gradients(self, found: dict[str, Tensor], scene: Scene, case: Rule) -> None:
+        field, camera = scene
+        assert_gradients(found, field, Rays.from_camera(camera), GRADIENT, **case)
+
+    # -- values ---------------------------------------------------------------------------------------------------
 
     def test_rays_along_axes_missing_and_inside(self, smooth, generator):
         field = self.field((9, 7, 5), (1, 1, 1), 0, generator)
         assert_same_integrals(field, difficult_rays(), **smooth)
 
-    def test_voxels_of_any_stride_are_read_as_they_are(self, how, generator):
+    def test_voxels_of_any_stride_are_read_as_they_are(self, case, generator):
         """In any order of the axes, with gaps between rows, planes and channels that hold no number."""
         field = self.field((20, 16, 12), (1.5, 0.8, 2.5), 40, generator)
-        expected = project(field, carm(6, 7, 20), backend="cpu", **how)
+        expected = project(field, carm(6, 7, 20), backend="cpu", **case)
         for order in ((0, 1, 2), (2, 0, 1), (1, 2, 0), (2, 1, 0)):
             spread = replace(field, values=with_gaps(field.values, order))
             if field.labels is not None:
                 spread = replace(spread, labels=with_gaps(field.labels[None], order)[0])
-            found = project(spread, carm(6, 7, 20), backend="cpu", **how)
+            found = project(spread, carm(6, 7, 20), backend="cpu", **case)
             # The corners of a cell are added in the order in which they lie in memory.
-            assert_close(found, expected, rtol=2e-6, atol=2e-6 * float(expected.sum(-3).max()))
-
-    def test_numbers_of_any_type_become_float32(self, how, generator):
-        field = self.field((9, 8, 7), (1.5, 0.8, 2.5), 40, generator)
-        values = (100 * field.values).round()
-        expected = project(replace(field, values=values), carm(5, 6, 20), backend="cpu", **how)
-        for dtype in (torch.float16, torch.int16, torch.int64):
-            found = project(replace(field, values=values.to(dtype)), carm(5, 6, 20), backend="cpu", **how)
-            assert found.dtype == torch.float32
-            # Whole numbers up to 100 are the same in all; a copy may lie in another order, in which sums are formed.
-            assert_close(found, expected, rtol=2e-6, atol=2e-6 * float(expected.abs().sum(-3).max()))
+            assert_close(found, expected, rtol=ROUNDED, atol=ROUNDED * self.scale(expected))
 
     # -- gradients ------------------------------------------------------------------------------------------------
-
-    @EVERY_BUILD
-    @pytest.mark.cpu_only("of the CPU's builds")
-    def test_every_build_has_the_gradients_of_the_reference(self, differentiable, build, generator):
-        field = self.field((21, 17, 13), (1.5, 0.8, 2.5), 40, generator)
-        assert_same_gradients(field, Rays.from_camera(carm(9, 11, 35)), build, **differentiable)
 
     def test_gradients_of_rays_along_axes_missing_and_inside(self, differentiable, generator):
         """Off the planes of voxel centres, where a trilinear field's derivative jumps and two answers are right."""
@@ -133,23 +126,6 @@ class OperatorContract:
             left, right = (integrals * weights).double().sum(), (grad_values * values).double().sum()
             # Float32 integrals of positive values; a sample within rounding of a face may fall to either voxel.
             assert_close(left, right, rtol=1e-6 if adjoint in self.smooth.values() else 2e-5, atol=0)
-
-    # -- threads --------------------------------------------------------------------------------------------------
-
-    @pytest.mark.cpu_only("of the CPU's threads")
-    def test_any_number_of_threads_gives_the_same_integrals(self, how, generator):
-        field = self.field((20, 16, 12), (1.5, 0.8, 2.5), 40, generator)
-        views = Camera.stack([carm(47, 51, 35), carm(47, 51, 35, (5, 60, 0))])
-        first, *others = on_any_number_of_threads(lambda: project(field, views, backend="cpu", **how))
-        assert all(torch.equal(first, other) for other in others)
-
-    @pytest.mark.cpu_only("of the CPU's threads")
-    def test_any_number_of_threads_gives_the_same_gradients(self, differentiable, generator):
-        field = self.field((60, 16, 12), (0.5, 0.8, 2.5), 40, generator)
-        bundle = Rays.from_camera(Camera.stack([carm(37, 41, 35), carm(37, 41, 35, (5, 60, 0))]))
-        first, *others = on_any_number_of_threads(lambda: gradients(field, bundle, "cpu", **differentiable))
-        for name in ("values", "ijk_from_world", "target"):  # views share the source: torch sums up its gradient
-            assert all(torch.equal(first[name], other[name]) for other in others)
 
 
 def assert_same_integrals(field: Field, view: Camera | Rays, backend: str = "cpu", **how: object) -> None:

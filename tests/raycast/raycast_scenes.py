@@ -1,15 +1,11 @@
 """Scenes that several raycast tests share."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
-import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr._kernels import usable_builds
 from deepdrr.camera import Camera
 from deepdrr.geometry import rigid, rotation
 from deepdrr.raycast import Field, Rays, project
@@ -23,9 +19,6 @@ GRIDS = [
     ((1, 1, 1), (3.0, 3.0, 3.0)),
     ((9, 30, 4), (0.3, 0.4, 5.0)),
 ]
-# The builds of the CPU's kernels, by the names of their engines.
-EVERY_BUILD = pytest.mark.parametrize("build", [f"cpu-{build}" for build in usable_builds()])
-Found = TypeVar("Found")
 # What a scene has derivatives with respect to.
 INPUTS = ("values", "ijk_from_world", "source", "target", "start", "stop")
 # A limit or the placement moves points of the rays by up to the distance between source and detector.
@@ -121,19 +114,6 @@ def difficult_rays() -> Rays:
         ((-40, 4, 3), (1.2, -0.4, 0.7)),  # ends inside
         ((-2.2, -2.1, -1.3), (2.3, 2.2, 1.4)),  # through the middle, from voxel to voxel
     )
-
-
-def on_any_number_of_threads(call: Callable[[], Found]) -> list[Found]:
-    """What a call gives on one thread, on two and on seven."""
-    before = torch.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 7):
-            torch.set_num_threads(threads)
-            found.append(call())
-    finally:
-        torch.set_num_threads(before)
-    return found
 
 
 def gradients(field: Field, bundle: Rays, backend: str, **how: object) -> dict[str, Tensor]:

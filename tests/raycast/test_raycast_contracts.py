@@ -1,12 +1,13 @@
 """The operators of the ray integrals fulfil the contract of `contracts.py`, each with its rules."""
 
 import torch
-from contracts import OperatorContract, rules_of_the_class
+from compiled_operator import cases_of_the_class
+from contracts import RayOperator
 from raycast_scenes import grid, labeled, noise
 
 from deepdrr.raycast import Exact, Field, Samples, Step
 
-pytest_generate_tests = rules_of_the_class
+pytest_generate_tests = cases_of_the_class
 
 RULES = {
     "nearest-exact": {"interpolation": "nearest", "integration": Exact()},
@@ -30,10 +31,10 @@ def of(rules: dict[str, dict[str, object]], *beginnings: str) -> dict[str, dict[
     return {name: rule for name, rule in rules.items() if name.startswith(beginnings)}
 
 
-class TestSeveralChannels(OperatorContract):
+class TestSeveralChannels(RayOperator):
     """Integrals, and gradients that march through the field once more, with the upstream gradient."""
 
-    how = adjoint = RULES
+    case = adjoint = RULES
     smooth = of(RULES, "nearest-exact", "linear", "cubic")
     differentiable = of(RULES, "linear", "cubic")
 
@@ -41,19 +42,19 @@ class TestSeveralChannels(OperatorContract):
         return Field(noise((3, *shape), generator), grid(shape, spacing, turn_deg))
 
 
-class TestOneChannel(OperatorContract):
+class TestOneChannel(RayOperator):
     """Integrals that come with their slopes where a gradient with respect to the rays is wanted."""
 
-    how = smooth = adjoint = differentiable = of(RULES, "linear")
+    case = smooth = adjoint = differentiable = of(RULES, "linear")
 
     def field(self, shape, spacing, turn_deg, generator: torch.Generator) -> Field:
         return Field(noise((1, *shape), generator), grid(shape, spacing, turn_deg))
 
 
-class TestLabels(OperatorContract):
+class TestLabels(RayOperator):
     """Integrals routed to one channel per label."""
 
-    how = smooth = LABEL_RULES
+    case = smooth = LABEL_RULES
     adjoint = differentiable = of(LABEL_RULES, "exact", "step")
 
     def field(self, shape, spacing, turn_deg, generator: torch.Generator) -> Field:

@@ -1,22 +1,23 @@
 """Cubic B-splines: the coefficients, what the spline reproduces, its border, and the compiled kernel."""
 
+from typing import ClassVar
+
 import pytest
 import torch
+from compiled_operator import RegisteredOperator, TwiceDifferentiableOperator, cases_of_the_class
+from contracts import assert_same_integrals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raycast_scenes import (
-    EVERY_BUILD,
     box_chord,
     carm,
     grid,
     noise,
-    on_any_number_of_threads,
     rays,
     turned_grid_pose,
     unit_field,
 )
 from torch import Tensor
-from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
 from deepdrr.raycast import (
@@ -31,6 +32,8 @@ from deepdrr.raycast import (
 )
 from deepdrr.raycast.spline._operator import compiled_prefilter
 from deepdrr.raycast.spline._prefilter import prefilter_in_torch
+
+pytest_generate_tests = cases_of_the_class
 
 BACKENDS = pytest.mark.parametrize("backend", ["reference", "cpu"])
 CUBIC = {"interpolation": "cubic", "integration": Step(mm=0.5)}
@@ -55,67 +58,64 @@ def test_the_spline_passes_through_the_values(shape, generator):
     assert torch.equal(prefilter_in_torch(values, chunk=50), prefilter(values))  # in several chunks
 
 
-def test_single_precision_and_integers_become_single_precision(generator):
-    values = 1000 * noise((1, 30, 20, 10), generator)
-    expected = prefilter(values.double())
-    # Rounded to float32 after each of three axes.
-    assert_close(prefilter(values).double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
-    assert prefilter(values.to(torch.int16)).dtype == torch.float32
-
-
+# Lines shorter and longer than a packet; axes of one voxel; several leading axes. In either order in memory.
 SHAPES = [(1, 30, 7, 2), (2, 1, 5, 3), (1, 1, 1), (2, 1, 40), (3, 17, 33, 70), (1, 2, 64, 1), (2, 3, 4, 40, 5)]
 
 
-@EVERY_BUILD
-@pytest.mark.parametrize("shape", SHAPES)
-def test_the_compiled_filter_agrees_with_the_reference(shape, build, generator):
-    values = noise(shape, generator)
-    for laid_out in (values, values.movedim(-1, -3).contiguous().movedim(-3, -1)):  # either order in memory
-        expected = prefilter_in_torch(laid_out.double())
-        # Rounded to float32 after each axis.
-        found = compiled_prefilter(laid_out, engine=build)
-        assert_close(found.double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+class TestPrefilter(TwiceDifferentiableOperator, RegisteredOperator):
+    """Cases are shapes, with the last axis or the third to last as the fastest in memory."""
+
+    case: ClassVar = {f"{shape}{axis}": (shape, axis) for shape in SHAPES for axis in (-1, -3)}
+    differentiable = case
+    types: ClassVar = {torch.float32: torch.float32, torch.int16: torch.float32, torch.float64: torch.float64}
+    value_share = gradient_share = 1e-6  # rounded to float32 after each of three axes
+
+    def scene(self, case, generator: torch.Generator) -> Tensor:
+        shape, axis = case
+        return noise(shape, generator).movedim(-1, axis).contiguous().movedim(axis, -1)
+
+    def large_scene(self, case, generator: torch.Generator) -> Tensor:
+        return self.scene(((1, 40, 30, 50), case[1]), generator)
+
+    def of_type(self, scene: Tensor, dtype: torch.dtype) -> Tensor:
+        return (1000 * scene).round().to(dtype)
+
+    def values(self, scene: Tensor, case, engine: str) -> Tensor:
+        if engine == "reference":
+            return prefilter_in_torch(scene.double())
+        return prefilter(scene) if engine == "auto" else compiled_prefilter(scene, engine=engine)
+
+    def gradients(self, scene: Tensor, case, engine: str) -> dict[str, Tensor]:
+        leaf = (scene.double() if engine == "reference" else scene).clone().requires_grad_()
+        upstream = torch.randn(scene.shape, generator=torch.Generator().manual_seed(1))
+        coefficients = self.values(leaf, case, engine)
+        return {"values": torch.autograd.grad(coefficients, leaf, upstream.to(coefficients))[0]}
+
+    def calls(self, generator: torch.Generator):
+        for spacing in (None, [2.0, 0.5, 1.0]):
+            values = noise((2, 5, 4, 3), generator).requires_grad_()
+            yield torch.ops.deepdrr.prefilter.default, (values, False, spacing, "cpu")
+
+    def small(self, generator: torch.Generator):
+        return prefilter, (torch.rand(1, 4, 3, 2, generator=generator, dtype=torch.float64),)
 
 
 @pytest.mark.parametrize("shape", [(2, 9, 33, 40), (1, 1, 2, 5)])
 def test_the_gradient_by_the_values_is_the_transposed_filter(shape, generator):
-    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩, and each entry as the reference has it."""
+    """⟨A x, y⟩ = ⟨x, Aᵀ y⟩."""
     values, upstream = torch.randn(2, *shape, generator=generator)
-    values.requires_grad_()
-    coefficients = prefilter(values)
+    coefficients = prefilter(values.requires_grad_())
     (gradient,) = torch.autograd.grad(coefficients, values, upstream)
-    left, right = (coefficients.double() * upstream).sum(), (values.double() * gradient).sum()
-    scale = coefficients.norm() * upstream.norm()
-    assert_close(
-        left.detach(), right.detach(), rtol=0, atol=1e-7 * float(scale.detach())
-    )  # float32 results, independent roundings
-    leaf = values.detach().double().requires_grad_()
-    (expected,) = torch.autograd.grad(prefilter(leaf), leaf, upstream.double())
-    assert_close(gradient.double(), expected, rtol=0, atol=1e-6 * float(expected.abs().max()))
+    left, right = (coefficients.detach().double() * upstream).sum(), (values.detach().double() * gradient).sum()
+    scale = float(coefficients.detach().norm() * upstream.norm())
+    assert_close(left, right, rtol=0, atol=1e-7 * scale)  # float32 results, independent roundings
 
 
-def test_the_filter_is_an_operator_of_torch(generator):
+def test_transforms_of_torch(generator):
     values = noise((2, 5, 4, 3), generator)
-    for spacing in (None, [2.0, 0.5, 1.0]):
-        arguments = (values.clone().requires_grad_(), False, spacing, "cpu")
-        torch.library.opcheck(torch.ops.deepdrr.prefilter.default, arguments)
-    batch = values.detach().movedim(0, -1)
-    assert torch.equal(torch.func.vmap(prefilter, in_dims=-1)(batch), prefilter(values.detach()))
-    jacobian = torch.func.jacrev(prefilter)(values.detach()[0, :, :1, :1])[:, 0, 0, :, 0, 0]
+    assert torch.equal(torch.func.vmap(prefilter, in_dims=-1)(values.movedim(0, -1)), prefilter(values))
+    jacobian = torch.func.jacrev(prefilter)(values[0, :, :1, :1])[:, 0, 0, :, 0, 0]
     assert_close(jacobian.double(), torch.linalg.inv(spline_matrix(5)), rtol=0, atol=1e-6)  # float32
-
-
-@pytest.mark.cpu_only("of the CPU's threads")
-def test_any_number_of_threads_gives_the_same_coefficients(generator):
-    values = noise((1, 40, 30, 50), generator)
-    first, *others = on_any_number_of_threads(lambda: prefilter(values))
-    assert all(torch.equal(first, other) for other in others)
-
-
-def test_derivatives_of_the_coefficients(generator):
-    values = torch.rand(1, 4, 3, 2, generator=generator, dtype=torch.float64, requires_grad=True)
-    assert gradcheck(prefilter, values)
-    assert gradgradcheck(prefilter, values)
 
 
 @BACKENDS
@@ -176,10 +176,7 @@ SIDE, SPACING, ANGLE = st.one_of(st.just(1), st.integers(2, 25)), st.floats(0.2,
 def test_the_compiled_kernel_agrees_with_the_reference(shape, spacing, turn, angles, channels, seed):
     field = Field(noise((channels, *shape), torch.Generator().manual_seed(seed)), grid(shape, spacing, turn))
     camera = carm(9, 13, min(sum(n * s for n, s in zip(shape, spacing, strict=True)), 400.0), angles)
-    reference = project(field, camera, backend="reference", **CUBIC)
-    # Float32 weights and sums: the accuracy that the product promises.
-    compiled = project(field, camera, backend="cpu", **CUBIC)
-    assert_close(compiled, reference, rtol=1e-5, atol=1e-5 * float(reference.abs().max()))
+    assert_same_integrals(field, camera, **CUBIC)
 
 
 @pytest.mark.parametrize("before", [lambda field: field, with_kernel_layout])

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 import torch
-from raycast_scenes import EVERY_BUILD, carm, grid, noise
+from compiled_operator import EVERY_BUILD
+from raycast_scenes import carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 

@@ -13,16 +13,16 @@ def cpu_serves(pixels: Tensor) -> bool:
     return pixels.dtype in (torch.float32, torch.float64) and reason_not_loaded() is None
 
 
-def quanta_by_cpu(mean: Tensor, variance: Tensor, seed: int) -> Tensor:
-    """Energies [...], of the dtype of `mean`."""
+def quanta_by_cpu(mean: Tensor, variance: Tensor, seed: int, build: str | None = None) -> Tensor:
+    """Energies [...], of the dtype of `mean`, by a build of the kernels; None for the fastest."""
     out = torch.empty(mean.shape, dtype=mean.dtype)
     arrays = (t.contiguous().numpy() for t in (mean, variance))
-    load_kernels().quantum_noise(*arrays, out.numpy(), seed, torch.get_num_threads())
+    load_kernels(build).quantum_noise(*arrays, out.numpy(), seed, torch.get_num_threads())
     return out
 
 
-def electrons_by_cpu(like: Tensor, rms: float, seed: int) -> Tensor:
-    """Gaussian numbers [...], of the dtype of `like`."""
+def electrons_by_cpu(like: Tensor, rms: float, seed: int, build: str | None = None) -> Tensor:
+    """Gaussian numbers [...], of the dtype of `like`, by a build of the kernels; None for the fastest."""
     out = torch.empty(like.shape, dtype=like.dtype)
-    load_kernels().electronic_noise(out.numpy(), rms, seed, torch.get_num_threads())
+    load_kernels(build).electronic_noise(out.numpy(), rms, seed, torch.get_num_threads())
     return out

@@ -8,27 +8,35 @@ from torch import Tensor
 
 __all__ = ["adjoint_by_torch", "second_adjoint", "sums_by_torch"]
 
-_CHUNK = 1 << 15  # pixels: [32768, 75] float32 is 10 MB; fewer chunks mean fewer waits when threads compete
+# [32768, 75] float32 is 10 MB; fewer chunks mean fewer waits when threads compete.
+_CHUNK_PIXELS = 1 << 15
 
 
-def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor) -> Tensor:
+def sums_by_torch(areas: Tensor, mu: Tensor, weights: Tensor, chunk_pixels: int = _CHUNK_PIXELS) -> Tensor:
     """[B, M, N], [M, E], [K, E] → [B, K, N]."""
     mu, weights = mu.to(areas.dtype), weights.to(areas.dtype)
     sums = areas.new_empty(areas.shape[0], weights.shape[0], areas.shape[2])
-    for b, chunk in _chunks(areas):
+    for b, chunk in _chunks(areas, chunk_pixels):
         sums[b, :, chunk] = weights @ _transmission(areas[b, :, chunk], mu)
     return sums
 
 
 def adjoint_by_torch(
-    upstream: Tensor, areas: Tensor, mu: Tensor, weights: Tensor, wants_areas: bool, wants_mu: bool, wants_weights: bool
+    upstream: Tensor,
+    areas: Tensor,
+    mu: Tensor,
+    weights: Tensor,
+    wants_areas: bool,
+    wants_mu: bool,
+    wants_weights: bool,
+    chunk_pixels: int = _CHUNK_PIXELS,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients with respect to areas, mu and weights for an upstream [B, K, N]; empty if not requested."""
     mu_here, weights_here = mu.to(areas.dtype), weights.to(areas.dtype)
     grad_areas = torch.empty_like(areas) if wants_areas else areas.new_empty(0)
     grad_mu = torch.zeros_like(mu) if wants_mu else mu.new_empty(0)
     grad_weights = torch.zeros_like(weights) if wants_weights else weights.new_empty(0)
-    for b, chunk in _chunks(areas):
+    for b, chunk in _chunks(areas, chunk_pixels):
         transmission = _transmission(areas[b, :, chunk], mu_here)  # [E, n]
         pull = upstream[b, :, chunk]
         if wants_weights:
@@ -85,7 +93,7 @@ def _transmission(areas: Tensor, mu: Tensor) -> Tensor:
     return torch.mm(mu.T, areas).neg_().exp_()
 
 
-def _chunks(areas: Tensor) -> list[tuple[int, slice]]:
-    """Every picture of the batch in chunks of at most `_CHUNK` pixels."""
-    starts = range(0, areas.shape[2], _CHUNK)
-    return [(b, slice(start, start + _CHUNK)) for b in range(areas.shape[0]) for start in starts]
+def _chunks(areas: Tensor, size: int) -> list[tuple[int, slice]]:
+    """Every picture of the batch in chunks of at most `size` pixels."""
+    starts = range(0, areas.shape[2], size)
+    return [(b, slice(start, start + size)) for b in range(areas.shape[0]) for start in starts]
