@@ -7,7 +7,8 @@ import griffe
 
 import deepdrr
 
-PACKAGE = griffe.load("deepdrr", search_paths=[Path(deepdrr.__file__).parent.parent])
+# Compiled modules are not imported: some are for other processors.
+PACKAGE = griffe.load("deepdrr", search_paths=[Path(deepdrr.__file__).parent.parent], allow_inspection=False)
 
 
 def functions(module: griffe.Object) -> Iterator[griffe.Function]:
