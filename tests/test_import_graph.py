@@ -13,6 +13,7 @@ PACKAGE = Path(deepdrr.__file__).parent
 ORDER = (
     (
         "_version",
+        "_arguments",
         "_extras",
         "_kernels",
         "_cuda",

@@ -4,19 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr._numbers import as_number
-from deepdrr._shapes import broadcast_shapes
-from deepdrr.camera._checks import check_camera, check_tensor
+from deepdrr.camera._checks import check_alike, check_camera, check_tensor
 from deepdrr.camera._conversions import carm_pose, intrinsics_from_detector, split_projection_matrix
 from deepdrr.camera._inverse import inverse_intrinsics, parts_from_inverse
-from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_sdd
-from deepdrr.camera._pixels import Lines, camera_lines, pixel_centers
-from deepdrr.camera._projection import backprojected, projected
+from deepdrr.camera._parts import Parts, batch_of, cropped_k, nth_parts, parts_from_krt, parts_on, stacked_parts
+from deepdrr.camera._pixels import RayLines, ray_ends, ray_lines
+from deepdrr.camera._projection import backprojected, pinhole_matrix, projected
 from deepdrr.geometry import ArrayLike, invert_rigid
 
 __all__ = ["Camera"]
@@ -57,7 +53,7 @@ class Camera:
     orthographic: bool = False
 
     def __post_init__(self) -> None:
-        check_camera(self.intrinsics, self.camera_from_world, self.sdd_mm, self.height, self.width)
+        check_camera(*self._parts, self.height, self.width, self.orthographic)
         object.__setattr__(self, "height", int(self.height))
         object.__setattr__(self, "width", int(self.width))
 
@@ -112,16 +108,7 @@ class Camera:
             height, width: detector rows and columns.
             sdd_mm: source-to-detector distance, mm; with it the pixel size follows from K.
         """
-        check_tensor(intrinsics, "intrinsics", 3, 3)
-        check_tensor(rotation, "rotation", 3, 3)
-        check_tensor(translation, "translation", 3)
-        batch = broadcast_shapes(rotation.shape[:-2], translation.shape[:-1])
-        pose = torch.zeros(*batch, 4, 4, dtype=rotation.dtype, device=rotation.device)
-        pose[..., :3, :3] = rotation
-        pose[..., :3, 3] = translation
-        pose[..., 3, 3] = 1.0
-        sdd = torch.as_tensor(sdd_mm, dtype=rotation.dtype, device=rotation.device)
-        return cls(intrinsics.to(rotation.dtype), pose, sdd, height, width)
+        return cls(*parts_from_krt(intrinsics, rotation, translation, sdd_mm), height, width)
 
     @classmethod
     def from_projection_matrix(cls, matrix: Tensor, *, height: int, width: int, sdd_mm: float) -> Self:
@@ -164,7 +151,7 @@ class Camera:
             Gradients flow to k_inv, rt_inv and sdd_mm.
 
         Raises:
-            TypeError: if one of the three is not of floating-point numbers.
+            TypeError: if one of the three is not of floating-point numbers, or `orthographic` not a bool.
             ValueError: if a shape, a matrix or a number is not acceptable, or if parallel rays would meet the detector
                 at an angle.
 
@@ -176,11 +163,7 @@ class Camera:
             >>> camera.project_points(torch.zeros(1, 3)).round(decimals=3)  # the point that the camera orbits
             tensor([[[100.,  50.]]])
         """
-        check_inverse(k_inv, rt_inv)
-        distance = checked_sdd(sdd_mm, rt_inv, "sdd_mm")
-        check_together(k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd_mm=(distance, 0))
-        parts = parts_from_inverse(k_inv, rt_inv, distance, orthographic=orthographic)
-        return cls(*parts, height, width, orthographic)
+        return cls(*parts_from_inverse(k_inv, rt_inv, sdd_mm, orthographic=orthographic), height, width, orthographic)
 
     @classmethod
     def stack(cls, cameras: Sequence[Self]) -> Self:
@@ -189,25 +172,15 @@ class Camera:
         Raises:
             ValueError: if there are none, or their heights, widths or projections differ.
         """
-        kinds = {(c.height, c.width, c.orthographic) for c in cameras}
-        if len(kinds) != 1:
-            raise ValueError(f"cameras must share height, width and projection, got {sorted(kinds)}")
-        first = cameras[0]
-        return replace(
-            first,
-            intrinsics=torch.stack([c.intrinsics for c in cameras]),
-            camera_from_world=torch.stack([c.camera_from_world for c in cameras]),
-            sdd_mm=torch.stack([c.sdd_mm for c in cameras]),
-        )
+        check_alike([(c.height, c.width, c.orthographic) for c in cameras])
+        return cameras[0]._with(stacked_parts([c._parts for c in cameras]))
 
     # -- geometry ----------------------------------------------------------------------------------------------------
 
     @property
     def batch_shape(self) -> torch.Size:
         """Leading dimensions shared by intrinsics, pose and distance."""
-        shapes = {self.intrinsics.shape[:-2], self.camera_from_world.shape[:-2], self.sdd_mm.shape}
-        # torch takes as long to broadcast equal shapes as others.
-        return shapes.pop() if len(shapes) == 1 else broadcast_shapes(*shapes)
+        return batch_of(self._parts)
 
     @property
     def k_inv(self) -> Tensor:
@@ -247,9 +220,7 @@ class Camera:
         Raises:
             ValueError: for an orthographic camera, which has no pinhole.
         """
-        if self.orthographic:
-            raise ValueError("projection_matrix is that of a pinhole; this camera is orthographic")
-        return self.intrinsics @ self.camera_from_world[..., :3, :]
+        return pinhole_matrix(self._parts, orthographic=self.orthographic)
 
     def project_points(self, points_world: Tensor) -> Tensor:
         """Where points fall on the detector.
@@ -282,36 +253,22 @@ class Camera:
         Returns:
             (source, target), each [..., H, W, 3] in world mm. For a point source the first is an expanded view.
         """
-        u, v = pixel_centers(self.height, self.width, self.intrinsics)
-        pose, k_inv = self.camera_from_world, torch.linalg.inv(self.intrinsics)
-        sources, targets = camera_lines(pose, k_inv, self.sdd_mm, u, v, orthographic=self.orthographic)
-        target = targets[0] + targets[1]
-        return (sources[0] + sources[1]).expand_as(target), target
+        return ray_ends(self._parts, self.height, self.width, orthographic=self.orthographic)
 
-    def pixel_lines(self) -> Lines[NDArray[np.float64]]:
+    def pixel_lines(self) -> RayLines:
         """The same rays in a compact form, without a gradient: float64 arrays of NumPy.
 
         Returns:
             (rows, columns) of the source, (rows, columns) of the target: each end is the sum of one for its row and one
             for its column of pixels, and broadcasts to [..., H, W, 3], world mm.
         """
-        intrinsics, pose, sdd_mm = (part.detach().cpu().double().numpy() for part in self._parts)
-        u, v = (np.arange(n, dtype=np.float64) + 0.5 for n in (self.width, self.height))
-        return camera_lines(pose, np.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=self.orthographic)
+        return ray_lines(self._parts, self.height, self.width, orthographic=self.orthographic)
 
     # -- variations --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: int) -> Self:
         """One camera of a batch."""
-        if not self.batch_shape:
-            raise IndexError("this camera is not batched")
-        batch = self.batch_shape
-        return replace(
-            self,
-            intrinsics=self.intrinsics.expand(*batch, 3, 3)[index],
-            camera_from_world=self.camera_from_world.expand(*batch, 4, 4)[index],
-            sdd_mm=self.sdd_mm.expand(batch)[index],
-        )
+        return self._with(nth_parts(self._parts, index))
 
     def resized(self, height: int, width: int) -> Self:
         """The same detector area read out with another number of pixels (binning or finer sampling)."""
@@ -320,9 +277,7 @@ class Camera:
 
     def cropped(self, top: int, left: int, height: int, width: int) -> Self:
         """A window of the detector: rows top … top + height, columns left … left + width; may reach outside."""
-        shift = torch.eye(3, dtype=self.intrinsics.dtype, device=self.intrinsics.device)
-        shift[0, 2], shift[1, 2] = -as_number(left, "left"), -as_number(top, "top")
-        return replace(self, intrinsics=shift @ self.intrinsics, height=height, width=width)
+        return replace(self, intrinsics=cropped_k(self.intrinsics, top, left), height=height, width=width)
 
     def moved(self, world_from_world: Tensor) -> Self:
         """The camera carried along by a rigid motion of the world [..., 4, 4], mm."""
@@ -331,10 +286,16 @@ class Camera:
         return replace(self, camera_from_world=pose)
 
     def to(self, *args: torch.device | torch.dtype | str) -> Self:
-        """The same camera on another device or with another floating-point type, as `Tensor.to`."""
-        tensors = (t.to(*args) for t in self._parts)  # type: ignore[call-overload]
-        return replace(self, **dict(zip(("intrinsics", "camera_from_world", "sdd_mm"), tensors, strict=True)))
+        """The same camera on another device or with another floating-point type, as `Tensor.to`.
+
+        Raises:
+            ValueError: for a device that torch cannot use here.
+        """
+        return self._with(parts_on(self._parts, *args))
 
     @property
-    def _parts(self) -> tuple[Tensor, Tensor, Tensor]:
+    def _parts(self) -> Parts:
         return self.intrinsics, self.camera_from_world, self.sdd_mm
+
+    def _with(self, parts: Parts) -> Self:
+        return replace(self, intrinsics=parts[0], camera_from_world=parts[1], sdd_mm=parts[2])

@@ -3,18 +3,21 @@
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import check_flag
 from deepdrr._numbers import as_count, as_number
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import check_rigid
 
-__all__ = ["as_length", "check_camera", "check_tensor"]
+__all__ = ["as_length", "check_alike", "check_camera", "check_tensor"]
 
 
-def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int) -> None:
+def check_camera(
+    intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, height: int, width: int, orthographic: object
+) -> None:
     """Check shapes, values and types of a camera's parts; see `Camera` for what they are.
 
     Raises:
-        TypeError: if a part is not a floating-point tensor or a count is not an integer.
+        TypeError: if a part is not a floating-point tensor, a count not an integer, or `orthographic` not a bool.
         ValueError: if a shape, a matrix or a number is not acceptable.
     """
     tensors = {"intrinsics": intrinsics, "camera_from_world": camera_from_world, "sdd_mm": sdd_mm}
@@ -26,6 +29,7 @@ def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, 
         raise ValueError(f"intrinsics, camera_from_world and sdd_mm must share dtype and device, got {kinds}")
     as_count(height, "height")
     as_count(width, "width")
+    check_flag(orthographic, "orthographic")
     _check_intrinsics(intrinsics)
     if camera_from_world.shape[-2:] != (4, 4):
         raise ValueError(f"camera_from_world must be [..., 4, 4], got shape {tuple(camera_from_world.shape)}")
@@ -33,6 +37,12 @@ def check_camera(intrinsics: Tensor, camera_from_world: Tensor, sdd_mm: Tensor, 
     if not bool((torch.isfinite(sdd_mm) & (sdd_mm > 0)).all()):
         raise ValueError(f"sdd_mm must be positive and finite, got {sdd_mm.tolist()}")
     broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
+
+
+def check_alike(kinds: list[tuple[int, int, bool]]) -> None:
+    """Check that cameras to be stacked are of one (height, width, orthographic), and that there is one."""
+    if len(set(kinds)) != 1:
+        raise ValueError(f"cameras must share height, width and projection, got {sorted(set(kinds))}")
 
 
 def check_tensor(value: object, name: str, *ends: int) -> None:

@@ -12,6 +12,9 @@ of `make_k_inv` Q is A, U is k_inv and sdd stays as it is. A reflection (`make_r
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import check_flag
+from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_sdd
+from deepdrr.camera._parts import Parts
 from deepdrr.geometry import finest_dtype, full_precision
 
 __all__ = ["inverse_intrinsics", "parts_from_inverse"]
@@ -21,15 +24,13 @@ _PERPENDICULAR = 1e-8
 
 
 @full_precision
-def parts_from_inverse(
-    k_inv: Tensor, rt_inv: Tensor, sdd_mm: Tensor, *, orthographic: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def parts_from_inverse(k_inv: Tensor, rt_inv: Tensor, sdd_mm: Tensor | float, *, orthographic: bool) -> Parts:
     """Intrinsics, camera_from_world and sdd of the camera that k_inv, rt_inv and sdd describe.
 
     Args:
         k_inv: inverse intrinsics [*B, 3, 3].
         rt_inv: world_from_camera, affine [*B, 4, 4].
-        sdd_mm: source-to-detector distance along the z of rt_inv, [*B], mm.
+        sdd_mm: source-to-detector distance along the z of rt_inv, [*B] or a number, mm.
         orthographic: whether the rays are parallel to that z; the detector must be perpendicular to them then.
 
     Returns:
@@ -37,10 +38,15 @@ def parts_from_inverse(
         with gradients to all three arguments.
 
     Raises:
-        ValueError: if parallel rays would meet the detector at an angle.
+        TypeError: if one of the three is not of floating-point numbers, or `orthographic` not a bool.
+        ValueError: if a matrix or a number is not acceptable, or parallel rays would meet the detector at an angle.
     """
+    check_inverse(k_inv, rt_inv)
+    check_flag(orthographic, "orthographic")
+    sdd = checked_sdd(sdd_mm, rt_inv, "sdd_mm")
+    check_together(k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd_mm=(sdd, 0))
     dtype = finest_dtype(rt_inv.device)
-    pose, lens, distance = rt_inv.to(dtype), k_inv.to(dtype), sdd_mm.to(dtype)
+    pose, lens, distance = rt_inv.to(dtype), k_inv.to(dtype), sdd.to(dtype)
     rows_down = torch.where(lens.detach()[..., 1, 1] < 0, -1.0, 1.0).to(dtype)
     rotation, upper = _rotation_times_upper(pose[..., :3, :3] @ lens, rows_down)
     if orthographic:

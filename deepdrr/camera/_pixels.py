@@ -7,11 +7,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["Lines", "camera_lines", "pixel_centers", "pixel_lines"]
+from deepdrr.camera._parts import Parts
+
+__all__ = ["RayLines", "pixel_centers", "pixel_lines", "ray_ends", "ray_lines"]
 
 Array = TypeVar("Array", Tensor, NDArray[np.float64])
 # (rows, columns) of the source, (rows, columns) of the target.
 Lines: TypeAlias = tuple[tuple[Array, Array], tuple[Array, Array]]
+RayLines: TypeAlias = Lines[NDArray[np.float64]]
 
 
 def pixel_centers(height: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
@@ -46,7 +49,23 @@ def pixel_lines(
     return (origin, 0.0 * origin), (rows, columns)
 
 
-def camera_lines(
+def ray_ends(parts: Parts, height: int, width: int, *, orthographic: bool) -> tuple[Tensor, Tensor]:
+    """Source and target of the ray of every pixel; see `Camera.pixel_rays`."""
+    intrinsics, pose, sdd_mm = parts
+    u, v = pixel_centers(height, width, intrinsics)
+    sources, targets = _camera_lines(pose, torch.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=orthographic)
+    target = targets[0] + targets[1]
+    return (sources[0] + sources[1]).expand_as(target), target
+
+
+def ray_lines(parts: Parts, height: int, width: int, *, orthographic: bool) -> RayLines:
+    """The same rays in a compact form; see `Camera.pixel_lines`."""
+    intrinsics, pose, sdd_mm = (part.detach().cpu().double().numpy() for part in parts)
+    u, v = (np.arange(n, dtype=np.float64) + 0.5 for n in (width, height))
+    return _camera_lines(pose, np.linalg.inv(intrinsics), sdd_mm, u, v, orthographic=orthographic)
+
+
+def _camera_lines(
     camera_from_world: Array, k_inv: Array, sdd_mm: Array, u: Array, v: Array, *, orthographic: bool
 ) -> Lines[Array]:
     """The rays of `pixel_lines` of a camera given by its pose [..., 4, 4], K⁻¹ [..., 3, 3] and sdd [...]."""

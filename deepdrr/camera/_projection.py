@@ -5,11 +5,18 @@ from torch import Tensor
 
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera._checks import check_tensor
+from deepdrr.camera._parts import Parts
 from deepdrr.geometry import invert_rigid, transform_points
 
-__all__ = ["backprojected", "projected"]
+__all__ = ["backprojected", "pinhole_matrix", "projected"]
 
-Parts = tuple[Tensor, Tensor, Tensor]  # intrinsics, camera_from_world, sdd_mm
+
+def pinhole_matrix(parts: Parts, *, orthographic: bool) -> Tensor:
+    """P = K [R | t], [..., 3, 4]; see `Camera.projection_matrix`."""
+    if orthographic:
+        raise ValueError("projection_matrix is that of a pinhole; this camera is orthographic")
+    intrinsics, camera_from_world, _ = parts
+    return intrinsics @ camera_from_world[..., :3, :]
 
 
 def projected(points_world: Tensor, parts: Parts, *, orthographic: bool) -> Tensor:

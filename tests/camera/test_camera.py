@@ -1,6 +1,7 @@
 """The camera: which pixel sees which point, and the way to and from other conventions."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -234,6 +235,12 @@ class TestBadInput:
             Camera(good.intrinsics, torch.diag(torch.tensor([1.0, 1, -1, 1]).double()), good.sdd_mm, 120, 160)
         with pytest.raises(TypeError, match="height must be an integer"):
             Camera(good.intrinsics, good.camera_from_world, good.sdd_mm, 120.0, 160)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="orthographic must be True or False, got 'x'"):
+            replace(good, orthographic="x")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="orthographic must be True or False, got 'x'"):
+            Camera.from_inverse(good.k_inv, good.rt_inv, good.sdd_mm, 120, 160, orthographic="x")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="device must be 'cpu', or a GPU such as 'cuda:0', got 'x'"):
+            good.to("x")
         with pytest.raises(ValueError, match="share dtype"):
             Camera(good.intrinsics.float(), good.camera_from_world, good.sdd_mm, 120, 160)
 
