@@ -49,10 +49,23 @@ class Case:
 
 
 class PeerCases:
-    """Cases against nanodrr, on the scene's device. Its side raises ImportError if it is not installed."""
+    """Cases against nanodrr, on the scene's device. Its side raises ImportError if it is not installed.
 
-    def __init__(self, scene: Scene) -> None:
-        self._scene, self._backend = scene, scene.device.type
+    Args:
+        scene: what is projected.
+        backend: our backend; None for the one named like the scene's device.
+        peer: nanodrr's side.
+        view: the camera of a pose.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        backend: str | None = None,
+        peer: type[NanoDRR] = NanoDRR,
+        view: Callable[[str], Camera] = carm,
+    ) -> None:
+        self._scene, self._backend, self._peers, self._view = scene, backend or scene.device.type, peer, view
 
     @cached_property
     def _field(self) -> Field:
@@ -64,7 +77,7 @@ class PeerCases:
 
     @cached_property
     def _peer(self) -> NanoDRR:
-        return NanoDRR.load(self._scene, self._camera())
+        return self._peers.load(self._scene, self._camera())
 
     @cached_property
     def _labeled(self) -> Field:
@@ -72,7 +85,7 @@ class PeerCases:
 
     @cached_property
     def _labeled_peer(self) -> NanoDRR:
-        return NanoDRR.load(self._scene, self._camera(), labels=True)
+        return self._peers.load(self._scene, self._camera(), labels=True)
 
     def forward(self, pose: str, step_mm: float) -> Case:
         """Images from one pose."""
@@ -110,7 +123,7 @@ class PeerCases:
         samples, weight = self._samples(camera, step_mm), _weight(camera)
         leaf = self._scene.mu[None].clone().requires_grad_()
         field = Field(leaf, self._scene.ijk_from_world)
-        peer = cache(partial(NanoDRR.load, self._scene, camera))
+        peer = cache(partial(self._peers.load, self._scene, camera))
 
         def ours() -> Tensor:
             image = project(field, camera, integration=Step(mm=step_mm), backend=self._backend)
@@ -163,7 +176,7 @@ class PeerCases:
         return Case(name, *calls, 25, 50, step_mm, _difference, f"nanodrr: n_samples={samples}; ours: int16 voxels")
 
     def _camera(self, pose: str = "AP") -> Camera:
-        return carm(pose).to(self._scene.device)
+        return self._view(pose).to(self._scene.device)
 
     def _samples(self, camera: Camera, step_mm: float) -> int:
         """Samples per ray for nanodrr, so that both take as many in the volume: a mean step of the same length."""

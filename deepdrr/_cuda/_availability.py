@@ -2,10 +2,11 @@
 
 import importlib
 import warnings
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-__all__ = ["images", "reason_against_cuda"]
+__all__ = ["images", "reason_against_cuda", "reason_against_installation"]
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Best first: machine code for the architectures of the build, then PTX, which the driver compiles for all others.
@@ -20,12 +21,22 @@ def images() -> tuple[Path, ...]:
 @cache
 def reason_against_cuda() -> str | None:
     """Why this installation cannot use a GPU; None if it could."""
-    if not images():
+    return reason_against_installation(images(), importlib.import_module)
+
+
+def reason_against_installation(files: Sequence[Path], find: Callable[[str], object]) -> str | None:
+    """Why an installation cannot use a GPU; None if it could.
+
+    Args:
+        files: its compiled kernels.
+        find: imports a module by its name.
+    """
+    if not files:
         return "this deepdrr was built without nvcc, so it has no CUDA kernels"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PyCUDA warns of its own failure before it raises
-            importlib.import_module("pycuda.driver")
+            find("pycuda.driver")
     except ImportError as error:
         if "libcuda" in str(error) or "undefined symbol" in str(error):
             return f"there is no NVIDIA driver ({error})"

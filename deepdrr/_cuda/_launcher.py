@@ -5,77 +5,22 @@ context, which is torch's, and pops it again even after an error. PyCUDA owns on
 """
 
 import atexit
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from deepdrr._cuda._availability import images, reason_against_cuda
-from deepdrr._cuda._memory import Memory, TorchMemory
+from deepdrr._cuda._availability import images
+from deepdrr._cuda._memory import Memory
 from deepdrr._extras import require
 
-__all__ = ["Launcher", "launcher", "reason_against_device", "serving"]
+__all__ = ["Launcher"]
 
-_MAKING = threading.Lock()
 _NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: ordered by events only, not with the null stream
-# Launchers installed by `serving`, by device.
-_GIVEN: dict[torch.device, "Launcher"] = {}
-
-
-def launcher(device: torch.device) -> "Launcher":
-    """The launcher of a device: the one that is `serving` it, or that of torch's CUDA device, made once."""
-    given = _GIVEN.get(device)
-    if given is not None:
-        return given
-    torch.cuda.init()  # torch makes the primary context, so that both sides share it
-    with _MAKING:
-        return _launcher_of(torch.cuda.current_device() if device.index is None else device.index)
-
-
-@contextmanager
-def serving(device: torch.device, given: "Launcher") -> Iterator[None]:
-    """Within the block, a launcher's kernels serve a device's tensors, in every thread.
-
-    This allows a driver unknown to torch: the tests' software driver, which works on host memory.
-    """
-    before = _GIVEN.get(device)
-    _GIVEN[device] = given
-    try:
-        yield
-    finally:
-        if before is None:
-            del _GIVEN[device]
-        else:
-            _GIVEN[device] = before
-
-
-@cache
-def _launcher_of(index: int) -> "Launcher":
-    return Launcher(index, TorchMemory(torch.device("cuda", index)))
-
-
-def reason_against_device(device: torch.device) -> str | None:
-    """Why a tensor's device cannot be served, for example because of its architecture; None if it can."""
-    if device in _GIVEN:
-        return None
-    if device.type != "cuda":
-        return f"the field is on {device}"
-    if not torch.cuda.is_available():
-        return "this torch has no CUDA"
-    missing = reason_against_cuda()
-    if missing is not None:
-        return missing
-    try:
-        launcher(device)
-    except RuntimeError as error:
-        return str(error)
-    return None
 
 
 class Launcher:
@@ -84,12 +29,13 @@ class Launcher:
     Args:
         index: the device's number.
         memory: the tensors that the kernels work on, and their streams.
+        files: the compiled images, best first; None for those of this installation.
 
     Raises:
         RuntimeError: if none of the compiled images can run on the device.
     """
 
-    def __init__(self, index: int, memory: Memory) -> None:
+    def __init__(self, index: int, memory: Memory, files: Sequence[Path] | None = None) -> None:
         driver = require("pycuda.driver", "cuda", "running on an NVIDIA GPU")
         driver.init()
         self._driver = driver
@@ -102,7 +48,7 @@ class Launcher:
         atexit.register(self.close)
         try:
             with self.current():
-                self._module = self._load()
+                self._module = self._load(images() if files is None else files)
                 self._stream = driver.Stream(_NON_BLOCKING)
         except Exception:
             self.close()
@@ -154,9 +100,9 @@ class Launcher:
             self._functions[name] = self._module.get_function(name)
         return self._functions[name]
 
-    def _load(self) -> Any:
+    def _load(self, files: Sequence[Path]) -> Any:
         refusals = []
-        for path in images():
+        for path in files:
             try:
                 return self._driver.module_from_buffer(path.read_bytes() + b"\0")
             except self._driver.Error as error:

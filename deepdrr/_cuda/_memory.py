@@ -28,19 +28,25 @@ class Memory(Protocol):
 
 
 class TorchMemory:
-    """torch's CUDA tensors, in the order of torch's current stream."""
+    """torch's CUDA tensors, in the order of torch's current stream.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
+    Args:
+        device: their device.
+        streams: where streams come from: `torch.cuda`, or something with its `current_stream` and
+            `get_stream_from_external`.
+    """
+
+    def __init__(self, device: torch.device, streams: Any = torch.cuda) -> None:
+        self.device, self._streams = device, streams
 
     @contextmanager
     def stream(self, own: Any, tensors: Sequence[Tensor]) -> Iterator[Any]:
         """PyCUDA launches only on streams that it made: its stream waits for torch's, and then torch's for it."""
-        current = torch.cuda.current_stream(self.device)
+        current = self._streams.current_stream(self.device)
         if current.cuda_stream == 0:
             yield None
             return
-        beside = torch.cuda.get_stream_from_external(own.handle, self.device)
+        beside = self._streams.get_stream_from_external(own.handle, self.device)
         beside.wait_stream(current)
         yield own
         current.wait_stream(beside)

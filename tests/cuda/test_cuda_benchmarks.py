@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -44,14 +45,12 @@ def test_our_side_of_a_row_runs_on_the_gpu(
     launched: list[str],
     row: str,
     kernel: str,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cases, "NanoDRR", Peer)
-    monkeypatch.setattr(cases, "carm", lambda pose="AP": sys.modules["_scene"].carm(pose, pixels=12, pixel_mm=33.0))
+    small = partial(sys.modules["_scene"].carm, pixels=12, pixel_mm=33.0)
     scene = sys.modules["_scene"].load_scene("phantom").to(gpu.device)
     extra = {"labels": ("soft",), "labels_pose_gradient": ("soft",)}.get(row, ())
-    peers = cases.PeerCases(scene)
-    peers._backend = "cuda"  # as on a GPU, by its name; the software driver's tensors are the host's
+    # By its name, as on a GPU: the software driver's tensors are the host's.
+    peers = cases.PeerCases(scene, backend="cuda", peer=Peer, view=small)
     found = getattr(peers, row)("tilt 30/20/10", 10.0, *extra).ours()
     assert found.device.type == gpu.device.type
     assert float(found.abs().sum()) > 0

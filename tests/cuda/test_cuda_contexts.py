@@ -9,7 +9,7 @@ import pytest
 import torch
 from cuda_machine import HostMemory
 
-from deepdrr._cuda import Launcher, _launcher
+from deepdrr._cuda import Launcher, Launchers
 
 # Device 1 has no users but those of a test: the session's launcher is on device 0.
 DEVICE = 1
@@ -156,21 +156,17 @@ def test_a_failing_launch_leaves_the_other_users_context_current(second_device: 
     other.leave()
 
 
-def test_a_launcher_is_made_once_by_whichever_thread_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launcher_is_made_once_by_whichever_thread_comes_first() -> None:
     made: list[int] = []
-    monkeypatch.setattr(_launcher, "Launcher", lambda index, _memory: made.append(index) or object())
-    monkeypatch.setattr(torch.cuda, "init", lambda: None)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
-    _launcher._launcher_of.cache_clear()
+    launchers = Launchers(lambda index: made.append(index) or object(), current=lambda: 3)
     found: list[object] = []
     threads = [
-        threading.Thread(target=lambda d=device: found.append(_launcher.launcher(torch.device(d))))
+        threading.Thread(target=lambda d=device: found.append(launchers.of(torch.device(d))))
         for device in ("cuda:3", "cuda") * 8
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    _launcher._launcher_of.cache_clear()
     assert made == [3]
     assert len(set(map(id, found))) == 1

@@ -2,7 +2,7 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -139,44 +139,54 @@ class DriverStream:
         self.driver.cuStreamWaitEvent(ctypes.c_void_p(self.cuda_stream), event, 0)
 
 
-@pytest.fixture
-def torch_stream(gpu: Gpu, driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> Iterator[DriverStream]:
-    with gpu.launcher.current():
+class DriverStreams:
+    """What `TorchMemory` asks of `torch.cuda`: a current stream, and names for the driver's."""
+
+    def __init__(self, driver: ctypes.CDLL) -> None:
         handle = ctypes.c_void_p()
         driver.cuStreamCreate(ctypes.byref(handle), 1)
-        current = DriverStream(driver, handle.value or 0)
-        monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: current)
-        wrap = lambda handle, _device: DriverStream(driver, handle)  # noqa: E731
-        monkeypatch.setattr(torch.cuda, "get_stream_from_external", wrap)
-        yield current
+        self.driver, self.current = driver, DriverStream(driver, handle.value or 0)
+
+    def current_stream(self, _device: torch.device) -> DriverStream:
+        return self.current
+
+    def get_stream_from_external(self, handle: int, _device: torch.device) -> DriverStream:
+        return DriverStream(self.driver, handle)
 
 
-def test_a_launch_comes_after_torchs_work_and_before_what_follows(
-    gpu: Gpu, driver: ctypes.CDLL, torch_stream: DriverStream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    kept: list[tuple[int, int]] = []
-    keep = lambda tensor, stream: kept.append((tensor.data_ptr(), stream.cuda_stream))  # noqa: E731
-    monkeypatch.setattr(torch.Tensor, "record_stream", keep)
-    sizes, copy = torch.zeros(8, dtype=torch.int32), torch.zeros(8, dtype=torch.int32)
-    for tensor in (sizes, copy):
-        driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(24))
-    stream = ctypes.c_void_p(torch_stream.cuda_stream)
-    memory = TorchMemory(torch.device("cuda", 0))
-    monkeypatch.setattr(gpu.launcher, "_memory", memory)
-    address = ctypes.c_uint64(sizes.data_ptr())
-    driver.cuMemsetD32Async(address, 7, ctypes.c_size_t(6), stream)  # torch's work before: must not come after
-    pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
-    gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
-    driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(24), stream)  # after
-    driver.cuStreamSynchronize(stream)
-    assert copy.tolist() == sizes.tolist() != [7] * 6
-    assert kept == [(sizes.data_ptr(), gpu.launcher._stream.handle)]  # torch is told who else uses the memory
-    for tensor in (sizes, copy):
-        driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(0))
+class Kept:
+    """A tensor of torch's CUDA, which is told what streams use it."""
+
+    def __init__(self) -> None:
+        self.streams: list[int] = []
+
+    def record_stream(self, stream: DriverStream) -> None:
+        self.streams.append(stream.cuda_stream)
 
 
-def test_on_torchs_null_stream_the_kernel_is_launched_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_launch_comes_after_torchs_work_and_before_what_follows(gpu: Gpu, driver: ctypes.CDLL) -> None:
+    with gpu.launcher.current():
+        streams = DriverStreams(driver)
+        stream = ctypes.c_void_p(streams.current.cuda_stream)
+        launcher = Launcher(0, TorchMemory(torch.device("cuda", 0), streams))
+        sizes, copy = torch.zeros(8, dtype=torch.int32), torch.zeros(8, dtype=torch.int32)
+        for tensor in (sizes, copy):
+            driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(24))
+        address, kept = ctypes.c_uint64(sizes.data_ptr()), Kept()
+        driver.cuMemsetD32Async(address, 7, ctypes.c_size_t(6), stream)  # torch's work before: must not come after
+        pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
+        launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [kept])
+        driver.cuMemcpyDtoDAsync_v2(ctypes.c_uint64(copy.data_ptr()), address, ctypes.c_size_t(24), stream)  # after
+        driver.cuStreamSynchronize(stream)
+        assert copy.tolist() == sizes.tolist() != [7] * 6
+        assert kept.streams == [launcher._stream.handle]  # torch is told who else uses the memory
+        for tensor in (sizes, copy):
+            driver.swcuda_register(ctypes.c_uint64(tensor.data_ptr()), ctypes.c_uint64(0))
+        launcher.close()
+
+
+def test_on_torchs_null_stream_the_kernel_is_launched_there() -> None:
     """Which needs no order, and no stream of the launcher's own."""
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda _device: SimpleNamespace(cuda_stream=0))
-    with TorchMemory(torch.device("cuda", 0)).stream(None, [torch.zeros(1)]) as stream:
+    streams = SimpleNamespace(current_stream=lambda _device: SimpleNamespace(cuda_stream=0))
+    with TorchMemory(torch.device("cuda", 0), streams).stream(None, [torch.zeros(1)]) as stream:
         assert stream is None

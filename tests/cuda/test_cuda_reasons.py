@@ -1,73 +1,72 @@
 """If CUDA cannot be used, `deepdrr info --devices`, `backends` and the choice of a backend say why."""
 
 import ctypes
-from collections.abc import Iterator
-from types import SimpleNamespace
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from raycast_scenes import carm, grid
 
-from deepdrr._cuda import Launcher, TorchMemory, _availability, _launcher, reason_against_cuda, reason_against_device
+from deepdrr._cuda import Launcher, TorchMemory, reason_against_device
+from deepdrr._cuda._availability import reason_against_installation
 from deepdrr.cli._info import device_facts
 from deepdrr.raycast import Exact, Field, Rays, Request, backends, select_backend
+from deepdrr.raycast._backends import engines_replaced
 from deepdrr.raycast.cuda._engine import CudaEngine
 
 GPU = torch.device("cuda", 0)
 NO_DRIVER = "libcuda.so.1: cannot open shared object file: No such file or directory"
 
 
-@pytest.fixture(autouse=True)
-def _asked_anew() -> Iterator[None]:
-    reason_against_cuda.cache_clear()
-    yield
-    reason_against_cuda.cache_clear()
+def importing(error: str) -> Callable[[str], None]:
+    """Import of PyCUDA, which fails with an error, if there is one."""
 
-
-def installed(monkeypatch: pytest.MonkeyPatch, *, nvcc: bool = True, error: str = "", torch_cuda: bool = True) -> None:
-    """An installation: built with nvcc or not, PyCUDA's import failing with an error or not, torch with CUDA or not."""
-
-    def import_module(_name: str) -> None:
+    def find(_name: str) -> None:
         if error:
             raise ImportError(error)
 
-    monkeypatch.setattr(_availability, "images", lambda: ("kernels",) if nvcc else ())
-    monkeypatch.setattr(_availability, "importlib", SimpleNamespace(import_module=import_module))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: torch_cuda)
+    return find
 
 
-CASES = [
-    ({"nvcc": False}, "this deepdrr was built without nvcc, so it has no CUDA kernels"),
-    ({"error": NO_DRIVER}, f"there is no NVIDIA driver ({NO_DRIVER})"),
-    ({"error": "No module named 'pycuda'"}, "PyCUDA is not installed: pip install 'deepdrr[cuda]'"),
-    ({"torch_cuda": False}, "this torch has no CUDA"),
+KERNELS = (Path("_kernels_cuda.ptx"),)
+MISSING = [
+    ((), "", "this deepdrr was built without nvcc, so it has no CUDA kernels"),
+    (KERNELS, NO_DRIVER, f"there is no NVIDIA driver ({NO_DRIVER})"),
+    (KERNELS, "No module named 'pycuda'", "PyCUDA is not installed: pip install 'deepdrr[cuda]'"),
+    (KERNELS, "", None),
 ]
 
 
-@pytest.mark.parametrize(("missing", "reason"), CASES, ids=["nvcc", "driver", "PyCUDA", "torch"])
-def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch, missing: dict[str, object], reason: str) -> None:
-    installed(monkeypatch, **missing)  # type: ignore[arg-type]
-    facts = dict(device_facts())
-    assert facts["cuda"] == backends()["cuda"] == reason
-    assert facts["GPU uses"] == ("reference" if torch.cuda.is_available() else "reference, and this torch sees no GPU")
-    assert reason_against_device(GPU) == reason
+@pytest.mark.parametrize(("files", "error", "reason"), MISSING, ids=["nvcc", "driver", "PyCUDA", "nothing"])
+def test_what_an_installation_lacks_is_said(files: tuple[Path, ...], error: str, reason: str | None) -> None:
+    assert reason_against_installation(files, importing(error)) == reason
 
 
-def test_an_architecture_that_no_image_suits_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_device: torch.device) -> None:
-        raise RuntimeError("the CUDA kernels do not run on Tesla P100 (_kernels_cuda.fatbin: no kernel image)")
-
-    installed(monkeypatch)
-    monkeypatch.setattr(_launcher, "launcher", refuse)
-    assert dict(device_facts())["cuda"].startswith("the CUDA kernels do not run on Tesla P100")
-    assert dict(device_facts())["GPU uses"] == "reference"
+def refuse(_device: torch.device) -> Launcher:
+    raise RuntimeError("the CUDA kernels do not run on Tesla P100 (_kernels_cuda.fatbin: no kernel image)")
 
 
-def test_a_gpu_that_can_be_used_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    installed(monkeypatch)
-    monkeypatch.setattr(_launcher, "launcher", lambda _device: None)
-    assert dict(device_facts())["cuda"] == "ready"
-    assert dict(device_facts())["GPU uses"] == "cuda"
+REASONS = [
+    ({"missing": lambda: "there is no NVIDIA driver"}, "there is no NVIDIA driver"),
+    ({"torch_sees": lambda: False}, "this torch has no CUDA"),
+    ({"launcher_of": refuse}, "the CUDA kernels do not run on Tesla P100 (_kernels_cuda.fatbin: no kernel image)"),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("lacking", "reason"), REASONS, ids=["installation", "torch", "architecture", "nothing"])
+def test_why_a_gpu_cannot_be_used_is_told_wherever_one_asks(lacking: dict[str, Any], reason: str | None) -> None:
+    machine = {"missing": lambda: None, "torch_sees": lambda: True, "launcher_of": lambda _device: None} | lacking
+    against = partial(reason_against_device, **machine)
+    assert against(GPU) == reason
+    with engines_replaced(CudaEngine(against)):
+        facts = dict(device_facts())
+        assert facts["cuda"] == backends()["cuda"] == (reason or "ready")
+    uses = "cuda" if reason is None else "reference"
+    assert facts["GPU uses"] == uses + ("" if torch.cuda.is_available() else ", and this torch sees no GPU")
 
 
 def test_the_host_is_not_a_gpu() -> None:
@@ -92,7 +91,6 @@ def test_ptx_for_a_newer_architecture_is_refused_with_the_devices_name(
     assert driver.swcuda_allocations() == allocated
 
 
-def test_a_build_without_images_is_refused(driver: ctypes.CDLL, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_launcher, "images", lambda: ())
+def test_a_build_without_images_is_refused(driver: ctypes.CDLL) -> None:
     with pytest.raises(RuntimeError, match=r"do not run on software CUDA device 0 \(there are none\)"):
-        Launcher(0, TorchMemory(GPU))
+        Launcher(0, TorchMemory(GPU), files=())

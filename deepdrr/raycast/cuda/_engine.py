@@ -1,11 +1,12 @@
 """`CudaEngine`: the compiled kernels on NVIDIA GPUs and the requests they can serve."""
 
+from collections.abc import Callable
 from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from deepdrr._cuda import reason_against_cuda, reason_against_device
+from deepdrr._cuda import reason_against_device
 from deepdrr.raycast._engine import RayGrads, reason_against_kernels
 from deepdrr.raycast._rays import RayEnds
 from deepdrr.raycast._request import Request
@@ -19,16 +20,23 @@ __all__ = ["CudaEngine"]
 
 
 class CudaEngine:
-    """One thread per ray: float32 sums along float64 chords, with first derivatives."""
+    """One thread per ray: float32 sums along float64 chords, with first derivatives.
+
+    Args:
+        reason_against_device: why a device cannot be served; None if it can.
+    """
 
     name = "cuda"
     own_autograd = False
 
+    def __init__(self, reason_against_device: Callable[[torch.device], str | None] = reason_against_device) -> None:
+        self._reason_against_device = reason_against_device
+
     def reason_against(self, request: Request | None = None) -> str | None:
         """Why the CUDA kernels cannot serve a request here; None if they can."""
         if request is None:
-            return reason_against_cuda() or reason_against_device(torch.device("cuda"))
-        return reason_against_device(request.field.device) or reason_against_kernels(request)
+            return self._reason_against_device(torch.device("cuda"))
+        return self._reason_against_device(request.field.device) or reason_against_kernels(request)
 
     def integrate(self, request: Request) -> Tensor:
         """Line integrals [..., C, H, W], float32."""
@@ -60,7 +68,7 @@ class CudaEngine:
         """Why the kernels cannot filter these values; None if they can."""
         if values.dtype == torch.float64:
             return "it computes in float32, and the values are float64"
-        return reason_against_device(values.device)
+        return self._reason_against_device(values.device)
 
     def prefilter(self, grids: Tensor, transposed: bool) -> None:
         """Replace values [..., I, J, K] by their B-spline coefficients."""

@@ -1,6 +1,7 @@
 """Our side of the rows of `make bench-gpu`, with every tensor on a device: none is left on the host."""
 
 import importlib
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -25,23 +26,19 @@ class Peer:
 @pytest.fixture
 def cases(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
-    found = importlib.import_module("_cases")
-    small = importlib.import_module("_scene").carm
-    monkeypatch.setattr(found, "NanoDRR", Peer)
-    monkeypatch.setattr(found, "carm", lambda pose="AP": small(pose, pixels=12, pixel_mm=33.0))
-    return found
+    return importlib.import_module("_cases")
 
 
 @pytest.mark.parametrize("row", ["forward", "pose_gradient", "volume_gradient", "labels", "labels_pose_gradient"])
 def test_our_side_of_a_row_stays_on_the_device(cases: ModuleType, device: str, single: bool, row: str) -> None:
     if single:
         pytest.skip("a GPU has double precision")
-    made = importlib.import_module("_scene").load_scene("phantom")
+    scenes = importlib.import_module("_scene")
+    made, small = scenes.load_scene("phantom"), partial(scenes.carm, pixels=12, pixel_mm=33.0)
     extra = ("soft",) if "labels" in row else ()
 
     def shown(scene: Any) -> torch.Tensor:
-        peers = cases.PeerCases(scene)
-        peers._backend = "auto"  # by its name there is none of this device
+        peers = cases.PeerCases(scene, backend="auto", peer=Peer, view=small)  # none is named like this device
         found: torch.Tensor = getattr(peers, row)("tilt 30/20/10", 10.0, *extra).ours()
         return found
 
