@@ -8,6 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import checked_device
 from deepdrr.data._checks import CheckHU, checked_scan
 from deepdrr.data._describe import describe
 from deepdrr.data._labels import Labels, labels_on_grid, warn_if_in_air
@@ -114,12 +115,16 @@ class LabeledGrid(PlacedGrid):
         """The same volume with voxels and labels on a device; itself where they are there already.
 
         Placement, affines and landmarks stay float64 on the CPU.
+
+        Raises:
+            ValueError: for a device that torch cannot use here.
         """
-        target = self._hu.to(device)
+        place = checked_device(device)
+        target = self._hu.to(place)
         if target is self._hu:
             return self
         made = copy.copy(self)
-        made._hu, made._labels = target, None if self._labels is None else self._labels.to(device)
+        made._hu, made._labels = target, None if self._labels is None else self._labels.to(place)
         return made
 
     # -- other grids, files ------------------------------------------------------------------------------------------

@@ -38,7 +38,7 @@ class _Counter:
 
     @property
     def unit(self) -> str:
-        """`"counts"` per pixel, and per window where there are several."""
+        """`"counts"` per pixel, and per window of a `PhotonCounter`."""
         return "counts"
 
     @property
@@ -47,7 +47,7 @@ class _Counter:
         return self.quantum_noise
 
     def expected(self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None = None) -> Tensor:
-        """Mean counts per pixel, and per window [..., K, H, W] where there are several."""
+        """Mean counts per pixel [..., H, W], and per window [..., K, H, W] of a `PhotonCounter`."""
         return signal.mean
 
     def image(
@@ -76,6 +76,8 @@ class IdealCounter(_Counter):
 @dataclass(frozen=True, kw_only=True)
 class PhotonCounter(_Counter):
     """Counts pulses between thresholds; its images have one channel per window [..., K, H, W], the last one open.
+
+    The axis K stays where there is one threshold, so that no shape depends on their number.
 
     Attributes:
         thresholds_kev: K rising thresholds, keV.

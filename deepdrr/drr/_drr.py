@@ -6,6 +6,7 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor, nn
 
+from deepdrr._arguments import check_flag
 from deepdrr._numbers import as_count
 from deepdrr.camera import Camera, checked_k_inv, checked_sdd, make_k_inv
 from deepdrr.data import Subject
@@ -50,6 +51,7 @@ class DRR(nn.Module):
         super().__init__()
         height = as_count(height, "height")
         width = as_count(width, "width")
+        check_flag(orthographic, "orthographic")
         self.register_buffer("k_inv", checked_k_inv(k_inv))
         self.register_buffer("sdd", checked_sdd(sdd, k_inv))
         self.height = height

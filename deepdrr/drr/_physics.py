@@ -12,7 +12,7 @@ from deepdrr.data import Subject
 from deepdrr.detector import EnergyIntegratingDetector
 from deepdrr.drr._scene import subject_scene
 from deepdrr.materials import DensityModel, as_density_model
-from deepdrr.projector import BeamFields, OutputName, Technique, TechniqueFields, expose
+from deepdrr.projector import OUTPUTS, BeamFields, OutputName, Technique, TechniqueFields, expose
 from deepdrr.raycast import Integration, Rays
 
 __all__ = ["Physics", "Shot", "exposed", "shot_of"]
@@ -100,8 +100,14 @@ def exposed(subject: Subject | Sequence[Subject], shot: Shot, camera: Camera, ra
         shot: the request.
         camera: the cameras of all views.
         rays: rays to use instead of the camera's, or None.
+
+    Raises:
+        ValueError: if labels are requested of several subjects, whose numbers of labels differ.
     """
     poses = len(camera.batch_shape)
+    output = OUTPUTS.get(shot.output)
+    if output is not None and "L" in output.axes and not isinstance(subject, Subject):
+        raise ValueError(f"output must be one without labels for several subjects, got {shot.output!r}: render each")
     scene = subject_scene(subject, shot.model, poses)
     found = expose(scene, camera, shot.technique, (shot.output,), shot.generator, rays=rays)[shot.output]
     return found.unsqueeze(-3) if found.ndim == poses + 2 else found

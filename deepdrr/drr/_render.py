@@ -6,6 +6,7 @@ from typing import ParamSpec, TypeVar, Unpack
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import check_flag
 from deepdrr._numbers import as_count
 from deepdrr.camera import Camera, check_inverse, checked_sdd
 from deepdrr.data import Subject
@@ -109,6 +110,7 @@ def render(
     """
     height = as_count(height, "height")
     width = as_count(width, "width")
+    check_flag(orthographic, "orthographic")
     if n_samples is not None:
         n_samples = as_count(n_samples, "n_samples", least=2)
     subjects = [subject] if isinstance(subject, Subject) else checked_subjects(subject, rt_inv)

@@ -30,7 +30,7 @@ def automatic_exposure(
         `Exposure(mas=…)`; for `Projector(…, exposure=…)`.
 
     Raises:
-        TypeError: if `projector` is not a `Projector`.
+        TypeError: if `projector` is not a `Projector`, or `dominant` not a tensor.
         ValueError: if there is not exactly one target, it is not positive, or the detector's unit is ADU, which has an
             offset.
 

@@ -28,8 +28,8 @@ class Output:
         meaning: description in a few words.
         unit: unit of its values; `{signal}` stands for the detector's unit, keV, counts or ADU, and `{absorbed}` for
             that before the readout, keV or counts.
-        axes: names of the axes after the batch: M materials, L labels, H rows, W columns; a photon counter with several
-            windows puts these before H and W.
+        axes: names of the axes after the batch: M materials, L labels, H rows, W columns; a `PhotonCounter` puts
+            its windows before H and W.
         kind: how a picture shows it: as a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
         compute: computes it from the stages of an exposure.
         absolute: whether it is meaningful only for a stated exposure.

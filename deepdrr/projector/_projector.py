@@ -9,6 +9,7 @@ from typing import Protocol, Self, Unpack
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import checked_device
 from deepdrr._names import unknown_name
 from deepdrr.camera import Camera
 from deepdrr.data import Volume
@@ -205,14 +206,14 @@ def _as_scene(scene: object, materials: Materials | None, device: torch.device |
         for name, value in (("materials", materials), ("device", device)):
             if value is not None:
                 raise ValueError(f"{name} belongs to the Scene, which has its own, got {value!r}")
-        _checked_device(scene.device)
+        _double_precision(scene.device)
         return scene
     volumes = scene if isinstance(scene, Sequence) else (scene,)
     for volume in volumes:
         if not isinstance(volume, Volume):
             raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
     models = "continuous" if materials is None else materials
-    return Scene(*volumes, materials=models, device=_checked_device("cpu" if device is None else device))
+    return Scene(*volumes, materials=models, device=_double_precision("cpu" if device is None else device))
 
 
 def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
@@ -224,17 +225,10 @@ def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:
     return x, y, z
 
 
-def _checked_device(device: torch.device | str) -> torch.device:
-    try:
-        found = torch.device(device)
-    except (RuntimeError, TypeError):
-        raise ValueError(
-            f"device must be 'cpu' or 'cuda', with a number if there are several, got {device!r}"
-        ) from None
+def _double_precision(device: torch.device | str) -> torch.device:
+    found = checked_device(device)
     if finest_dtype(found) != torch.float64:
         raise ValueError(f"device must have double precision, such as 'cpu' or 'cuda', got {str(device)!r}")
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device must be 'cpu' here, got {str(device)!r}: this torch sees no CUDA GPU")
     return found
 
 

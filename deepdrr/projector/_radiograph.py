@@ -9,6 +9,7 @@ from typing import Self, Unpack
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import checked_path
 from deepdrr._names import unknown_name
 from deepdrr._numbers import as_count
 from deepdrr.camera import Camera
@@ -183,10 +184,12 @@ class Radiograph(Mapping[OutputName, Tensor]):
 
         Raises:
             ValueError: for an unknown suffix, a batch of views, or a result that does not fit the format.
+            TypeError: if `path` is neither text nor a path.
             OSError: if a file cannot be written; no partial file is left behind.
         """
-        chosen = None if Path(path).suffix.lower() == ".npz" and name is None else self._chosen(name)
-        return save_radiograph(self, Path(path), chosen, processing, dtype, dicom)
+        target = checked_path(path)
+        chosen = None if target.suffix.lower() == ".npz" and name is None else self._chosen(name)
+        return save_radiograph(self, target, chosen, processing, dtype, dicom)
 
     def _chosen(self, name: OutputName | None) -> OutputName:
         if name is None:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias, get_args
 import torch
 from torch import Tensor
 
+from deepdrr._arguments import checked_device
 from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.camera import Camera
 from deepdrr.data import Source
@@ -15,7 +16,7 @@ from deepdrr.geometry import finest_dtype
 from deepdrr.materials import G_CM2_PER_MM, Densities, DensityModel, Material, scaled
 from deepdrr.projector._labels import label_fields, label_ids
 from deepdrr.projector._overlap import displaced
-from deepdrr.projector._scene_checks import check_volumes, checked_device, one_each
+from deepdrr.projector._scene_checks import check_volumes, one_each
 from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
 
 __all__ = ["Body", "Overlap", "Scene"]

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
-import torch
-
 from deepdrr.materials import DensityModel, as_density_model
 
-__all__ = ["check_volumes", "checked_device", "one_each"]
+__all__ = ["check_volumes", "one_each"]
 
 
 def one_each(materials: DensityModel | str | Sequence[DensityModel | str], count: int) -> tuple[DensityModel, ...]:
@@ -32,15 +30,3 @@ def check_volumes(volumes: tuple[object, ...]) -> None:
             raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
     if len({id(volume) for volume in volumes}) < len(volumes):
         raise ValueError(f"each volume must be in the scene once, got one of the {len(volumes)} twice")
-
-
-def checked_device(device: object) -> torch.device:
-    """A device of torch.
-
-    Raises:
-        ValueError: for what names none, or one that is not here.
-    """
-    try:
-        return torch.device(device)  # type: ignore[call-overload, no-any-return]
-    except (RuntimeError, TypeError):
-        raise ValueError(f"device must be 'cpu', or a GPU such as 'cuda:0', got {device!r}") from None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr._names import unknown_name
 from deepdrr.detector import Detector, Exposure, FlatPanel
-from deepdrr.raycast import Exact, Integration
+from deepdrr.raycast import Exact, Integration, check_backend
 from deepdrr.scatter import ScatterModel
 from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 
@@ -70,7 +70,7 @@ class Technique:
 
     Raises:
         TypeError: if one of them is of another type.
-        ValueError: if a detector with a readout, whose ADU depend on the exposure, has none.
+        ValueError: for an unknown backend, or if a detector with a readout, whose ADU depend on the exposure, has none.
 
     Example:
         >>> Technique().changed(kvp=90, mas=2).exposure
@@ -91,6 +91,7 @@ class Technique:
         _check(self.detector, Detector, "detector", "a detector, such as FlatPanel()")
         if self.scatter is not None:
             _check(self.scatter, ScatterModel, "scatter", "a ScatterModel, with a method `estimate`, or None")
+        check_backend(self.backend)
         _check(self.integration, Integration, "integration", "Exact(), Step(mm=…) or Samples(count=…)")
         if self.exposure is None and getattr(self.detector, "readout", None) is not None:
             raise ValueError("exposure must be given for a detector with a readout, whose ADU depend on it")

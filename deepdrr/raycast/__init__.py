@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from deepdrr._memory import available_memory, check_fits
 from deepdrr._renamed import moved
-from deepdrr.raycast._backends import Selection, backends, select_backend
+from deepdrr.raycast._backends import Selection, backends, check_backend, select_backend
 from deepdrr.raycast._engine import Backend, Engine
 from deepdrr.raycast._field import MAX_LABELS, Field
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
@@ -31,6 +31,7 @@ __all__ = [
     "Storage",
     "available_memory",
     "backends",
+    "check_backend",
     "check_fits",
     "prefilter",
     "project",

@@ -13,7 +13,15 @@ from deepdrr.raycast._request import Request, check_request
 from deepdrr.raycast.cpu._engine import CpuEngine
 from deepdrr.raycast.cuda._engine import CudaEngine
 
-__all__ = ["Selection", "backends", "engine_named", "engines_replaced", "prefilter_engine", "select_backend"]
+__all__ = [
+    "Selection",
+    "backends",
+    "check_backend",
+    "engine_named",
+    "engines_replaced",
+    "prefilter_engine",
+    "select_backend",
+]
 
 # In order of preference: the first that can serve a request is taken; the reference can serve all.
 _PREFERRED = ("cuda", "cpu")
@@ -53,15 +61,34 @@ def select_backend(request: Request, name: str = "auto") -> Selection:
     check_request(request)
     if name == "auto":
         return _first_able(request)
-    known: dict[str, Backend] = {**_ENGINES, _REFERENCE.name: _REFERENCE}
-    if name not in known:
+    check_backend(name)
+    chosen: Backend = _REFERENCE if name == _REFERENCE.name else _ENGINES[name]
+    against = chosen.reason_against(request)
+    if against is not None:
+        raise ValueError(f"backend {name!r} cannot serve this request: {against}")
+    return Selection(chosen, "asked for by name")
+
+
+def check_backend(name: object) -> None:
+    """Check the name of a backend, whether or not it can be used here.
+
+    Args:
+        name: the name.
+
+    Raises:
+        ValueError: for anything but `"auto"` and the names that `select_backend` knows.
+
+    Example:
+        >>> check_backend("cpu")
+        >>> check_backend("gpu")
+        Traceback (most recent call last):
+            ...
+        ValueError: backend must be 'auto' or one of cuda, cpu, reference, cpu-avx512, cpu-avx2, cpu-baseline, got 'gpu'
+    """
+    if name not in ("auto", _REFERENCE.name, *_ENGINES):
         usual = ", ".join(backend.name for backend in _by_preference())
         builds = ", ".join(engine for engine in _ENGINES if engine not in _PREFERRED)
         raise ValueError(f"backend must be 'auto' or one of {usual}, {builds}, got {name!r}")
-    against = known[name].reason_against(request)
-    if against is not None:
-        raise ValueError(f"backend {name!r} cannot serve this request: {against}")
-    return Selection(known[name], "asked for by name")
 
 
 def engine_named(name: str) -> Engine:

@@ -220,3 +220,14 @@ class TestDevice:
         ct = volume()
         assert ct.to("cpu") is ct
         assert ct.to(torch.device("cpu")) is ct
+
+    @pytest.mark.parametrize(
+        ("device", "words"),
+        [
+            ("x", "be 'cpu', or a GPU such as 'cuda:0', got 'x'"),
+            ("xla:0", "be one that torch can use here, got 'xla:0'"),
+        ],
+    )
+    def test_a_device_that_is_none_is_refused(self, device: str, words: str) -> None:
+        with pytest.raises(ValueError, match=f"device must {words}"):
+            volume().to(device)

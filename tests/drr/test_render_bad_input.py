@@ -45,6 +45,7 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"k_inv": np.eye(3)[None]}, TypeError, "k_inv must be a floating-point tensor, got float64"),
     ({"rt_inv": torch.eye(4, dtype=torch.int64)[None]}, TypeError, r"rt_inv must be .* got torch\.int64"),
     ({"height": 10.0}, TypeError, r"height must be an integer, got 10\.0"),
+    ({"orthographic": "x"}, TypeError, "orthographic must be True or False, got 'x'"),
     ({"n_samples": "many"}, TypeError, "n_samples must be an integer, got 'many'"),
     ({"sdd": "far"}, TypeError, "sdd must be a distance in mm, a number or .* got 'far'"),
     # matrices

@@ -83,6 +83,13 @@ class TestSubjects:
         with pytest.raises(error, match=complaint):
             render(given, camera(), torch.eye(4).expand(views), SDD, HEIGHT, WIDTH)  # type: ignore[arg-type]
 
+    @pytest.mark.parametrize("output", ["label_path_lengths", "label_masks"])
+    def test_labels_of_several_are_refused(self, output: str, generator: torch.Generator) -> None:
+        several = patients(generator)[:2]
+        pose = torch.cat([poses(1, one.isocenter) for one in several])
+        with pytest.raises(ValueError, match=f"output must be one without labels for several subjects, got '{output}'"):
+            render(several, camera(), pose, SDD, HEIGHT, WIDTH, kvp=80.0, output=output)  # type: ignore[arg-type]
+
 
 class TestContrast:
     @pytest.mark.parametrize("classes", [1, 3])

@@ -65,6 +65,12 @@ def test_readout_and_grid(slab: Volume) -> None:
     assert float(image.max()) == pytest.approx(0.9 * 4095, rel=1e-3)
 
 
+def test_a_counter_of_one_threshold_keeps_the_axis_of_its_window(slab: Volume) -> None:
+    one = Projector(slab, carm=camera(8), detector=PhotonCounter(thresholds_kev=(20.0,)))
+    assert one().shape == (1, 8, 8)
+    assert one.project("expected_image").open_field().shape == (1, 8, 8)
+
+
 def test_views_of_different_pixels_are_refused(slab: Volume) -> None:
     views = [Camera.carm(sdd_mm=1020, sid_mm=530, height=8, width=8, pixel_mm=p) for p in (2.0, 3.0)]
     with pytest.raises(ValueError, match="same pixel size in all views of a batch, got 2 to 3 mm"):
@@ -88,6 +94,8 @@ def test_automatic_exposure_needs_one_target(slab: Volume) -> None:
     adu = FlatPanel(readout=Readout(adu_per_kev=1.0))
     with pytest.raises(ValueError, match="got one in ADU"):
         automatic_exposure(Projector(slab, carm=camera(), detector=adu), signal=5.0)
+    with pytest.raises(TypeError, match=r"dominant must be a bool tensor \(24, 24\) or None, got 'x'"):
+        automatic_exposure(projector, air_kerma_ngy=20.0, dominant="x")  # type: ignore[arg-type]
 
 
 def test_the_mean_is_differentiable_in_pose_and_beam(slab: Volume) -> None:

@@ -322,7 +322,7 @@ def test_prone_is_supine_turned(ct: Volume) -> None:
 
 
 def test_a_device_that_is_not_here_is_refused(ct: Volume) -> None:
-    with pytest.raises(ValueError, match=r"device must be 'cpu' or 'cuda', .* got 'gpu0'"):
+    with pytest.raises(ValueError, match=r"device must be 'cpu', or a GPU such as 'cuda:0', got 'gpu0'"):
         Projector(ct, carm=small(), device="gpu0")
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="got 'cuda': this torch sees no CUDA GPU"):

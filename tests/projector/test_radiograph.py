@@ -203,6 +203,7 @@ class TestFiles:
     @pytest.mark.parametrize(
         ("path", "name", "fields", "message"),
         [
+            (5, None, {}, "path must be a str or a Path, got 5"),
             ("x.jpg", None, {}, r"path must end in \.png, .*got 'x\.jpg'"),
             ("x.dcm", "line_integrals", {}, "a DICOM file holds image or expected_image, got 'line_integrals'"),
             ("x.png", None, {"body_part": "HIP"}, r"body_part are for a \.dcm file"),

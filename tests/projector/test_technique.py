@@ -64,6 +64,11 @@ class TestChanged:
         with pytest.raises(TypeError, match=f"{name} must be .*, got 'x'"):
             Technique(**{name: "x"})  # type: ignore[arg-type]
 
+    def test_an_unknown_backend_is_refused_before_the_first_image(self) -> None:
+        with pytest.raises(ValueError, match=r"backend must be 'auto' or one of cuda, cpu, reference, .*'x'"):
+            Technique(backend="x")
+        assert Technique(backend="cuda").backend == "cuda"  # there may be a GPU when the image is taken
+
 
 class TestInAProjector:
     def test_fields_technique_and_both(self, water: Volume, camera: Camera) -> None:

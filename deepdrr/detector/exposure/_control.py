@@ -75,6 +75,7 @@ def controlled_mas(level: Tensor, mas: float, target: float, dominant: Tensor | 
         mAs.
 
     Raises:
+        TypeError: if the dominant is not a tensor.
         ValueError: if the target or the measured mean is not positive, or the dominant is empty or of another size.
 
     Example:
@@ -87,6 +88,8 @@ def controlled_mas(level: Tensor, mas: float, target: float, dominant: Tensor | 
     if level.ndim != 2:
         raise ValueError(f"level must be one image [H, W], got {tuple(level.shape)}")
     region = central_field(*level.shape) if dominant is None else dominant
+    if not isinstance(region, Tensor):
+        raise TypeError(f"dominant must be a bool tensor {tuple(level.shape)} or None, got {region!r}")
     if region.shape != level.shape or region.dtype != torch.bool or not bool(region.any()):
         raise ValueError(f"dominant must be bool {tuple(level.shape)} with a pixel in it, got {tuple(region.shape)}")
     mean = float(level.detach()[region.to(level.device)].double().mean())
