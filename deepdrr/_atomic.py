@@ -1,9 +1,10 @@
 """Write a file whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["atomic_path"]
@@ -47,7 +48,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as error:
         raise _sentence(given, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # in a folder that cannot be written to, nothing was
+            temporary.unlink(missing_ok=True)
 
 
 def _check_target(path: Path) -> None:
@@ -61,6 +63,9 @@ def _check_target(path: Path) -> None:
 
 def _sentence(path: Path, error: OSError) -> OSError:
     """The same error number, with a message that names the file the caller asked for."""
-    sentence = OSError(f"cannot write '{path}': {error.strerror or error}; nothing was left behind")
+    reason = f"{error.strerror or error}; nothing was left behind"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        reason = f"the folder '{path.parent}' does not let files be written ({error.strerror})"
+    sentence = OSError(f"cannot write '{path}': {reason}")
     sentence.errno = error.errno
     return sentence

@@ -99,3 +99,13 @@ def test_a_pipe_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="regular file"), atomic_path(pipe):
         pass
     assert pipe.is_fifo()
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> None:
+    with (
+        pytest.raises(OSError, match=r"cannot write .*the folder .* does not let files be written") as caught,
+        atomic_path(tmp_path / "a.txt") as temporary,
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied", str(temporary))
+    assert str(tmp_path) in str(caught.value)
+    assert temporary.name not in str(caught.value)

@@ -26,6 +26,7 @@ ORDER = (
         "_atomic",
         "_door",
         "_memory",
+        "_start",
         "_structured",
         "_progress",
         "_yaml",

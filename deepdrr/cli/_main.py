@@ -13,6 +13,8 @@ from typing import TextIO
 from cyclopts import CycloptsError, MissingArgumentError
 
 from deepdrr.cli._app import app
+from deepdrr.cli._streams import lenient_streams
+from deepdrr.cli._words import check_words, with_flags
 
 __all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main", "sentence"]
 
@@ -35,19 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Exit code: 0 success, 1 an unforeseen error, 2 wrong usage or refused input, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    debug = "--debug" in words or os.environ.get("DEEPDRR_DEBUG", "") not in ("", "0")
-    words = [word for word in words if word != "--debug"]
+    flags = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in flags or os.environ.get("DEEPDRR_DEBUG", "") not in ("", "0")
+    words = [word for word in flags if word != "--debug"] + words[len(flags) :]
+    with lenient_streams() as faults:
+        code = _outcome(words, debug)
+    if faults and not code:
+        return _failed(f"error: {faults[0]}", EXIT_BAD_INPUT, debug)
+    return code
+
+
+def _outcome(words: list[str], debug: bool) -> int:
+    """Run a command; the exit code."""
     try:
-        with _warnings_as_sentences(), _termination_as_exit():
+        with _warnings_as_sentences(), _termination_as_exit(), _interrupt_as_exception():
             _run(words)
-            sys.stdout.flush()
     except KeyboardInterrupt:
         return _failed("interrupted; no half-written file was left behind", EXIT_INTERRUPTED, debug)
-    except BrokenPipeError:  # the reader of the pipe has closed it: not an error, and nobody to tell
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except _REFUSALS as error:
-        return _failed(f"error: {sentence(error)}", EXIT_BAD_INPUT, debug)
+        return _failed(f"error: {with_flags(sentence(error))}", EXIT_BAD_INPUT, debug)
     except Exception as error:
         return _failed(*_unforeseen(error), debug)
     return 0
@@ -64,6 +72,7 @@ def sentence(error: BaseException) -> str:
 
 
 def _run(words: list[str]) -> None:
+    check_words(words)
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
     command(*bound.args, **bound.kwargs)
 
@@ -102,6 +111,20 @@ def _warnings_as_sentences() -> Iterator[None]:
         warnings.simplefilter("default", UserWarning)
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _interrupt_as_exception() -> Iterator[None]:
+    """Let Ctrl-C unwind the stack: while the command started, it ended the process at once."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    except ValueError:  # only the main thread can handle signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def test_version(run) -> None:
         (["project", "ct.nii", "--out", "a.png", "--view", "inlett"], ["inlett", "inlet"]),
         (["project", "ct.nii", "--out", "a.png", "--geometry", "movile"], ["movile", "mobile"]),
         (["project", "ct.nii", "--out", "a.png", "--binning", "7"], ["binning", "7"]),
-        (["project", "ct.nii", "--out", "a.png", "--sdd-mm", "-5"], ["sdd_mm", "-5"]),
+        (["project", "ct.nii", "--out", "a.png", "--sdd-mm", "-5"], ["--sdd-mm", "-5"]),
         (["project", "ct.nii", "--out", "a.png"], ["ct.nii"]),
         (["project", "ct.nii", "--out", "a.png", "--binning", "1.5"], ["--binning", "1.5"]),
         (["project", "ct.nii", "--out", "a.png", "--height", "100.5"], ["--height", "100.5"]),
