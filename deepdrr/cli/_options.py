@@ -56,6 +56,8 @@ class PatientOptions:
     """Series of a DICOM folder: its number, description or SeriesInstanceUID; needed where there are several."""
     repair: Literal["resample", "shear"] | None = None
     """Mend uneven slices (resample) or a tilted gantry (shear); both are refused otherwise."""
+    use: Literal["sform", "qform", "pixdim"] | None = None
+    """Which statement of a NIfTI header is right, where they contradict each other. [default: sform, else qform]"""
     check_hu: Literal["refuse", "warn", "off"] = "refuse"
     """What to do where the numbers do not look like HU."""
 

@@ -101,6 +101,7 @@ def read(file: Path, options: PatientOptions) -> Volume:
         landmarks=options.landmarks,
         series=options.series,
         repair=options.repair,
+        use=options.use,
         check_hu=options.check_hu,
     )
 

@@ -119,7 +119,26 @@ def _resampled(values: NDArray[Any], affine: Tensor, shape: Shape, anatomical_fr
         out[i[0] : i[-1] + 1] = _nearest(values, matrix, i, shape)
     if values.any() and not out.any():
         raise ValueError("none of the labels lies on the CT; is the label map that of another patient?")
+    if values.shape == shape:
+        _warn_if_elsewhere(affine, anatomical_from_ijk, shape)
     return out
+
+
+def _warn_if_elsewhere(affine: Tensor, anatomical_from_ijk: Tensor, shape: Shape) -> None:
+    """Warn of labels of the CT's size beside the CT, as where one of the two was saved with a wrong affine.
+
+    A grid stored from another corner has the same corners in another order, and is no cause.
+    """
+    here, there = (transform_points(matrix, _corners(shape)) for matrix in (affine, anatomical_from_ijk))
+    voxel = anatomical_from_ijk[:3, :3].norm(dim=0).max()
+    apart = torch.cdist(here, there).amin(dim=1).max()
+    if float(apart) > float(voxel):
+        warnings.warn(
+            f"the label map has the CT's {'×'.join(map(str, shape))} voxels, but by its affine a corner lies "
+            f"{float(apart):.4g} mm from the CT's; its affine is obeyed; if the voxels are the CT's, give the array",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _nearest(values: NDArray[Any], matrix: NDArray[np.float64], i: NDArray[np.int64], shape: Shape) -> NDArray[Any]:

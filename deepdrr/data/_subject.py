@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from deepdrr._numbers import as_count
 from deepdrr.data._checks import CheckHU
-from deepdrr.data._labels import Labels, labels_on_grid
+from deepdrr.data._labels import LabelMap, Labels, labels_on_grid
 from deepdrr.data._scan import Scan
 from deepdrr.data._subject_checks import checked_image, checked_labels, first_image, world_transform
 from deepdrr.data._volume import Volume
@@ -207,12 +207,19 @@ class Subject(nn.Module):
 
         Args:
             image: the CT.
-            label: a label map on the same grid.
+            label: a label map of the same patient; its affine is obeyed, and it is brought onto the CT's grid.
             max_label: the highest label there can be; the highest there is if None.
             attenuation: see `Attenuation`.
         """
         voxels, affine = first_image(image, "image")
-        labels = None if label is None else first_image(label, "label")[0]
+        labels = None
+        if label is not None:
+            values, own = first_image(label, "label")
+            grid = voxels[0, 0].permute(2, 1, 0).shape
+            found = labels_on_grid(
+                LabelMap(values[0, 0].permute(2, 1, 0), own), (grid[0], grid[1], grid[2]), world_transform(affine)
+            )
+            labels = found.permute(2, 1, 0)[None, None].to(voxels.device)
         return cls(voxels, affine, labels, max_label=max_label, **attenuation)
 
     @classmethod

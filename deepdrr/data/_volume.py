@@ -13,6 +13,7 @@ from deepdrr.data._scan import Scan, Source
 from deepdrr.data._sidecars import LabelNames, Landmarks
 from deepdrr.data.readers._files import format_of, read_grid
 from deepdrr.data.readers._nifti import read_nifti
+from deepdrr.data.readers._nifti_affine import Use
 from deepdrr.geometry import ArrayLike, check_affine
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Volume(LabeledGrid):
         *,
         series: str | int | None = None,
         repair: "Repair | None" = None,
+        use: Use | None = None,
         **options: Unpack[Options],
     ) -> Self:
         """Read a CT of any kind: chosen by the suffix, else by the first bytes; a folder is DICOM.
@@ -76,15 +78,18 @@ class Volume(LabeledGrid):
         Args:
             path: file or folder.
             series, repair: for DICOM, see `from_dicom`.
+            use: for NIfTI, see `from_nifti`.
             options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
         """
         kind = format_of(path)
+        if use is not None and kind != "nifti":
+            raise ValueError(f"use is for NIfTI, got {use!r} for '{path}'")
         if kind == "dicom":
             return cls.from_dicom(path, series=series, repair=repair, **options)
         for name, value in (("series", series), ("repair", repair)):
             if value is not None:
                 raise ValueError(f"{name} is for DICOM, got {value!r} for the file '{path}'")
-        return cls.from_nifti(path, **options) if kind == "nifti" else cls.from_nrrd(path, **options)
+        return cls.from_nifti(path, use=use, **options) if kind == "nifti" else cls.from_nrrd(path, **options)
 
     @classmethod
     def from_nifti(
@@ -95,6 +100,7 @@ class Volume(LabeledGrid):
         label_names: LabelNames | None = None,
         landmarks: Landmarks | None = None,
         anatomical_from_ijk: ArrayLike | None = None,
+        use: Use | None = None,
         check_hu: CheckHU = "refuse",
     ) -> Self:
         """Read a NIfTI file (.nii, .nii.gz, .hdr/.img) holding one 3-D scalar image.
@@ -103,8 +109,10 @@ class Volume(LabeledGrid):
             path: the file.
             labels, label_names, landmarks, check_hu: see `Volume`.
             anatomical_from_ijk: affine to RAS mm [4, 4] for a file that has none (sform and qform code 0).
+            use: which is right, `"sform"`, `"qform"` or `"pixdim"`, where the header contradicts itself. None takes the
+                sform, else the qform, and warns.
         """
-        scan = read_nifti(path, anatomical_from_ijk=anatomical_from_ijk)
+        scan = read_nifti(path, anatomical_from_ijk=anatomical_from_ijk, use=use)
         return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
 
     @classmethod

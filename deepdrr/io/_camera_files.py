@@ -24,6 +24,7 @@ __all__ = ["camera_of_header", "read_cameras", "write_cameras"]
 Value = TypeVar("Value")
 
 _POSE, _K = "anatomical_from_camera", "intrinsics"
+_ANGLES = ("alpha_deg", "beta_deg", "gamma_deg", "sid_mm", "isocenter_mm", "viewed_from")
 _FIELDS = (
     "xray",
     "height",
@@ -33,12 +34,7 @@ _FIELDS = (
     "pixel_mm",
     "principal_point_px",
     _POSE,
-    "alpha_deg",
-    "beta_deg",
-    "gamma_deg",
-    "sid_mm",
-    "isocenter_mm",
-    "viewed_from",
+    *_ANGLES,
 )
 
 
@@ -180,6 +176,7 @@ def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:
         raise ValueError(f"{what} is for {stated[0]}×{stated[1]} pixels, the X-ray has {size[0]}×{size[1]}")
     sdd_mm = _positive(view, "sdd_mm", what)
     intrinsics = _intrinsics(view, sdd_mm, size, what)
+    _check_said_once(view, what)
     if _POSE in view:
         pose = _matrix(view[_POSE], (4, 4), _POSE, what)
         check_rigid(pose, f"{_POSE} of {what}")
@@ -204,6 +201,14 @@ def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:
     )
     intrinsics[0, 0] = intrinsics[0, 0].abs() * carm.intrinsics[0, 0].sign()
     return replace(carm, intrinsics=intrinsics)
+
+
+def _check_said_once(view: dict[str, Any], what: str) -> None:
+    """Refuse a pose or intrinsics that are given in two ways, of which one would be ignored."""
+    for whole, parts in ((_POSE, _ANGLES), (_K, ("pixel_mm", "principal_point_px"))):
+        both = [name for name in parts if name in view]
+        if whole in view and both:
+            raise ValueError(f"{what} must give {whole} or {', '.join(parts)}, got {whole} and {', '.join(both)}")
 
 
 def _intrinsics(view: dict[str, Any], sdd_mm: float, size: tuple[int, int], what: str) -> Tensor:

@@ -65,6 +65,14 @@ class TestWhereThingsAre:
         for name, tensor in from_file.state_dict().items():
             assert_close(one.state_dict()[name].to(tensor.dtype), tensor)
 
+    def test_labels_of_an_image_lie_where_their_affine_says(self, files: tuple[Path, Path]) -> None:
+        hu, labels = (torch.from_numpy(nibabel.load(f).get_fdata())[None] for f in files)
+        same = Subject.from_images(Image(hu, AFFINE.numpy()), Image(labels, AFFINE.numpy()))
+        mirror = torch.eye(4, dtype=torch.float64)
+        mirror[0, 0], mirror[0, 3] = -1.0, hu.shape[1] - 1.0
+        other = Image(labels.flip(1), (AFFINE.double() @ mirror).numpy())  # the same labels, stored the other way round
+        assert torch.equal(Subject.from_images(Image(hu, AFFINE.numpy()), other).label, same.label)
+
     def test_of_a_volume_where_it_lies(self) -> None:
         ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
         ct.world_from_anatomical = rotation_about((0, 1, 0), 90, (0, 0, 0))

@@ -231,3 +231,9 @@ class TestDevice:
     def test_a_device_that_is_none_is_refused(self, device: str, words: str) -> None:
         with pytest.raises(ValueError, match=f"device must {words}"):
             volume().to(device)
+
+
+def test_labels_of_the_same_size_elsewhere_warn() -> None:
+    moved = translation((0.0, 4.0, 0.0)) @ GRIDS["RAS"]
+    with pytest.warns(UserWarning, match=r"has the CT's 7×6×5 voxels, but by its affine a corner lies 4 mm from"):
+        volume("RAS", labels=LabelMap(LABELS, moved))

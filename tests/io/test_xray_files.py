@@ -190,6 +190,10 @@ class TestCameraFiles:
         refused("must have anatomical_from_camera, or alpha_deg and beta_deg", without="anatomical_from_camera")
         refused("anatomical_from_camera of view 1 .* must be 4×4 finite numbers", anatomical_from_camera=[[1, 2]])
         refused("must be a rotation", anatomical_from_camera=(2 * np.eye(4)).tolist())
+        refused("must give intrinsics or pixel_mm, .*, got intrinsics and pixel_mm", pixel_mm=4)
+        refused(
+            "must give anatomical_from_camera or alpha_deg, .* and sid_mm, viewed_from", sid_mm=9, viewed_from="source"
+        )
         refused("unknown field of view 1 .* 'pixels_mm'; did you mean 'pixel_mm'", pixels_mm=3)
         with pytest.raises(ValueError, match="must hold views, one for each of 2 X-rays, got 1"):
             read_cameras(tmp_path / "pose.json", [(40, 50)] * 2)
