@@ -1,5 +1,6 @@
 """The registry of backends. A backend is chosen once; after that it is passed on by name."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -122,6 +123,18 @@ def _first_able(request: Request) -> Selection:
     for backend in _by_preference():
         against = backend.reason_against(request)
         if against is None:
+            if backend is _REFERENCE:
+                _warn_without_kernels(request)
             return Selection(backend, "; ".join(refused) or "the fastest there is")
         refused.append(f"not {backend.name}: {against}")
     raise RuntimeError("; ".join(refused))
+
+
+def _warn_without_kernels(request: Request) -> None:
+    missing = _ENGINES["cpu"].reason_against()
+    if missing is not None and request.field.device.type == "cpu":
+        warnings.warn(
+            f"the reference backend computes this, hundreds of times more slowly than compiled kernels: {missing}",
+            RuntimeWarning,
+            stacklevel=2,
+        )
