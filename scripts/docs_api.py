@@ -25,7 +25,8 @@ def public_modules() -> dict[str, tuple[str, ...]]:
 def api_pages(search_path: str) -> Iterator[tuple[str, str]]:
     """(module, text in Markdown) of every page of the reference."""
     modules = public_modules()
-    package = griffe.load("deepdrr", search_paths=[search_path], resolve_aliases=True)
+    # Inspection would import the kernels of every instruction set, and a processor that lacks one ends the process.
+    package = griffe.load("deepdrr", search_paths=[search_path], resolve_aliases=True, allow_inspection=False)
     for module, names in modules.items():
         entries = [_entry(modules, package.modules_collection[module], name) for name in names]
         yield module, _page(module, entries)
@@ -46,8 +47,9 @@ def _entry(modules: Mapping[str, tuple[str, ...]], module: griffe.Module, name: 
     source = module.imports[name] if hides_a_folder else member.canonical_path
     if source in modules:
         return Entry(name, source, source)
-    around = [package for package, names in modules.items() if name in names and source.startswith(f"{package}.")]
-    package = max(around, key=len)
+    exporting = [package for package, names in modules.items() if name in names]
+    around = [package for package in exporting if source.startswith(f"{package}.")]
+    package = max(around or exporting, key=len)  # no package is around a private module at the top
     return Entry(name, package, source if hides_a_folder else f"{package}.{name}")
 
 
