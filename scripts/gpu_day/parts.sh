@@ -87,7 +87,8 @@ run_tests() { # run_tests NAME FOLDERS
         --junitxml "$OUT/junit_$name.xml" "${@:2}"
 }
 
-tests_cuda() { run_tests cuda tests/cuda; }
+# Without those of the compiler, which need no GPU and would compile the kernels once more in every worker.
+tests_cuda() { run_tests cuda tests/cuda --ignore tests/cuda/test_cuda_usage.py; }
 tests_suites() { run_tests suites tests/raycast tests/projector tests/drr; }
 
 sizes() { if on_software_driver; then echo --short --scene phantom --device cpu; else echo --device cuda; fi; }

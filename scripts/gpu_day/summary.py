@@ -10,7 +10,7 @@ __all__ = ["Fate", "summary"]
 
 # Columns of the tables of times that are shown; the CSV has all.
 TIMES = {
-    "versus_gpu.csv": ("case", "peer", "ours_ms", "other_ms", "ratio_median", "verdict", "note"),
+    "versus_gpu.csv": ("case", "peer", "ours_ms", "other_ms", "ratio_median", "unit", "verdict", "note"),
     "calls.csv": ("case", "call_ms", "host_ms", "gpu_ms", "verdict", "note"),
 }
 MOST_NAMES = 30

@@ -12,4 +12,4 @@ find "$copy/repository" -type f -not -path "$copy/repository/out/*" -not -name '
     tar c --null -T - | tar x -C "$copy/repository"
 exec unshare -n env -i HOME="$copy/home" PATH="$(dirname "$python"):/usr/local/bin:/usr/bin:/bin" OUT="${OUT:-$copy/out}" \
     GPU_DAY_DRIVER=software GPU_DAY_MINUTES="${GPU_DAY_MINUTES:-30}" GPU_DAY_ARCHITECTURE=90 GPU_DAY_WORKERS=2 \
-    GPU_DAY_TEST_SECONDS=300 PYTHON="$python" bash "$copy/repository/scripts/gpu_day/run.sh" "${@:2}"
+    GPU_DAY_TEST_SECONDS="${GPU_DAY_TEST_SECONDS:-300}" PYTHON="$python" bash "$copy/repository/scripts/gpu_day/run.sh" "${@:2}"
