@@ -10,7 +10,7 @@ from deepdrr.materials._cross_sections import (
 )
 from deepdrr.materials._ct_beam import CT_KVP_RANGE, density_from_hu, effective_mass_attenuation, hu_from_density
 from deepdrr.materials._decompose import Densities, MatchHU, decompose
-from deepdrr.materials._material import Material, compound, mixture
+from deepdrr.materials._material import EnergyScaled, Material, compound, mixture
 from deepdrr.materials._model import DensityModel, MaterialModel, Voxels, as_density_model, scaled
 from deepdrr.materials._registry import as_material, material, materials
 from deepdrr.materials._units import G_CM2_PER_MM, NGY_PER_KEV_MM2_CM2_G, UGY_PER_KEV_MM2_CM2_G
@@ -23,6 +23,7 @@ __all__ = [
     "ContrastAgent",
     "Densities",
     "DensityModel",
+    "EnergyScaled",
     "MatchHU",
     "Material",
     "MaterialModel",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepdrr._numbers import plain
 from deepdrr.materials._elements import SYMBOLS, atomic_number
-from deepdrr.materials._material import Material
+from deepdrr.materials._material import EnergyScaled, Material
 from deepdrr.materials._registry import as_material
 from deepdrr.resources import resource_path
 
@@ -50,7 +50,11 @@ def mass_attenuation(
     """
     if process not in ("total", "photo", "compton", "rayleigh"):
         raise ValueError(f"process must be 'total', 'photo', 'compton' or 'rayleigh', got {process!r}")
-    return _weighted(as_material(material), energies_kev, process)
+    found = as_material(material)
+    attenuation = _weighted(found, energies_kev, process)
+    if isinstance(found, EnergyScaled):
+        attenuation = attenuation * (torch.as_tensor(energies_kev, dtype=torch.float64) / 100.0) ** found.power
+    return attenuation
 
 
 def mass_energy_absorption(material: Material | str, energies_kev: Tensor | Sequence[float] | float) -> Tensor:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from deepdrr._numbers import plain_fields
 from deepdrr.materials._elements import atomic_number, mass_fractions
 
-__all__ = ["Material", "check_density", "compound", "mixture"]
+__all__ = ["EnergyScaled", "Material", "check_density", "compound", "mixture"]
 
 _SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
 
@@ -68,6 +68,24 @@ class Material:
 
     def __reduce__(self) -> tuple[type["Material"], tuple[str, dict[str, float], float, str]]:
         return Material, (self.name, dict(self.composition), self.density_g_cm3, self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyScaled(Material):
+    """The attenuation of a material times (E / 100 keV)^power: no matter, but a term of a law that varies with energy.
+
+    Attributes:
+        power: exponent of the energy.
+    """
+
+    power: int = 0
+
+    def _key(self) -> tuple[str, float, tuple[tuple[str, float], ...]]:
+        name, density, composition = super()._key()
+        return f"{name} (E / 100 keV)^{self.power}", density, composition
+
+    def __reduce__(self) -> tuple[type["Material"], tuple[str, dict[str, float], float, str, int]]:  # type: ignore[override]
+        return EnergyScaled, (self.name, dict(self.composition), self.density_g_cm3, self.source, self.power)
 
 
 def check_density(density_g_cm3: float, name: str) -> None:

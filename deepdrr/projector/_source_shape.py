@@ -1,7 +1,7 @@
 """The effect of heel, focal spot and shutters on a stage of the beam.
 
 A stage is any function of the area densities in front of a pixel that is linear in the photons: the moments of the
-beam, its kerma, the signal that a detector absorbs. The heel adds a layer of tungsten before the stage, the air path
+beam, its kerma, the signal that a detector absorbs. The heel adds layers of tungsten before the stage, the air path
 one of air; the focal spot blurs its result, or averages it over points of the spot; the shutters multiply the result.
 """
 
@@ -16,11 +16,12 @@ from deepdrr.camera import Camera
 from deepdrr.detector import QuantumSignal, incidence_cosine
 from deepdrr.materials import Material, material
 from deepdrr.spectrum import (
+    HEEL_MATERIALS,
     FocalSpot,
     PrimaryBeam,
     XRaySource,
     focal_spot_blur,
-    heel_area_density,
+    heel_layers,
     sampled_sources,
 )
 
@@ -38,19 +39,19 @@ def each(signal: Signal, change: Callable[[Tensor], Tensor]) -> Signal:
 
 def layer_materials(materials: tuple[Material, ...], source: XRaySource) -> tuple[Material, ...]:
     """The materials of `layers`."""
-    heel = () if source.heel is None else (material("tungsten"),)
+    heel = () if source.heel is None else HEEL_MATERIALS
     air = (material("air"),) if source.air_path else ()
     return (*materials, *heel, *air)
 
 
 def layers(area_densities: Tensor, camera: Camera, source: XRaySource, materials: Sequence[Material]) -> Tensor:
-    """Area densities [..., M, H, W] with one more material each for the tungsten of the heel and for the air."""
+    """Area densities [..., M, H, W] with more materials for the heel and for the air."""
     sheets = []
     if source.heel is not None:
         beam = source.spectrum
         assert beam.kvp is not None  # XRaySource has refused it
         volts = beam.kvp if beam.voltage is None else beam.voltage
-        sheets.append(heel_area_density(camera, volts, source.heel)[..., None, :, :].to(area_densities))
+        sheets.append(heel_layers(camera, volts, source.heel).to(area_densities))
     if source.air_path:
         sheets.append(_air(area_densities, camera, materials))
     if not sheets:

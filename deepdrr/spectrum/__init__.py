@@ -17,12 +17,13 @@ from deepdrr.spectrum._tungsten import C_ARM_FILTERS, tungsten_spectrum
 from deepdrr.spectrum.sums._operator import spectral_sums
 from deepdrr.spectrum.sums._weighted_sums import weighted_sums
 from deepdrr.spectrum.tube._focal_spot import FocalSpot, focal_spot_blur, focal_spot_transfer, sampled_sources
-from deepdrr.spectrum.tube._heel import HeelEffect, heel_area_density
+from deepdrr.spectrum.tube._heel import HEEL_MATERIALS, HeelEffect, heel_area_density, heel_layers
 from deepdrr.spectrum.tube._shutters import Shutters, shutter_transmission
 from deepdrr.spectrum.tube._source import SOURCES, XRaySource, xray_source
 
 __all__ = [
     "C_ARM_FILTERS",
+    "HEEL_MATERIALS",
     "SOURCES",
     "STANDARD_QUALITIES",
     "FocalSpot",
@@ -41,6 +42,7 @@ __all__ = [
     "focal_spot_transfer",
     "half_value_layer",
     "heel_area_density",
+    "heel_layers",
     "homogeneity",
     "mean_energy",
     "monochromatic",

@@ -3,7 +3,9 @@
 The table has steps of 2 kV and of 2° of anode angle. Between voltages V, bremsstrahlung is interpolated as
 N(E, V) / (V − E), which stays finite at the end point, so every spectrum ends exactly at its kVp while the
 absorption edges of the anode stay where they are. The K lines are interpolated as N / (V − 69.5)^1.63, the
-way their excitation grows. Between angles θ both are linear in cot θ, the depth that photons cross inside the anode.
+way their excitation grows. Both go through the voltages of the table as a cubic whose slope is continuous (Catmull and
+Rom), so that a gradient with respect to the voltage has no steps. Between angles θ both are linear in cot θ, the depth
+that photons cross inside the anode.
 """
 
 import math
@@ -111,21 +113,32 @@ def _at_voltage(volts: Tensor, angle_deg: int) -> Tensor:
     kvps = _kvps()
     k = min(int((float(volts.detach()) - KVP_RANGE[0]) // _KVP_STEP), len(kvps) - 2)
     share = (volts - kvps[k]) / _KVP_STEP
-    continuum_now = (1 - share) * continuum[k] + share * continuum[k + 1]
-    lines_now = (1 - share) * lines[k] + share * lines[k + 1]
+    continuum_now, lines_now = (_through(table, k, share) for table in (continuum, lines))
     return (continuum_now * _end_shape(volts) + lines_now * _excitation(volts)).clamp(min=0)
+
+
+def _through(table: Tensor, k: int, share: Tensor) -> Tensor:
+    """[150] between rows k and k + 1 of a table [K, 150]: Catmull and Rom's cubic, straight beyond the table's ends."""
+    low, high = table[k], table[k + 1]
+    before = table[k - 1] if k > 0 else 2 * low - high
+    after = table[k + 2] if k + 2 < len(table) else 2 * high - low
+    slope_low, slope_high = (high - before) / 2, (after - low) / 2
+    bend = share * (1 - share)
+    return (
+        low + share * (high - low) + bend * ((1 - share) * (slope_low - high + low) - share * (slope_high - high + low))
+    )
 
 
 def _end_shape(volts: Tensor) -> Tensor:
     """How bremsstrahlung rises below the end point, up to a factor that varies slowly, [..., 150].
 
     The mean of max(V − E, 0) over each 1 keV bin, times the excess of the last bins in the table over that ramp
-    (fitted: +30 %, 12 %, 7 % in the last three).
+    (fitted: +30 %, 12 %, 7 % in the last three). Its slope in V is continuous.
     """
     low = torch.arange(_BINS, dtype=torch.float64)
     volts = volts[..., None]
     mean: Tensor = ((volts - low).clamp(min=0) ** 2 - (volts - low - 1).clamp(min=0) ** 2) / 2
-    return mean * (1 + 0.2 / ((volts - low - 0.5).clamp(min=0) + 0.167))
+    return mean * (1 + 0.2 / (mean + 0.167))
 
 
 def _excitation(volts: Tensor) -> Tensor:

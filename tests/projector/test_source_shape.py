@@ -123,11 +123,12 @@ def test_heel(ct: Volume) -> None:
     straight = through(ct, view(49)).project("open_field", "expected_image")
     ratio = tilted["open_field"] / straight["open_field"]
     assert float(ratio[24, 24]) == pytest.approx(1.0, abs=1e-9)
-    assert float(ratio[0, 24]) > 1.03
+    assert float(ratio[0, 24]) > 1.015  # of the energy: hard photons lean toward the anode
     assert float(ratio[-1, 24]) < 0.8
     behind = tilted["expected_image"] / straight["expected_image"]
-    # The body takes the soft photons that the anode would have taken: behind it the heel is weaker, never reversed.
-    assert bool((behind[0] > 1.0).all() & (behind[-1] < 1.0).all())
+    # The body takes the soft photons that the anode would have taken, and hard ones lean toward the anode: behind it
+    # the heel is weaker, and on the cathode's side within 1 % of none (SpekPy: 0.994 behind 30 cm of water).
+    assert bool(((behind[0] - 1.0).abs() < 0.015).all() & (behind[-1] < 0.9).all())
     assert bool((behind[-1] > ratio[-1]).all())
 
 
