@@ -11,6 +11,7 @@ from deepdrr.cli._options import (
     DetectorOptions,
     DicomOptions,
     DisplayOptions,
+    OptionalWords,
     PatientOptions,
     PoseOptions,
     TechniqueOptions,
@@ -42,6 +43,7 @@ def project(
     *,
     out: Annotated[tuple[Path, ...], Parameter(negative=())],
     quantity: Annotated[Quantity, Parameter(help=quantity_help())] = "image",
+    only_labels: OptionalWords = (),
     options: ProjectOptions = _DEFAULTS,
     display: DisplayOptions = _DISPLAY,
     dicom: DicomOptions = _DICOM,
@@ -54,6 +56,7 @@ def project(
         out: File to write; repeat it for several of the same exposure. A .png is the picture as displayed, .tiff and
             .npy hold the raw values, .npz all of it with camera and units, .dcm is a DICOM X-ray image.
         quantity: What to write.
+        only_labels: Label of a label quantity to write, by name or number; repeated for several. [default: all]
         config: YAML file with the same fields as these flags; a flag overrides the file.
     """
     check_files(out, quantity)
@@ -70,8 +73,13 @@ def project(
         say("exposure", describe_exposure(source.exposure, source.technique.source, view))
     noise = generator(options.technique.exposure)
     with stage("casting rays"):
-        shot = source.project(*needed(quantity), generator=noise)
+        shot = source.project(*needed(quantity), labels=_chosen(only_labels), generator=noise)
     shot = replace(shot, isocenter_world=ISOCENTER_WORLD)
     for path in out:
         for what in written(shot, quantity, path, display, dicom):
             say("wrote", what)
+
+
+def _chosen(words: tuple[str, ...]) -> list[int | str] | None:
+    """Labels by name, or by number where a word is one; None for all."""
+    return [int(word) if word.isdecimal() else word for word in words] or None

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 import torch
 
 from deepdrr.camera import Camera
+from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import Output, OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
+from deepdrr.projector._scene import Scene
 from deepdrr.projector._stages import Stages, cast_rays
 from deepdrr.projector._technique import Technique
 from deepdrr.raycast import Rays, check_fits
@@ -23,6 +25,7 @@ def expose(
     generator: torch.Generator | None = None,
     *,
     rays: Rays | None = None,
+    labels: LabelSelection = None,
 ) -> Radiograph:
     """Take one X-ray exposure of a scene.
 
@@ -38,6 +41,7 @@ def expose(
         generator: source of the noise; `"image"` needs it for a detector with noise.
         rays: rays [*batch, H, W] to use instead of those of the camera's pixels, only for a source without heel effect,
             focal spot and shutters, because rays do not tell where these are, and without exposure, scatter and labels.
+        labels: labels by name or number, such as `["heart", 5]`: the channels of the label results; None for all.
 
     Returns:
         The results by name, on the device where they were computed. All but the noise are differentiable with respect
@@ -64,10 +68,10 @@ def expose(
         _check_rays(technique, table)
     if any(output.name == "image" for output in table):
         _check_generator(technique, generator)
+    names = _label_channels(scene, table, labels)
     cast = cast_rays(scene, camera if rays is None else rays, technique) if _needs_rays(table, technique) else None
-    stages = Stages(scene, camera, technique, generator, cast)
+    stages = Stages(scene, camera, technique, generator, cast, labels)
     seed = None if generator is None else generator.initial_seed()
-    labeled = any("L" in output.axes for output in table)
     results = {}
     for output in table:
         results[output.name] = output.compute(stages)
@@ -76,10 +80,19 @@ def expose(
         camera=camera,
         technique=technique,
         material_names=tuple(material.name for material in stages.materials),
-        label_names=getattr(scene, "label_names", ()) if labeled else (),
+        label_channels=names,
         seed=seed,
         anatomical_from_world=getattr(scene, "anatomical_from_world", None),
     )
+
+
+def _label_channels(scene: InBeam, table: tuple[Output, ...], labels: LabelSelection) -> tuple[str, ...]:
+    """Names of the channels of the label results; empty if there are none."""
+    if any("L" in output.axes for output in table):
+        return scene.label_channels(labels) if isinstance(scene, Scene) else ()
+    if labels is not None:
+        raise ValueError(f"labels chooses channels of label results, but none of them was asked for, got {labels!r}")
+    return ()
 
 
 def _needs_rays(table: tuple[Output, ...], technique: Technique) -> bool:

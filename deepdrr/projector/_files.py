@@ -206,7 +206,7 @@ def _arrays(shot: "Radiograph", name: OutputName | None) -> dict[str, Any]:
         "deepdrr": __version__,
         "units": {result: shot.unit(result) for result in results},
         "material_names": shot.material_names,
-        "label_names": shot.label_names,
+        "label_channels": shot.label_channels,
         "seed": shot.seed,
         "kvp": shot.technique.spectrum.kvp,
         "technique": repr(shot.technique),

@@ -1,14 +1,20 @@
-"""The labels of a volume as fields of path lengths."""
+"""The labels of a volume as channels of path lengths."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from deepdrr._names import unknown_name
+from deepdrr._numbers import plain
 from deepdrr.raycast import MAX_LABELS, Field
 
-__all__ = ["Labeled", "label_fields", "label_ids"]
+__all__ = ["LabelChannels", "LabelSelection", "Labeled", "check_selection", "label_channels", "unknown_label"]
+
+# Labels by name or by number, in the order of their channels; None for all.
+LabelSelection = Sequence[int | str] | None
 
 
 class Labeled(Protocol):
@@ -27,6 +33,20 @@ class Labeled(Protocol):
         """Affine transform [4, 4] from the room, mm, to voxel indices."""
 
 
+@dataclass(frozen=True, eq=False)
+class LabelChannels:
+    """Labels of one volume, and the fields of their path lengths.
+
+    Attributes:
+        names: one per label: its name, or its number if it has none.
+        fields: each has as many labels as the operator can route, in the order of the names; channel 0 of each holds
+            everything with none of its labels.
+    """
+
+    names: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+
 def label_ids(volume: Labeled) -> tuple[int, ...]:
     """Labels of a volume other than 0, in ascending order: the named ones and those found in the voxels.
 
@@ -38,20 +58,52 @@ def label_ids(volume: Labeled) -> tuple[int, ...]:
     return tuple(sorted({*volume.label_names, *torch.unique(volume.labels).tolist()} - {0}))
 
 
-def label_fields(volume: Labeled, device: torch.device) -> Iterator[Field]:
-    """Fields of path lengths per label, each with as many labels as the operator can route.
+def check_selection(labels: object) -> tuple[int | str, ...] | None:
+    """A selection of labels as numbers and names.
 
-    Channel 0 of each field holds everything with none of its labels.
+    Raises:
+        TypeError: if it is something else.
+        ValueError: if it is empty.
+    """
+    if labels is None:
+        return None
+    if isinstance(labels, str) or not isinstance(labels, Sequence):
+        raise TypeError(f"labels must be a list of names or numbers of labels, such as ['heart', 5], got {labels!r}")
+    found = tuple(label if isinstance(label, str) else plain(label) for label in labels)
+    # True is an integer of Python.
+    if wrong := [label for label in found if isinstance(label, bool) or not isinstance(label, int | str)]:
+        raise TypeError(f"labels must hold names or numbers of labels, got {wrong[0]!r}")
+    if not found:
+        raise ValueError("labels must name at least one label, got an empty list; leave it out for all")
+    return tuple(dict.fromkeys(found))
+
+
+def label_channels(volume: Labeled, chosen: tuple[int | str, ...] | None, device: torch.device) -> LabelChannels:
+    """The labels of a volume, or those chosen that it has.
 
     Raises:
         ValueError: if the volume has no labels.
     """
     ids = label_ids(volume)
+    names = {label: volume.label_names.get(label, str(label)) for label in ids}
+    if chosen is not None:
+        ids = tuple(dict.fromkeys(label for one in chosen for label in ids if one in (label, names[label])))
+    return LabelChannels(tuple(names[label] for label in ids), tuple(_fields(volume, ids, device)))
+
+
+def unknown_label(chosen: tuple[int | str, ...] | None, volumes: Sequence[Labeled]) -> ValueError | None:
+    """The error for the first chosen label that no volume has; None if there is none."""
+    known = {label: volume.label_names.get(label, str(label)) for volume in volumes for label in label_ids(volume)}
+    missing = [one for one in chosen or () if one not in known and one not in known.values()]
+    return unknown_name("label", missing[0], known.values()) if missing else None
+
+
+def _fields(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Iterator[Field]:
     for first in range(0, max(len(ids), 1), MAX_LABELS - 1):
-        yield _label_field(volume, ids[first : first + MAX_LABELS - 1], device)
+        yield _field(volume, ids[first : first + MAX_LABELS - 1], device)
 
 
-def _label_field(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Field:
+def _field(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Field:
     assert volume.labels is not None  # label_ids has refused it
     channel = torch.zeros(max(*ids, int(volume.labels.max()), 0) + 1, dtype=torch.uint8)
     channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)

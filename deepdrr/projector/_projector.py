@@ -1,6 +1,7 @@
 """`Projector`: X-ray images from a scene and a C-arm."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -19,6 +20,7 @@ from deepdrr.materials import DensityModel
 from deepdrr.projector._aim import warn_if_missed
 from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._expose import expose
+from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._scene import Body, Scene
@@ -142,18 +144,35 @@ class Projector:
         self.technique = replace(self.technique, exposure=exposure)
 
     @property
+    def mas(self) -> float | None:
+        """Tube load of one frame, mAs; None if the exposure is stated otherwise. It may be assigned."""
+        return None if self.exposure is None else self.exposure.mas
+
+    @mas.setter
+    def mas(self, mas: float) -> None:
+        self.exposure = Exposure(mas=mas)
+
+    @property
     def material_names(self) -> tuple[str, ...]:
         """Names of the M channels of `"area_densities"`, in order. Prepares the scene if no image was taken yet."""
         return tuple(material.name for material in self.scene.materials)
 
     @property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the L channels of the label outputs, in order.
+    def label_channels(self) -> tuple[str, ...]:
+        """Names of the L channels of the label results of all labels, in order.
+
+        `Volume.label_names` maps numbers to the names that were given; here every label in the voxels has its place.
 
         Raises:
             ValueError: if there are no labels.
         """
-        return self.scene.label_names
+        return self.scene.label_channels()
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The former name of `label_channels`."""
+        warnings.warn("Projector.label_names is now Projector.label_channels", DeprecationWarning, stacklevel=2)
+        return self.label_channels
 
     def __call__(self, generator: torch.Generator | None = None) -> Tensor:
         """One X-ray image.
@@ -168,22 +187,26 @@ class Projector:
         name = "expected_image" if generator is None else "image"
         return expose(self.scene, self._checked_camera(), self.technique, (name,), generator)[name]
 
-    def project(self, *outputs: OutputName, generator: torch.Generator | None = None) -> Radiograph:
+    def project(
+        self, *outputs: OutputName, labels: LabelSelection = None, generator: torch.Generator | None = None
+    ) -> Radiograph:
         """Several results of one exposure, with each stage computed only once.
 
         Args:
             outputs: names of results, see the table `OUTPUTS`.
+            labels: labels by name or number, such as `["heart", 5]`: the channels of the label results in this order;
+                None for all.
             generator: source of the noise; `"image"` needs it.
 
         Returns:
             The tensors by name, with units, camera and technique, on the device where they were computed.
 
         Raises:
-            ValueError: for an unknown name, or a pose inside the patient.
+            ValueError: for an unknown name, a label that no volume has, or a pose inside the patient.
             TypeError: if `"image"` is requested without a generator.
         """
         check_outputs(outputs, self.technique)
-        shot = expose(self.scene, self._checked_camera(), self.technique, outputs, generator)
+        shot = expose(self.scene, self._checked_camera(), self.technique, outputs, generator, labels=labels)
         return replace(shot, isocenter_world=_isocenter(self.carm))
 
     def _checked_camera(self) -> Camera:
@@ -195,7 +218,7 @@ class Projector:
         return camera
 
 
-_SETTABLE = ("scene", "carm", "technique", "kvp", "exposure")
+_SETTABLE = ("scene", "carm", "technique", "kvp", "mas", "exposure")
 
 
 Materials = DensityModel | str | Sequence[DensityModel | str]

@@ -1,5 +1,6 @@
 """`Radiograph`: the results of one exposure with their metadata."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -36,7 +37,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
         camera: position of source and detector.
         technique: how the image was taken.
         material_names: names of the channels of `"area_densities"`.
-        label_names: names of the channels of the label results; empty if there are none.
+        label_channels: names of the channels of the label results; empty if there are none.
         seed: the seed of the noise, or None.
         anatomical_from_world: transform [4, 4] into the first patient's RAS frame, mm, or None.
         isocenter_world: point [3] about which the arm turned, mm, or None.
@@ -56,7 +57,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
     camera: Camera
     technique: Technique
     material_names: tuple[str, ...] = ()
-    label_names: tuple[str, ...] = ()
+    label_channels: tuple[str, ...] = ()
     seed: int | None = None
     anatomical_from_world: Tensor | None = None
     isocenter_world: tuple[float, float, float] | None = field(default=None, kw_only=True)
@@ -76,6 +77,12 @@ class Radiograph(Mapping[OutputName, Tensor]):
         parts = (f"{name} {list(values.shape)} {self.unit(name)}" for name, values in self.results.items())
         return f"Radiograph({', '.join(parts)})"
 
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The former name of `label_channels`."""
+        warnings.warn("Radiograph.label_names is now Radiograph.label_channels", DeprecationWarning, stacklevel=2)
+        return self.label_channels
+
     # -- metadata of a result ----------------------------------------------------------------------------------------
 
     def unit(self, name: OutputName) -> str:
@@ -93,7 +100,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
             ValueError: for a name that is not in the table of results.
         """
         axes = _output(name).axes
-        return self.material_names if "M" in axes else self.label_names if "L" in axes else ()
+        return self.material_names if "M" in axes else self.label_channels if "L" in axes else ()
 
     def at(self, index: int) -> Self:
         """One view of a batch.

@@ -14,7 +14,7 @@ from deepdrr.camera import Camera
 from deepdrr.data import Source
 from deepdrr.geometry import finest_dtype
 from deepdrr.materials import G_CM2_PER_MM, Densities, DensityModel, Material, scaled
-from deepdrr.projector._labels import label_fields, label_ids
+from deepdrr.projector._labels import LabelChannels, LabelSelection, check_selection, label_channels, unknown_label
 from deepdrr.projector._overlap import displaced
 from deepdrr.projector._scene_checks import check_volumes, one_each
 from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
@@ -142,14 +142,19 @@ class Scene:
         found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None)
         return found
 
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        """Names of the L channels of the label outputs: for each volume with labels, in ascending order of the labels.
+    def label_channels(self, labels: LabelSelection = None) -> tuple[str, ...]:
+        """Names of the L channels of the label outputs, a label's number where it has no name.
+
+        For each volume with labels: those chosen, in the order of the choice, or all in ascending order.
+
+        Args:
+            labels: labels by name or number, such as `["heart", 5]`; None for all.
 
         Raises:
-            ValueError: if no volume has labels.
+            ValueError: if no volume has labels, or one that was chosen.
+            TypeError: if the choice is no list of names and numbers.
         """
-        return tuple(v.label_names.get(label, str(label)) for v in self._labeled() for label in label_ids(v))
+        return tuple(name for channels in self._label_channels(labels) for name in channels.names)
 
     def area_densities(
         self, view: Camera | Rays, *, integration: Integration = _EXACT, backend: str = "auto"
@@ -173,21 +178,28 @@ class Scene:
             found.append((areas, prepared.materials))
         return found[0][0] if len(found) == 1 else _summed(found)
 
-    def label_fields(self) -> Iterator[Field]:
-        """Fields of path lengths per label; their channels after the first correspond, in order, to `label_names`.
+    def label_fields(self, labels: LabelSelection = None) -> Iterator[Field]:
+        """Fields of path lengths per label; their channels after the first correspond, in order, to `label_channels`.
 
         Other volumes do not displace labels.
 
-        Raises:
-            ValueError: if no volume has labels.
+        Args:
+            labels: as for `label_channels`, which also says what is raised.
         """
-        for volume in self._labeled():
+        for volume, channels in zip(self._labeled(), self._label_channels(labels), strict=True):
+            yield from (replace(field, ijk_from_world=self._place(volume)) for field in channels.fields)
+
+    def _label_channels(self, labels: LabelSelection) -> list[LabelChannels]:
+        chosen, volumes = check_selection(labels), self._labeled()
+        found = []
+        for volume in volumes:
             assert volume.labels is not None  # it was chosen for them
-            snapshot = Snapshot(volume.labels, sorted(volume.label_names))
-            make = partial(_label_fields, volume, self.device)
-            kept = self._kept.get(_owner(volume), "labels", snapshot, make)
-            place = volume.ijk_from_world.to(self.device)
-            yield from (replace(field, ijk_from_world=place) for field in kept)
+            snapshot = Snapshot(volume.labels, sorted(volume.label_names.items()), chosen)
+            make = partial(label_channels, volume, chosen, self.device)
+            found.append(self._kept.get(_owner(volume), "labels", snapshot, make))
+        if chosen is not None and (unknown := unknown_label(chosen, volumes)) is not None:
+            raise unknown
+        return found
 
     def prepare(self) -> None:
         """Compute the densities now instead of at the first image."""
@@ -252,10 +264,6 @@ class Scene:
 
     def _place(self, volume: Body) -> Tensor:
         return volume.ijk_from_world.to(self.device)
-
-
-def _label_fields(volume: Body, device: torch.device) -> tuple[Field, ...]:
-    return tuple(label_fields(volume, device))
 
 
 def _owner(volume: Body) -> object:

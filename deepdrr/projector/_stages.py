@@ -22,6 +22,7 @@ from deepdrr.detector import (
 )
 from deepdrr.geometry import finest_dtype
 from deepdrr.materials import Material, attenuation_matrix
+from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._scene import Scene
 from deepdrr.projector._source_shape import (
     blurred,
@@ -70,6 +71,7 @@ class Stages:
         technique: how the image is taken.
         generator: source of the noise, or None.
         cast: the area densities, if rays were cast already; None to cast the rays of the camera when needed.
+        labels: the labels of the label results, by name or number; None for all.
     """
 
     scene: InBeam
@@ -77,6 +79,7 @@ class Stages:
     technique: Technique
     generator: torch.Generator | None
     cast: Tensor | None = None
+    labels: LabelSelection = None
 
     @property
     def device(self) -> torch.device:
@@ -299,6 +302,6 @@ class Stages:
         view, backend = self.camera.to(self.scene.device), self.technique.backend
         lengths = [
             project(field, view, interpolation="nearest", backend=backend)[..., 1:, :, :]
-            for field in self.scene.label_fields()
+            for field in self.scene.label_fields(self.labels)
         ]
         return torch.cat(lengths, dim=-3)

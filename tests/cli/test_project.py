@@ -75,6 +75,17 @@ def test_stacks_become_one_picture_per_channel(run, ct, labels, tmp_path) -> Non
     assert stack[0].any()
 
 
+def test_labels_are_chosen_by_name_or_number(run, ct, labels, tmp_path) -> None:
+    words = ("--labels", labels, "--label-names", "2=steel nail", "--quantity", "label_masks", *SMALL)
+    assert run("project", ct, *words, "--only-labels", "steel nail", "--out", tmp_path / "m.png")[0] == 0
+    assert {p.name for p in tmp_path.iterdir()} == {"m-steel_nail.png"}
+    chosen = ("--only-labels", "2", "--only-labels", "1")
+    assert run("project", ct, *words, *chosen, "--out", tmp_path / "m.npy")[0] == 0
+    assert np.load(tmp_path / "m.npy").shape == (2, 40, 48)
+    code, _, err = run("project", ct, *words, "--only-labels", "steel", "--out", tmp_path / "n.png")
+    assert (code, "did you mean 'steel nail'" in err) == (2, True)
+
+
 def test_area_densities_are_named_after_materials(run, ct, tmp_path) -> None:
     assert run("project", ct, "--quantity", "area_densities", "--out", tmp_path / "a.tiff", *SMALL)[0] == 0
     assert "a-cortical_bone.tiff" in {p.name for p in tmp_path.iterdir()}

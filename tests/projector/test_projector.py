@@ -2,8 +2,10 @@
 
 import copy
 import pickle
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -133,13 +135,56 @@ class TestLabels:
     def test_path_lengths_and_masks_by_name(self, labeled: Volume) -> None:
         with Projector(labeled, carm=small()) as projector:
             found = projector.project("label_path_lengths", "label_masks")
-            names = projector.label_names
+            names = projector.label_channels
             assert projector.material_names == ("adipose 3", "soft tissue", "cortical bone")
         assert names == ("soft", "bone")
         soft, bone = found["label_path_lengths"]
         assert float(soft[24, 24]) > 200.0  # the belly is some 380 mm thick
         assert 0.0 < float(bone.max()) < 150.0
         assert torch.equal(found["label_masks"], found["label_path_lengths"] > 0)
+
+    @pytest.mark.parametrize("labels", [["bone"], [7], (np.int64(7), "bone"), ["bone", "soft"]])
+    def test_labels_are_chosen_by_name_and_number(self, labels: Sequence[int | str], labeled: Volume) -> None:
+        projector = Projector(labeled, carm=small())
+        every, some = projector.project("label_masks"), projector.project("label_masks", labels=labels)
+        wanted = [1, 0] if "soft" in labels else [1]
+        assert some.channel_names("label_masks") == tuple(projector.label_channels[n] for n in wanted)
+        assert torch.equal(some["label_masks"], every["label_masks"][wanted])
+
+    @pytest.mark.parametrize(
+        ("labels", "error", "sentence"),
+        [
+            (["bonne"], ValueError, "unknown label 'bonne'; did you mean 'bone'"),
+            ([8], ValueError, "unknown label 8"),
+            ([], ValueError, "at least one label"),
+            ("bone", TypeError, r"list of names or numbers of labels, such as \['heart', 5\], got 'bone'"),
+            ([7.5], TypeError, "got 7.5"),
+        ],
+    )
+    def test_labels_that_there_are_none_of(self, labels, error, sentence: str, labeled: Volume) -> None:
+        with pytest.raises(error, match=sentence):
+            Projector(labeled, carm=small()).project("label_masks", labels=labels)
+
+    def test_a_choice_of_labels_needs_a_label_result(self, labeled: Volume) -> None:
+        with pytest.raises(ValueError, match=r"none of them was asked for, got \['bone'\]"):
+            Projector(labeled, carm=small()).project("expected_image", labels=["bone"])
+
+    def test_the_former_name_warns(self, labeled: Volume) -> None:
+        projector = Projector(labeled, carm=small())
+        with pytest.warns(DeprecationWarning, match="Projector.label_channels"):
+            assert projector.label_names == projector.label_channels
+
+    def test_labels_are_looked_for_once(self, labeled: Volume, monkeypatch: pytest.MonkeyPatch) -> None:
+        """To search all voxels for labels takes twice as long as the rays."""
+        searched = []
+        unique = torch.unique
+        monkeypatch.setattr(torch, "unique", lambda *given, **how: searched.append(1) or unique(*given, **how))
+        projector = Projector(labeled, carm=small())
+        projector.project("label_masks")
+        before = len(searched)
+        projector.project("label_masks")
+        assert before > 0
+        assert len(searched) == before
 
     def test_a_label_of_metal(self, labeled: Volume) -> None:
         """Voxels labelled bone, made of titanium: darker where they are, the same elsewhere."""

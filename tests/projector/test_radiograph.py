@@ -174,7 +174,7 @@ class TestFiles:
             assert np.array_equal(found["camera_from_world"], shot.camera.camera_from_world.numpy())
             about = json.loads(str(found["about"]))
         assert about["units"]["image"] == "keV per pixel"
-        assert about["label_names"] == ["long bone"]
+        assert about["label_channels"] == ["long bone"]
         assert about["seed"] == 7
         assert about["kvp"] == 80.0
 

@@ -158,7 +158,7 @@ class TestLabels:
             10, (100.0, 15.0, 15.0), labels=torch.ones(10, 10, 10, dtype=torch.uint8), label_names={1: "screw"}
         )
         shot = Projector([body, metal], carm=camera).project("label_path_lengths")
-        assert shot.label_names == ("half", "screw")
+        assert shot.label_channels == ("half", "screw")
         assert shot.channel_names("label_path_lengths") == ("half", "screw")
         assert shot["label_path_lengths"].shape == (2, 1, 1)
 
