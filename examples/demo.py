@@ -46,7 +46,7 @@ def pelvis(ct: Volume, out: Path) -> None:
 
     with Projector(ct, carm=carm, kvp=KVP, mas=MAS) as projector:
         print(f"beam      {describe_beam(projector.technique.spectrum)}")
-        print(f"exposure  {describe_exposure(Exposure(mas=MAS), projector.technique.spectrum, carm.camera)}")
+        print(f"exposure  {describe_exposure(Exposure(mas=MAS), projector.technique.source, carm.camera)}")
         start = time.perf_counter()
         shot = projector.project("image", "open_field", generator=torch.Generator().manual_seed(0))
         seconds = time.perf_counter() - start

@@ -5,7 +5,7 @@ import pytest
 from deepdrr.cli import describe_beam, describe_camera, describe_exposure
 from deepdrr.detector import Exposure, fluence_scale
 from deepdrr.device import CArmGeometry
-from deepdrr.spectrum import tungsten_spectrum
+from deepdrr.spectrum import XRaySource, tungsten_spectrum
 
 
 def test_beam_and_camera() -> None:
@@ -18,14 +18,16 @@ def test_beam_and_camera() -> None:
     "exposure", [Exposure(mas=2.0), Exposure(photons_per_pixel=5e4), Exposure(air_kerma_ngy=900.0)]
 )
 def test_photons_are_those_of_the_open_field(exposure: Exposure) -> None:
-    spectrum, camera = tungsten_spectrum(80.0), CArmGeometry(height=3, width=3).camera()
-    expected = float(fluence_scale(exposure, spectrum, camera).max() * spectrum.photons.sum())
-    said = float(describe_exposure(exposure, spectrum, camera).split(": ")[1].split()[0].replace(",", ""))
+    source, camera = XRaySource(spectrum=tungsten_spectrum(80.0)), CArmGeometry(height=3, width=3).camera()
+    expected = float(fluence_scale(exposure, source, camera).max() * source.spectrum.photons.sum())
+    said = float(describe_exposure(exposure, source, camera).split(": ")[1].split()[0].replace(",", ""))
     assert said == pytest.approx(expected, abs=0.6)  # rounded to whole photons
 
 
 def test_an_air_kerma_is_said_as_it_was_given() -> None:
-    text = describe_exposure(Exposure(air_kerma_ngy=900.0), tungsten_spectrum(80.0), CArmGeometry().camera())
+    text = describe_exposure(
+        Exposure(air_kerma_ngy=900.0), XRaySource(spectrum=tungsten_spectrum(80.0)), CArmGeometry().camera()
+    )
     assert "0.9 µGy" in text
 
 
