@@ -6,7 +6,7 @@ Autograd needs an operator's formulas in two places. `torch.library` holds them 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -46,6 +46,7 @@ def differentiable(
     save: Callable[..., None],
     pull_back: Callable[..., Any],
     batched: Callable[..., tuple[Any, Any]] | None = None,
+    push_forward: Callable[..., Any] | None = None,
 ) -> Callable[..., Any]:
     """Give an operator its derivative, and return the function to call in its place.
 
@@ -56,6 +57,8 @@ def differentiable(
         pull_back: `pull_back(ctx, *upstream)`, a gradient or None for every input. To be differentiable itself, it
             calls functions that `differentiable` returned for other operators.
         batched: a rule for `vmap`; None calls the operator once per element.
+        push_forward: `push_forward(ctx, *tangents)`, the tangents of the results, for `torch.func.jvp`; a tangent is
+            None for an input that does not change. None: there is no derivative in forward mode, and a call says so.
 
     Returns:
         A function of the operator's inputs: the operator where `torch.compile` traces it, an `autograd.Function` of the
@@ -65,6 +68,7 @@ def differentiable(
     op.registered.register_autograd(pull_back, setup_context=save)
     op.registered.register_vmap(batched or one_by_one(op))
     formulas: dict[str, Callable[..., Any]] = {"forward": op, "setup_context": save, "backward": pull_back}
+    formulas["jvp"] = push_forward or _no_tangents(op)
     parts = {"generate_vmap_rule": True, **{name: staticmethod(formula) for name, formula in formulas.items()}}
     function: Any = type(f"Differentiable_{op.name}", (Function,), parts)
 
@@ -72,6 +76,16 @@ def differentiable(
         return op.registered(*inputs) if torch.compiler.is_compiling() else function.apply(*inputs)
 
     return call
+
+
+def _no_tangents(op: Operator) -> Callable[..., Any]:
+    def refuse(ctx: Any, *tangents: Any) -> NoReturn:
+        raise NotImplementedError(
+            f"{op.name} has no derivative in forward mode (torch.func.jvp and jacfwd, also of a gradient): take "
+            'torch.func.vjp or jacrev, or backend="reference", which has derivatives of any order'
+        )
+
+    return refuse
 
 
 def save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:

@@ -18,6 +18,7 @@ ORDER = (
         "_installation",
         "_kernels",
         "_cuda",
+        "_functorch",
         "_names",
         "_numbers",
         "_operators",

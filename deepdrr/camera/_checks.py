@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._arguments import check_flag
+from deepdrr._functorch import untransformed
 from deepdrr._numbers import as_count, as_number
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import check_rigid
@@ -34,8 +35,9 @@ def check_camera(
     if camera_from_world.shape[-2:] != (4, 4):
         raise ValueError(f"camera_from_world must be [..., 4, 4], got shape {tuple(camera_from_world.shape)}")
     check_rigid(camera_from_world, "camera_from_world")
-    if not bool((torch.isfinite(sdd_mm) & (sdd_mm > 0)).all()):
-        raise ValueError(f"sdd_mm must be positive and finite, got {sdd_mm.tolist()}")
+    distance = untransformed(sdd_mm)
+    if not bool((torch.isfinite(distance) & (distance > 0)).all()):
+        raise ValueError(f"sdd_mm must be positive and finite, got {distance.tolist()}")
     broadcast_shapes(intrinsics.shape[:-2], camera_from_world.shape[:-2], sdd_mm.shape)
 
 
@@ -70,7 +72,7 @@ def as_length(value: object, name: str) -> float:
 def _check_intrinsics(intrinsics: Tensor) -> None:
     if intrinsics.shape[-2:] != (3, 3):
         raise ValueError(f"intrinsics must be [..., 3, 3], got shape {tuple(intrinsics.shape)}")
-    matrix = intrinsics.detach()
+    matrix = untransformed(intrinsics)
     if not bool(torch.isfinite(matrix).all()):
         raise ValueError(f"intrinsics must be finite, got {matrix.tolist()}")
     lower = torch.stack([matrix[..., 1, 0], matrix[..., 2, 0], matrix[..., 2, 1]])

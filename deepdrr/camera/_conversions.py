@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr._numbers import as_count
 from deepdrr.camera._checks import as_length, check_tensor
 from deepdrr.geometry import ArrayLike, as_point, finest_dtype, in_double, invert_rigid, rigid, world_from_carm
@@ -71,13 +72,13 @@ def split_projection_matrix(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         ValueError: if P is not [..., 3, 4], finite, or its left block is singular.
     """
     check_tensor(matrix, "matrix", 3, 4)
-    if not bool(torch.isfinite(matrix).all()):
-        raise ValueError(f"matrix must be finite, got {matrix.tolist()}")
+    if not bool(torch.isfinite(untransformed(matrix)).all()):
+        raise ValueError(f"matrix must be finite, got {untransformed(matrix).tolist()}")
     projection = in_double(matrix)
     left = projection[..., :3]
     det = torch.linalg.det(left)
-    if bool((det.abs() <= 1e-12 * left.norm(dim=(-2, -1)) ** 3).any()):
-        raise ValueError(f"the left 3×3 block of matrix must be invertible, got {matrix.tolist()}")
+    if bool(untransformed(det.abs() <= 1e-12 * left.norm(dim=(-2, -1)) ** 3).any()):
+        raise ValueError(f"the left 3×3 block of matrix must be invertible, got {untransformed(matrix).tolist()}")
     upper, rotation = _rq(left)
     signs = torch.ones_like(upper.diagonal(dim1=-2, dim2=-1))
     signs[..., 0] = torch.sign(det)

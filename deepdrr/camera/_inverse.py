@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._arguments import check_flag
+from deepdrr._functorch import untransformed
 from deepdrr.camera._inverse_checks import check_inverse, check_together, checked_sdd
 from deepdrr.camera._parts import Parts
 from deepdrr.geometry import finest_dtype, full_precision
@@ -71,8 +72,7 @@ def inverse_intrinsics(upper: Tensor) -> Tensor:
 
 def _check_perpendicular(rotation: Tensor, axis: Tensor) -> None:
     """Check that parallel rays along an axis meet the detector at right angles."""
-    unit = axis.detach() / axis.detach().norm(dim=-1, keepdim=True)
-    off = 1.0 - (rotation.detach()[..., 2] * unit).sum(-1)
+    off = untransformed(1.0 - (rotation[..., 2] * axis).sum(-1) / axis.norm(dim=-1))
     if bool((off > _PERPENDICULAR).any()):
         degrees = torch.rad2deg(torch.arccos(1.0 - off.max())).item()
         raise ValueError(

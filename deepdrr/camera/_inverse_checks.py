@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr._numbers import plain
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.geometry import finest_dtype
@@ -71,19 +72,18 @@ def checked_sdd(sdd: Tensor | float, like: Tensor, name: str = "sdd") -> Tensor:
         distance = torch.tensor(float(number), dtype=like.dtype, device=like.device)
     if not isinstance(distance, Tensor) or not distance.is_floating_point():
         raise TypeError(f"{name} must be a distance in mm, a number or a floating-point tensor, got {sdd!r}")
-    if distance.device.type != "meta" and not bool((torch.isfinite(distance) & (distance > 0)).all()):
-        raise ValueError(f"{name} must be a positive distance in mm, got {distance.detach().tolist()}")
+    numbers = untransformed(distance)
+    if distance.device.type != "meta" and not bool((torch.isfinite(numbers) & (numbers > 0)).all()):
+        raise ValueError(f"{name} must be a positive distance in mm, got {numbers.tolist()}")
     return distance
 
 
 def _check_matrix(matrix: Tensor, name: str, size: int) -> None:
     if not isinstance(matrix, Tensor) or not matrix.is_floating_point():
         raise TypeError(f"{name} must be a floating-point tensor, got {getattr(matrix, 'dtype', type(matrix))}")
-    if torch._C._functorch.is_batchedtensor(matrix):
-        raise NotImplementedError(f"a camera cannot be mapped by vmap: give it the batch itself, {name} [B, …]")
     if tuple(matrix.shape[-2:]) != (size, size):
         raise ValueError(f"{name} must be [B, {size}, {size}], got shape {tuple(matrix.shape)}")
-    values = matrix.detach()
+    values = untransformed(matrix)
     if not bool(torch.isfinite(values).all()):
         raise ValueError(f"{name} must be finite, got {_first(values, ~torch.isfinite(values))}")
 
@@ -92,12 +92,12 @@ def _check_invertible(linear: Tensor, given: Tensor, name: str, least: float) ->
     """Check that columns span a box that is not flat, relative to a box of the same edges."""
     flat = torch.linalg.det(linear).abs() <= least * linear.norm(dim=-2).prod(dim=-1)
     if bool(flat.any()):
-        raise ValueError(f"{name} must be invertible, got the singular {given.detach()[flat][0].tolist()}")
+        raise ValueError(f"{name} must be invertible, got the singular {untransformed(given)[flat][0].tolist()}")
 
 
 def _exact(matrix: Tensor) -> Tensor:
     """Without a gradient, in double precision where the device has it."""
-    values = matrix.detach()
+    values = untransformed(matrix)
     return values.to(finest_dtype(values.device))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.data import Subject
 from deepdrr.raycast import check_fits
@@ -60,8 +61,9 @@ def check_points(points: Tensor, name: str, pixels: int, *, single: bool) -> Non
     if points.dim() < 2 or points.shape[-1] != 3 or points.shape[-2] not in ((pixels, 1) if single else (pixels,)):
         wanted = f"[B, {pixels}, 3]" + (" or [B, 1, 3]" if single else "")
         raise ValueError(f"{name} must be {wanted} (one point per pixel, row by row), got shape {tuple(points.shape)}")
-    if not bool((finite := torch.isfinite(points.detach()).all(dim=-1)).all()):
-        raise ValueError(f"{name} must be finite, got {points.detach()[~finite][0].tolist()}")
+    numbers = untransformed(points)
+    if not bool((finite := torch.isfinite(numbers).all(dim=-1)).all()):
+        raise ValueError(f"{name} must be finite, got {numbers[~finite][0].tolist()}")
 
 
 def check_device(subject: Subject, **tensors: object) -> None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._arguments import check_flag
+from deepdrr._functorch import is_transformed
 from deepdrr._numbers import as_count
 from deepdrr.camera import Camera, check_inverse, checked_sdd
 from deepdrr.data import Subject
@@ -85,6 +86,9 @@ def render(
     unnoticed). Attenuations of shape [B] apply to one picture each; changing attenuations that are tensors does not
     remake the layout.
 
+    Without a spectrum, `torch.func` works too: `vmap` (of the compiled backends), `grad`, `vjp` and `jacrev`, and in
+    forward mode `jvp` and `jacfwd`. Second derivatives with respect to the pose are the reference backend's alone.
+
     Returns:
         [*B, C, H, W] with C = `subject.n_classes` (the largest of several); with a spectrum C is 1, or the number of
         energy windows of a photon counter. The dtype is that to which torch promotes those of subject and pose.
@@ -108,6 +112,11 @@ def render(
         >>> render(box, k_inv, pose, 1000.0, 1, 1, spectrum=tungsten_spectrum(80.0))
         tensor([[[[0.3981]]]])
     """
+    if physics and is_transformed():
+        raise NotImplementedError(
+            "render with a spectrum cannot be transformed by torch.func (vmap, jvp, grad, …): give it the batch "
+            "itself, rt_inv [B, 4, 4], and take derivatives with torch.autograd"
+        )
     height = as_count(height, "height")
     width = as_count(width, "width")
     check_flag(orthographic, "orthographic")

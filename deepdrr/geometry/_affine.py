@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr._numbers import as_number
 from deepdrr.geometry._points import ArrayLike, as_point
 from deepdrr.geometry._precision import in_double
@@ -150,9 +151,10 @@ def check_rigid(matrix: Tensor, name: str) -> None:
     """
     if matrix.dim() < 2 or matrix.shape[-2:] not in ((3, 3), (4, 4)):
         raise ValueError(f"{name} must be [..., 3, 3] or [..., 4, 4], got shape {tuple(matrix.shape)}")
-    block = in_double(matrix[..., :3, :3].detach())
-    if not bool(torch.isfinite(matrix.detach()).all()):
-        raise ValueError(f"{name} must be finite, got {matrix.tolist()}")
+    numbers = untransformed(matrix)
+    block = in_double(numbers[..., :3, :3])
+    if not bool(torch.isfinite(numbers).all()):
+        raise ValueError(f"{name} must be finite, got {numbers.tolist()}")
     defect = (block @ block.transpose(-1, -2) - torch.eye(3, dtype=torch.float64, device=block.device)).abs()
     if defect.numel() and float(defect.max()) > _RIGID_TOLERANCE:
         raise ValueError(f"{name} must be a rotation (R Rᵀ = I), off by {float(defect.max()):.3g}")

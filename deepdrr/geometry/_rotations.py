@@ -89,8 +89,9 @@ def rotation_to_matrix(
     kind = _known(parameterization)
     numbers = single_or_double(rotation, "rotation", kind.dim)
     if kind is Parameterization.EULER:
-        # By angles: of a tensor roma takes exactly torch.Tensor, and no Parameter.
-        result = roma.euler_to_rotmat(_checked(convention), list(numbers.unbind(-1)), degrees=_in_degrees(degrees))
+        axes = _checked(convention)
+        angles = torch.deg2rad(numbers) if _in_degrees(degrees) else numbers
+        result = roma.unitquat_to_rotmat(_quaternion_of_angles(angles, axes))
     elif convention is not None:
         raise ValueError(f"convention is for Euler angles, got {convention!r} for {str(kind)!r}")
     elif kind is Parameterization.QUATERNION:
@@ -124,6 +125,18 @@ def quaternion_adjugate_to_quaternion(rotation: Tensor) -> Tensor:
     longest = rows.norm(dim=-1).argmax(dim=-1)
     row = torch.take_along_dim(rows, longest[..., None, None], dim=-2).squeeze(-2)
     quaternion: Tensor = row / row.norm(dim=-1, keepdim=True)
+    return quaternion
+
+
+def _quaternion_of_angles(angles: Tensor, convention: str) -> Tensor:
+    """(x, y, z, w) [*B, 4] of Euler angles [*B, 3]; roma's function writes in place, which `torch.vmap` cannot map."""
+    import roma
+
+    turns = []
+    for axis, half in zip(convention.lower(), (angles / 2).unbind(-1), strict=True):
+        zero, sine = torch.zeros_like(half), torch.sin(half)
+        turns.append(torch.stack([*(sine if axis == name else zero for name in "xyz"), torch.cos(half)], dim=-1))
+    quaternion: Tensor = roma.quat_composition(turns if convention.isupper() else turns[::-1], normalize=True)
     return quaternion
 
 

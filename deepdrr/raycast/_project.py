@@ -52,7 +52,8 @@ def project(
     The result is differentiable with respect to the values, the placement of the field, the camera's pose, intrinsics
     and distance, or the end points and limits of explicit rays. The compiled backends have first derivatives for
     linear interpolation with or without labels, for cubic without labels, and with respect to the values for nearest
-    without labels; the reference has derivatives of any order.
+    without labels; the reference has derivatives of any order. `torch.func` maps (`vmap`) and differentiates the
+    compiled backends in both directions, and differentiates the reference.
 
     Returns:
         [*batch, C, H, W] in the field's dtype; unit: that of the values · mm (mm alone for path lengths per label).

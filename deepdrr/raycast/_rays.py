@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr._memory import check_fits
 from deepdrr._shapes import broadcast_shapes
 from deepdrr.camera import Camera
@@ -75,7 +76,7 @@ class Rays(RayEnds):
             if not tensor.is_floating_point():
                 raise TypeError(f"{name} must be floating point, got dtype {tensor.dtype}")
             # A sum is NaN or infinite if one term is, and needs no buffer of the images' size.
-            if not bool(torch.isfinite(_total(unexpanded(tensor)))):
+            if not bool(torch.isfinite(_total(unexpanded(untransformed(tensor))))):
                 raise ValueError(f"{name} must be finite, got NaN or infinity")
         try:
             _ = self.shape
@@ -93,7 +94,7 @@ def camera_ends(camera: Camera) -> RayEnds:
     """The end points of the rays of all pixels of a camera, the same as in `Rays.from_camera`."""
     source, target = camera.pixel_rays()
     # Pixel centres are affine in row and column, so they are finite if those of the corners are.
-    corners = target.detach()[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
+    corners = untransformed(target)[..., :: max(camera.height - 1, 1), :: max(camera.width - 1, 1), :]
     if not bool(torch.isfinite(_total(corners))):
         raise ValueError("camera must have pixels at finite places, got NaN or infinity")
     return RayEnds(source, target)

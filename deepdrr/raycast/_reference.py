@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from deepdrr._functorch import is_mapped
+from deepdrr._operators import watched
 from deepdrr.geometry import transform_directions, transform_points
 from deepdrr.raycast._field import Voxels
 from deepdrr.raycast._integration import Exact, Integration, Interpolation, Routing, Samples, Step
@@ -46,7 +48,17 @@ class ReferenceBackend:
         return None
 
     def integrate(self, request: Request) -> Tensor:
-        """Line integrals [..., C, H, W] of a request, in the field's dtype."""
+        """Line integrals [..., C, H, W] of a request, in the field's dtype.
+
+        Raises:
+            NotImplementedError: inside `torch.vmap`.
+        """
+        placed = (request.field.values, request.field.ijk_from_world, request.field.scale)
+        if is_mapped(*placed, request.rays.source, request.rays.target, request.rays.start, request.rays.stop):
+            raise NotImplementedError(
+                "the reference backend cannot be mapped by torch.vmap: give it the batch itself, [B, …], or take a "
+                'compiled backend ("cpu" or "cuda"), which can'
+            )
         field, shape = request.field, request.rays.shape
         rule = _Rule.of(request)
         rays = [t.reshape(-1, t.shape[-1]) for t in _ijk_rays(request)]
@@ -64,7 +76,7 @@ class ReferenceBackend:
 
 
 def _run(integrals: Callable[..., Tensor], needs_grad: bool, *rays: Tensor) -> Tensor:
-    if not needs_grad:
+    if not needs_grad or watched():  # torch.func cannot look into a checkpoint
         return integrals(*rays)
     result: Tensor = checkpoint(integrals, *rays, use_reentrant=False)
     return result

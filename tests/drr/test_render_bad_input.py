@@ -124,9 +124,17 @@ def test_a_picture_larger_than_memory() -> None:
         render(one, **(GOOD | {"height": 10**7, "width": 10**7}))
 
 
-def test_mapping_by_vmap_is_refused(generator: torch.Generator) -> None:
+def test_what_torch_func_cannot_do_is_refused(generator: torch.Generator) -> None:
     one = subject(generator)
+
+    def mapped(**more: object) -> None:
+        torch.vmap(lambda pose: render(one, **(GOOD | {"rt_inv": pose[None]} | more)))(POSE)
+
     with pytest.raises(
-        NotImplementedError, match=r"a camera cannot be mapped by vmap: give it the batch itself, rt_inv"
+        NotImplementedError, match=r"reference backend cannot be mapped by torch\.vmap: give it the batch"
     ):
-        torch.vmap(lambda pose: render(one, **(GOOD | {"rt_inv": pose[None]})))(POSE)
+        mapped(backend="reference")
+    with pytest.raises(NotImplementedError, match=r"render with a spectrum cannot be transformed by torch\.func"):
+        mapped(kvp=80.0)
+    with pytest.raises(ValueError, match="rt_inv must end in the row 0 0 0 1, got"):
+        torch.vmap(lambda pose: render(one, **(GOOD | {"rt_inv": pose[None] * 2})))(POSE)

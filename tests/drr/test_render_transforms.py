@@ -13,12 +13,13 @@ from deepdrr.drr import DRR, render
 from deepdrr.geometry import convert
 
 
-def moved(one: Subject, motion: Tensor) -> Tensor:
+def moved(one: Subject, motion: Tensor, n_samples: int | None = 60) -> Tensor:
     pose = poses(1, one.isocenter) @ convert(motion[None, :3], motion[None, 3:], "so3_log")
-    return render(one, camera(), pose, SDD, HEIGHT, WIDTH, 60)
+    return render(one, camera(), pose, SDD, HEIGHT, WIDTH, n_samples)
 
 
 MOTION = torch.full((6,), 0.01)
+JIT = pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, of forward mode
 NEEDS_COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="torch's compiler wants a C++ compiler")
 
 
@@ -83,6 +84,41 @@ class TestFunc:
         jacobian = torch.func.jacrev(lambda m: moved(one, m))(MOTION)
         assert jacobian.shape == (1, 1, HEIGHT, WIDTH, 6)
         assert_close(jacobian.sum(dim=(0, 1, 2, 3)), expected, rtol=1e-4, atol=1e-3)  # float32 sums in another order
+
+    @pytest.mark.parametrize("n_samples", [40, None])
+    @pytest.mark.parametrize("axis", [0, -1])
+    def test_mapping_is_a_batch(self, generator: torch.Generator, n_samples: int | None, axis: int) -> None:
+        one = subject(generator)
+        motions = torch.stack([MOTION, -MOTION, 0 * MOTION], dim=axis)
+        mapped = torch.func.vmap(lambda m: moved(one, m, n_samples), in_dims=axis)(motions)
+        each = torch.stack([moved(one, m, n_samples) for m in motions.unbind(axis)])
+        assert torch.equal(mapped, each)  # the same rays, through the same kernel
+        gradients = torch.func.vmap(torch.func.grad(lambda m: moved(one, m, n_samples).sum()), in_dims=axis)(motions)
+        single = torch.func.grad(lambda m: moved(one, m, n_samples).sum())(MOTION)
+        assert_close(gradients[0], single, rtol=1e-5, atol=1e-4)  # float32 sums in another order
+
+    @pytest.mark.parametrize("n_samples", [40, None])
+    @pytest.mark.parametrize("classes", [1, 3])
+    @JIT
+    def test_forward_mode_is_the_jacobian(
+        self, generator: torch.Generator, n_samples: int | None, classes: int
+    ) -> None:
+        one = subject(generator, classes)
+        backward = torch.func.jacrev(lambda m: moved(one, m, n_samples))(MOTION)
+        scale = float(backward.abs().max())
+        # The kernels' derivatives are float32, and each way sums them in its own order.
+        forward = torch.func.jacfwd(lambda m: moved(one, m, n_samples))(MOTION)
+        assert_close(forward, backward, rtol=0, atol=2e-5 * scale)
+        tangent = torch.tensor([0.3, -1.0, 0.5, 2.0, 0.0, -1.0])
+        picture, change = torch.func.jvp(lambda m: moved(one, m, n_samples), (MOTION,), (tangent,))
+        assert torch.equal(picture, moved(one, MOTION, n_samples))
+        assert_close(change, backward @ tangent, rtol=0, atol=2e-5 * scale * float(tangent.abs().sum()))
+
+    @JIT
+    def test_a_hessian_points_to_the_reference(self, generator: torch.Generator) -> None:
+        one = subject(generator)
+        with pytest.raises(NotImplementedError, match='backend="reference", which has derivatives of any order'):
+            torch.func.hessian(lambda m: moved(one, m).square().mean())(MOTION)
 
     def test_second_derivatives_are_the_references(self, generator: torch.Generator) -> None:
         one = subject(generator).double()

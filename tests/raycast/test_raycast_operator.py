@@ -1,6 +1,7 @@
 """The compiled backend as one operator of torch: registration, torch.compile, torch.func, limits of derivatives."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from raycast_scenes import carm, grid, noise
 from torch import Tensor
 from torch.testing import assert_close
 
-from deepdrr.raycast import Exact, Field, Rays, Request, project, select_backend
+from deepdrr.raycast import Exact, Field, Rays, Request, Step, project, select_backend
 
 OPERATORS = torch.ops.deepdrr
 SHAPE = (6, 5, 4)
@@ -40,7 +41,7 @@ def test_the_operators_are_registered_as_torch_wants_them(step, routing, generat
     values, upstream = noise((3 if labels is None else 1, *SHAPE), generator), noise((3, 3, 4), generator)
     args = arguments(step, labels, routing or "hard")
     torch.library.opcheck(OPERATORS.line_integrals.default, with_gradient(values, *args))
-    torch.library.opcheck(OPERATORS.line_integrals_grad_values.default, (upstream, list(values.shape), *args))
+    torch.library.opcheck(OPERATORS.line_integrals_grad_values.default, (upstream, *values.shape, *args))
     torch.library.opcheck(OPERATORS.line_integrals_grad_rays.default, (upstream, values, *args))
 
 
@@ -50,7 +51,7 @@ def test_the_operators_of_slopes_are_registered_as_torch_wants_them(step, genera
     values, upstream, args = noise((1, *SHAPE), generator), noise((1, 3, 4), generator), arguments(step)
     torch.library.opcheck(OPERATORS.line_integrals_with_slopes.default, (values, *args))
     _, slopes = OPERATORS.line_integrals_with_slopes(values, *args)
-    from_slopes = (upstream, slopes, list(values.shape), *args)
+    from_slopes = (upstream, slopes, *SHAPE, *args)
     torch.library.opcheck(OPERATORS.line_integrals_grad_rays_from_slopes.default, from_slopes)
 
 
@@ -66,6 +67,50 @@ def test_functional_transforms(generator):
     assert torch.equal(gradient, expected)
     jacobian = torch.func.jacrev(integrals)(offset.detach())  # [C, H, W, 3], by vmap over the adjoint
     assert_close(jacobian.sum((0, 1, 2)), expected, rtol=1e-5, atol=0)  # float32 sums in another order
+
+
+def test_mapped_rays_and_cameras_are_a_batch(generator):
+    field = Field(noise((2, *SHAPE), generator), AFFINE)
+    offsets = noise((3, 3), generator).double()
+    mapped = torch.func.vmap(lambda o: project(field, shifted(o), backend="cpu"))(offsets)
+    assert torch.equal(mapped, torch.stack([project(field, shifted(o), backend="cpu") for o in offsets]))
+    camera = carm(3, 4, 9, (23, -31, 11))
+
+    def picture(shift: Tensor) -> Tensor:
+        pose = camera.camera_from_world + torch.nn.functional.pad(shift[:, None], (3, 0, 0, 1))
+        return project(field, replace(camera, camera_from_world=pose), backend="cpu")
+
+    assert torch.equal(torch.func.vmap(picture)(offsets), torch.stack([picture(o) for o in offsets]))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, of forward mode
+@pytest.mark.parametrize("integration", [Exact(), Step(0.7)])
+@pytest.mark.parametrize("labels", [False, True])
+def test_forward_mode_is_the_jacobian(integration, labels, generator):
+    """With respect to the values, the field's place, the ends of the rays and their limits."""
+    count = torch.randint(0, 3, SHAPE, generator=generator, dtype=torch.uint8) if labels else None
+    values = noise((1 if labels else 2, *SHAPE), generator)
+    limit = torch.full((3, 4), 0.52, dtype=torch.float64)
+
+    def integrals(values: Tensor, place: Tensor, target: Tensor, limit: Tensor) -> Tensor:
+        field = Field(values, place, labels=count, label_count=3 if labels else None)
+        rays = Rays(VIEW.source, target, stop=limit)
+        return project(field, rays, integration=integration, backend="cpu")
+
+    given = (values, AFFINE, VIEW.target, limit)
+    sizes = (1, 0.01, 1, 0.01)
+    tangents = [noise(tuple(t.shape), generator).to(t) * size for t, size in zip(given, sizes, strict=True)]
+    tangents[1][3] = 0.0  # an affine matrix stays one
+    for number, tangent in enumerate(tangents):
+
+        def alone(one: Tensor, number: int = number) -> Tensor:
+            return integrals(*given[:number], one, *given[number + 1 :])
+
+        _, change = torch.func.jvp(alone, (given[number],), (tangent,))
+        jacobian = torch.func.jacrev(alone)(given[number]).flatten(3)
+        wanted = jacobian.double() @ tangent.flatten().double()
+        # Float32 sums; by steps the number of samples depends on the length in mm, which a moved field keeps.
+        assert_close(change.double(), wanted, rtol=1e-3, atol=2e-4 * float(wanted.abs().max()))
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile wants a C++ compiler")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from compiled_operator import EVERY_BUILD, RegisteredOperator, TwiceDifferentiableOperator, build_of, cases_of_the_class
 from torch import Tensor
-from torch.func import grad, jacrev, vmap
+from torch.func import grad, jacrev, jvp, vmap
 
 from deepdrr.materials import attenuation_matrix
 from deepdrr.spectrum import photon_moments, spectral_sums, tungsten_spectrum
@@ -136,6 +136,7 @@ def test_chunks_make_no_difference(generator: torch.Generator) -> None:
     torch.testing.assert_close(parts, whole)
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # torch's own, of forward mode
 def test_transforms_of_torch(generator: torch.Generator) -> None:
     areas, mu, weights = inputs_of(generator, size=(3, 4))
     single = areas.float()
@@ -148,6 +149,15 @@ def test_transforms_of_torch(generator: torch.Generator) -> None:
     rows = jacrev(lambda w: spectral_sums(single, mu, w).mean((0, 2, 3)))(weights)
     transmission = spectral_sums(areas, mu, torch.eye(len(weights[0]), dtype=torch.float64)).mean((0, 2, 3))
     torch.testing.assert_close(rows[1, 1], transmission, rtol=1e-5, atol=1e-7)  # float32 sums
+    for number, one in enumerate((single, mu, weights)):
+
+        def alone(given: Tensor, number: int = number) -> Tensor:
+            return spectral_sums(*(given if n == number else t for n, t in enumerate((single, mu, weights))))
+
+        tangent = torch.rand(one.shape, generator=generator).to(one)
+        _, change = jvp(alone, (one,), (tangent,))
+        wanted = jacrev(alone)(one).flatten(4).double() @ tangent.flatten().double()
+        torch.testing.assert_close(change.double(), wanted, rtol=1e-4, atol=1e-5 * float(wanted.abs().max()))
     compiled = torch.compile(spectral_sums, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(single, mu, weights), spectral_sums(single, mu, weights))
 

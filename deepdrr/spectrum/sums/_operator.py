@@ -14,6 +14,7 @@ in torch, does.
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from deepdrr._operators import differentiable, followed, operator
@@ -105,12 +106,34 @@ def _fake_adjoint(upstream: Tensor, *inputs_and_wanted: Any) -> tuple[Tensor, ..
 
 
 def _save_inputs(ctx: Any, inputs: tuple[Any, ...], output: Any) -> None:
-    ctx.save_for_backward(*(t for t in inputs if isinstance(t, Tensor)))
+    tensors = [t for t in inputs if isinstance(t, Tensor)]
+    ctx.save_for_backward(*tensors)
+    ctx.save_for_forward(*tensors)
+    ctx.set_materialize_grads(False)
 
 
-def _pull_back(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+def _pull_back(ctx: Any, upstream: Tensor | None) -> tuple[Tensor | None, ...]:
+    if upstream is None:
+        return None, None, None
     found = _adjoint(upstream, *ctx.saved_tensors, *ctx.needs_input_grad)
     return tuple(g if w else None for g, w in zip(found, ctx.needs_input_grad, strict=True))
+
+
+def _tangents(ctx: Any, *tangents: Tensor | None) -> Tensor:
+    """S' = Σₑ (w' − w Σₘ (a'ₘ µₘ + aₘ µ'ₘ)) T: sums with other weights, of the same areas."""
+    areas, mu, weights = ctx.saved_tensors
+    to_areas, to_mu, to_weights = tangents
+
+    def by_material(table: Tensor, factors: Tensor) -> Tensor:
+        """Σₘ factorsₘ Σₑ w tableₘ T."""
+        products = (table[:, None, :] * weights).flatten(0, 1)
+        sums: Tensor = _sums(areas, mu, products).unflatten(1, (len(table), len(weights)))
+        return (factors[:, :, None] * sums).sum(dim=1)
+
+    parts = [None if to_weights is None else _sums(areas, mu, to_weights)]
+    parts += [None if to_areas is None else -by_material(mu, to_areas)]
+    parts += [None if to_mu is None else -by_material(to_mu, areas)]
+    return torch.stack([part for part in parts if part is not None]).sum(dim=0)
 
 
 def _pull_back_adjoint(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -118,5 +141,5 @@ def _pull_back_adjoint(ctx: Any, *upstream: Tensor | None) -> tuple[Tensor | Non
     return *second_adjoint(to_areas, to_mu, to_weights, *ctx.saved_tensors), None, None, None
 
 
-_sums = differentiable(_sums_op, _fake_sums, _save_inputs, _pull_back)
+_sums = differentiable(_sums_op, _fake_sums, _save_inputs, _pull_back, push_forward=_tangents)
 _adjoint = differentiable(_adjoint_op, _fake_adjoint, _save_inputs, _pull_back_adjoint)
