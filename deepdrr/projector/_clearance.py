@@ -1,13 +1,16 @@
-"""Refuse poses that no C-arm can take: with the source or the detector inside the patient."""
+"""Refuse poses that no C-arm can take: with the source or the detector inside the patient; or draw another."""
+
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from deepdrr._numbers import as_count
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
 from deepdrr.projector._scene import Body
 
-__all__ = ["check_clearance"]
+__all__ = ["check_clearance", "clear_camera"]
 
 # Between air (−1000 HU) and lung (about −800 HU) on one side and fat (about −100 HU) on the other.
 _BODY_HU = -400.0
@@ -28,9 +31,59 @@ def check_clearance(volume: Body, camera: Camera) -> None:
     Raises:
         ValueError: if it is inside; the message names source or detector, and the point in world mm.
     """
-    if not camera.orthographic:
-        _refuse(volume, camera.source_world.detach().reshape(-1, 3), "source")
-    _refuse(volume, _detector_points(camera), "detector")
+    reason = _reason_against(volume, camera)
+    if reason is not None:
+        raise ValueError(reason)
+
+
+def clear_camera(
+    draw: Callable[[torch.Generator], Camera],
+    volumes: Sequence[Body],
+    generator: torch.Generator,
+    *,
+    tries: int = 100,
+) -> Camera:
+    """Draw cameras until one has source and detector outside all volumes, see `check_clearance`.
+
+    So a random pose that no C-arm can take does not end an epoch. What is left is no longer distributed as it was drawn:
+    the poses inside the body are missing.
+
+    Args:
+        draw: makes a camera from random numbers of the generator.
+        volumes: the objects in the beam, placed in the world.
+        generator: source of the random numbers; the same state gives the same camera.
+        tries: the most cameras to draw.
+
+    Returns:
+        The first camera that is clear.
+
+    Raises:
+        ValueError: if none of them is; the message has the reason against the last one.
+
+    Example:
+        >>> from deepdrr import MobileCArm, Volume
+        >>> from deepdrr.resources import resource_path
+        >>> ct = Volume.from_nifti(resource_path("data/ct/pelvis.nii.gz"))
+        >>> ct.orient_patient(head_first=True, supine=True)
+        >>> def draw(generator: torch.Generator) -> Camera:
+        ...     height_mm = float(600 * torch.rand((), generator=generator) - 300)
+        ...     return MobileCArm((0, height_mm, 0)).camera
+        >>> camera = clear_camera(draw, [ct], torch.Generator().manual_seed(0))
+    """
+    reason = None
+    for _ in range(as_count(tries, "tries")):
+        camera = draw(generator)
+        reasons = (_reason_against(volume, camera) for volume in volumes)
+        reason = next((found for found in reasons if found is not None), None)
+        if reason is None:
+            return camera
+    raise ValueError(f"no clear pose among {tries} that were drawn; of the last: {reason}")
+
+
+def _reason_against(volume: Body, camera: Camera) -> str | None:
+    ends = [] if camera.orthographic else [(camera.source_world.detach().reshape(-1, 3), "source")]
+    found = (_inside(volume, points, what) for points, what in [*ends, (_detector_points(camera), "detector")])
+    return next((reason for reason in found if reason is not None), None)
 
 
 def _detector_points(camera: Camera) -> Tensor:
@@ -40,14 +93,15 @@ def _detector_points(camera: Camera) -> Tensor:
     return camera.to(torch.float64).backproject(pixels.expand(*camera.batch_shape, -1, -1)).detach().reshape(-1, 3)
 
 
-def _refuse(volume: Body, points_world: Tensor, what: str) -> None:
+def _inside(volume: Body, points_world: Tensor, what: str) -> str | None:
     for index, inside in zip(*_enclosed(volume.hu, _voxels(volume, points_world)), strict=True):
         if inside:
             where = ", ".join(f"{c:.0f}" for c in points_world[index].tolist())
-            raise ValueError(
+            return (
                 f"the {what} must be outside the patient, got a pose with the {what} at ({where}) mm in the body: "
                 "move the isocenter to the patient's centre, or check the source-to-isocenter distance"
             )
+    return None
 
 
 def _voxels(volume: Body, points_world: Tensor) -> Tensor:
