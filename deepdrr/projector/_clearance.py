@@ -45,7 +45,7 @@ def clear_camera(
 ) -> Camera:
     """Draw cameras until one has source and detector outside all volumes, see `check_clearance`.
 
-    So a random pose that no C-arm can take does not end an epoch. What is left is no longer distributed as it was drawn:
+    So a random pose that no C-arm can take does not end an epoch. What is left is not distributed as it was drawn:
     the poses inside the body are missing.
 
     Args:
