@@ -47,7 +47,7 @@ class PatientOptions:
     """The CT and how it is read."""
 
     labels: Path | None = None
-    """Label map (NIfTI, NRRD, MHA) of the same patient, on its own grid or the CT's."""
+    """Labels of the patient, on any grid: a map or segmentation (NIfTI, NRRD, MHA, DICOM SEG), or a folder of masks."""
     label_names: OptionalWords = ()
     """Name of a label as LABEL=NAME, repeated for several, or one CSV file with the columns id and name."""
     landmarks: Path | None = None

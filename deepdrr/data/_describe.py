@@ -10,6 +10,7 @@ from deepdrr.data._placement import PlacedGrid
 
 __all__ = ["axes_code", "describe"]
 
+_LONGEST_TABLE = 2**16
 _TOWARD = ("RL", "AP", "SI")
 
 
@@ -43,7 +44,10 @@ def describe(grid: PlacedGrid, hu: Tensor, labels: Tensor | None, names: Mapping
 
 def _present(labels: Tensor) -> set[int]:
     """Labels other than 0 that have voxels; slice by slice, which needs no copy of the map."""
-    counts = torch.zeros(int(labels.max()) + 1, dtype=torch.long)
+    highest = int(labels.max())
+    if highest > _LONGEST_TABLE:
+        return set(torch.unique(labels).tolist()) - {0}
+    counts = torch.zeros(highest + 1, dtype=torch.long)
     for plane in labels:
         counts += torch.bincount(plane.flatten().int(), minlength=len(counts))
     return set(counts.nonzero()[:, 0].tolist()) - {0}

@@ -48,7 +48,8 @@ class LabeledGrid(PlacedGrid):
         self._source = checked.source
         self._labels: Tensor | None = None
         if labels is not None:
-            self._labels = labels_on_grid(labels, self.shape, self.anatomical_from_ijk)
+            given = self._label_names
+            self._labels, self._label_names = labels_on_grid(labels, self.shape, self.anatomical_from_ijk, given)
             warn_if_in_air(self._labels, self._hu)
 
     # -- what it holds -----------------------------------------------------------------------------------------------
@@ -60,7 +61,7 @@ class LabeledGrid(PlacedGrid):
 
     @property
     def labels(self) -> Tensor | None:
-        """Label of each voxel, uint8 or int16 [I, J, K], 0 for background; None if there are none."""
+        """Label of each voxel, uint8, int16 or int32 [I, J, K], 0 for background; None if there are none."""
         return self._labels
 
     @property
@@ -87,7 +88,7 @@ class LabeledGrid(PlacedGrid):
         """A volume of the same voxels, which both share, in the same place with another label map.
 
         Args:
-            labels: label map of the same patient: a file or a `LabelMap` on any grid, or an array on the CT's.
+            labels: label map of the same patient, as in `Volume`.
             names: label → name, or a CSV file with the columns id and name; the names of the old map are not kept.
 
         Raises:
@@ -105,10 +106,12 @@ class LabeledGrid(PlacedGrid):
             >>> bone.label_names, ct.labels is None
             ({1: 'bone'}, True)
         """
-        found = labels_on_grid(labels, self.shape, self.anatomical_from_ijk).to(self.device)
+        given = load_label_names(names or {})
+        found, known = labels_on_grid(labels, self.shape, self.anatomical_from_ijk, given)
+        found = found.to(self.device)
         warn_if_in_air(found, self._hu)
         made = copy.copy(self)
-        made._labels, made._label_names = found, load_label_names(names or {})
+        made._labels, made._label_names = found, known
         return made
 
     def to(self, device: torch.device | str) -> Self:

@@ -11,7 +11,14 @@ from deepdrr._numbers import as_count
 from deepdrr.data._checks import CheckHU
 from deepdrr.data._labels import LabelMap, Labels, labels_on_grid
 from deepdrr.data._scan import Scan
-from deepdrr.data._subject_checks import checked_image, checked_labels, first_image, world_transform
+from deepdrr.data._subject_checks import (
+    channels_of,
+    checked_image,
+    checked_labels,
+    first_image,
+    labels_present,
+    world_transform,
+)
 from deepdrr.data._volume import Volume
 from deepdrr.data.preprocess import HU_BONE, MU_BONE, MU_WATER, hu_to_mu
 from deepdrr.data.readers._files import format_of, read_grid
@@ -21,6 +28,7 @@ __all__ = ["Attenuation", "Subject"]
 
 FilePath = str | os.PathLike[str]
 
+_MOST_CLASSES = 128  # that a picture by labels may have channels, see deepdrr.raycast.MAX_LABELS
 _GEOMETRY = ("voxel_to_world", "world_to_voxel", "isocenter")
 
 
@@ -60,6 +68,9 @@ class Subject(nn.Module):
         voxel_to_world, world_to_voxel: buffers [4, 4]; these and the isocenter stay float32 or float64 when the
             module is turned into half precision.
         isocenter: a buffer [3].
+        n_classes: channels of a picture by labels: one for each number from 0 to the highest label.
+        class_labels: None; or the label that each channel stands for, where labels go beyond 127 and only those that
+            there are have a channel.
 
     Raises:
         TypeError, ValueError: if a shape, a type or a number is not acceptable.
@@ -79,6 +90,7 @@ class Subject(nn.Module):
     mu_water: float | Tensor
     mu_bone: float | Tensor
     hu_bone: float | Tensor
+    class_labels: tuple[int, ...] | None
 
     def __init__(
         self,
@@ -106,6 +118,7 @@ class Subject(nn.Module):
             setattr(self, name, value)
         self._max_label = max_label
         self.n_classes = 1 if max_label is None else max_label + 1
+        self.class_labels = None
         if label is not None:
             self.label = label
 
@@ -139,10 +152,23 @@ class Subject(nn.Module):
     def label(self, label: Tensor) -> None:
         labels = checked_labels(label, self.image_hu.shape)
         highest = int(labels.max())
+        self.class_labels = None
+        if self._max_label is None and highest >= _MOST_CLASSES:
+            self.class_labels = labels_present(labels)
+            highest = len(self.class_labels) - 1
         if self._max_label is not None and highest > self._max_label:
             raise ValueError(f"label must not be above max_label = {self._max_label}, got {highest}")
         self.n_classes = 1 + (highest if self._max_label is None else self._max_label)
         self.label_map = labels
+
+    @property
+    def channel_map(self) -> Tensor:
+        """The channel of each voxel's label [1, 1, D, H, W]: its label, unless there are `class_labels`.
+
+        Raises:
+            ValueError: if labels were written into the map that were not there when it was assigned.
+        """
+        return self.label if self.class_labels is None else channels_of(self.label, self.class_labels)
 
     def set_mu(
         self,
@@ -196,7 +222,7 @@ class Subject(nn.Module):
             return cls._of(volume.hu, volume.world_from_ijk, volume.labels, max_label, attenuation)
         scan = _as_it_is(imagepath)
         shape, affine = (scan.hu.shape[0], scan.hu.shape[1], scan.hu.shape[2]), scan.anatomical_from_ijk
-        labels = None if labelpath is None else labels_on_grid(labelpath, shape, affine)
+        labels = None if labelpath is None else labels_on_grid(labelpath, shape, affine)[0]
         return cls._of(torch.from_numpy(scan.hu), affine, labels, max_label, attenuation)
 
     @classmethod
@@ -218,7 +244,7 @@ class Subject(nn.Module):
             grid = voxels[0, 0].permute(2, 1, 0).shape
             found = labels_on_grid(
                 LabelMap(values[0, 0].permute(2, 1, 0), own), (grid[0], grid[1], grid[2]), world_transform(affine)
-            )
+            )[0]
             labels = found.permute(2, 1, 0)[None, None].to(voxels.device)
         return cls(voxels, affine, labels, max_label=max_label, **attenuation)
 
@@ -240,7 +266,7 @@ class Subject(nn.Module):
         """
         own = volume.labels
         if labels is not None:
-            own = labels_on_grid(labels, volume.shape, volume.anatomical_from_ijk)
+            own = labels_on_grid(labels, volume.shape, volume.anatomical_from_ijk)[0]
         return cls._of(volume.hu.clone(), volume.world_from_ijk, own, max_label, attenuation)
 
     @classmethod

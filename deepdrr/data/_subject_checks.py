@@ -5,9 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from deepdrr.data._label_numbers import as_array, whole_labels
 from deepdrr.geometry import check_affine
 
-__all__ = ["checked_image", "checked_labels", "first_image", "world_transform"]
+__all__ = ["channels_of", "checked_image", "checked_labels", "first_image", "labels_present", "world_transform"]
 
 
 def checked_image(image: Tensor, name: str) -> Tensor:
@@ -29,11 +30,11 @@ def checked_image(image: Tensor, name: str) -> Tensor:
 
 
 def checked_labels(label: Tensor, shape: torch.Size) -> Tensor:
-    """Labels as uint8, or int16 where there are more: whole numbers from 0.
+    """Labels as uint8, or int16 or int32 where there are more: whole numbers from 0.
 
     Raises:
         TypeError: if it is not a tensor of real numbers.
-        ValueError: if the shape is not the image's, or a label is negative, not a whole number or above 32767.
+        ValueError: if the shape is not the image's, or a label is negative, not a whole number or above 2³¹ − 1.
     """
     if not isinstance(label, Tensor) or label.is_complex():
         raise TypeError(f"label must be a tensor of whole numbers, got {getattr(label, 'dtype', type(label))}")
@@ -41,13 +42,26 @@ def checked_labels(label: Tensor, shape: torch.Size) -> Tensor:
         raise ValueError(f"label must have the image's shape {tuple(shape)}, got {tuple(label.shape)}")
     if label.dtype == torch.uint8:
         return label
-    low, high = (float(value) for value in torch.aminmax(label.detach()))
-    if not (low >= 0 and high <= 32767):
-        raise ValueError(f"label must hold whole numbers from 0 to 32767, got values from {low:g} to {high:g}")
-    small = label.detach().to(torch.uint8 if high <= 255 else torch.int16)
-    if label.is_floating_point() and not bool((small == label).all()):
-        raise ValueError(f"label must hold whole numbers, got {float(label[small != label][0]):g}")
-    return small
+    return torch.from_numpy(whole_labels(as_array(label)[0, 0], "label"))[None, None].to(label.device)
+
+
+def labels_present(label: Tensor) -> tuple[int, ...]:
+    """0 and the labels that there are, in ascending order."""
+    return tuple(sorted({0, *torch.unique(label).tolist()}))
+
+
+def channels_of(label: Tensor, class_labels: tuple[int, ...]) -> Tensor:
+    """The place of each voxel's label among the labels that have channels, int16.
+
+    Raises:
+        ValueError: for a label that has none.
+    """
+    ids = torch.tensor(class_labels, dtype=torch.int64, device=label.device)
+    values = label.long()
+    place = torch.searchsorted(ids, values).clamp_max(len(ids) - 1)
+    if bool((unknown := ids[place] != values).any()):
+        raise ValueError(f"label must hold the labels that it was assigned with, got {int(values[unknown][0])}")
+    return place.to(torch.int16)
 
 
 def world_transform(matrix: Tensor) -> Tensor:

@@ -44,8 +44,12 @@ class Volume(LabeledGrid):
 
     Args:
         scan: as read. The volume takes its array over.
-        labels: label map of the same patient: a file or a `LabelMap` on any grid, or an array on the CT's.
-        label_names: label → name, or a CSV file with the columns id and name.
+        labels: labels of the same patient: an array on the CT's grid; or, on any grid, a `LabelMap`, a file (NIfTI,
+            NRRD, MetaImage, 3D Slicer's .seg.nrrd, DICOM SEG), or a mask for each structure: a folder of files
+            named after them, as TotalSegmentator writes, or a mapping from names to masks. Labels are whole numbers,
+            or within a tenth of one. Where masks overlap the later one has the voxel, with a warning.
+        label_names: label → name, or a CSV file with the columns id and name; without it the names that come with the
+            labels. It chooses the labels of masks of these names; other masks are numbered in order.
         landmarks: name → RAS mm, or a JSON file written by `save`.
         check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
 

@@ -112,10 +112,10 @@ def _field(values: Tensor, matrix: Tensor, subject: Subject) -> Field:
         return Field(values, matrix)
     if subject.n_classes > MAX_LABELS:
         raise ValueError(
-            f"a subject may have at most {MAX_LABELS} classes (labels 0 to {MAX_LABELS - 1}), "
+            f"a subject may have at most {MAX_LABELS} classes, the background among them, "
             f"got n_classes = {subject.n_classes}"
         )
-    labels = subject.label[0, 0].permute(2, 1, 0)
+    labels = subject.channel_map[0, 0].permute(2, 1, 0)
     return Field(values, matrix, labels=labels, label_count=subject.n_classes)
 
 

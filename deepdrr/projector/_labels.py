@@ -16,6 +16,8 @@ __all__ = ["LabelChannels", "LabelSelection", "Labeled", "check_selection", "lab
 # Labels by name or by number, in the order of their channels; None for all.
 LabelSelection = Sequence[int | str] | None
 
+_LONGEST_TABLE = 2**16  # of channels by label; beyond it ids are looked for
+
 
 class Labeled(Protocol):
     """An object with labels; a `deepdrr.data.Volume` is one."""
@@ -105,7 +107,16 @@ def _fields(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Iter
 
 def _field(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Field:
     assert volume.labels is not None  # label_ids has refused it
-    channel = torch.zeros(max(*ids, int(volume.labels.max()), 0) + 1, dtype=torch.uint8)
-    channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
-    labels = channel[volume.labels.cpu().int()].to(device)
+    labels = _channels(volume.labels.cpu(), ids).to(device)
     return Field(None, volume.ijk_from_world.to(device), labels=labels, label_count=len(ids) + 1)
+
+
+def _channels(labels: Tensor, ids: tuple[int, ...]) -> Tensor:
+    """The channel of each voxel, uint8: 1, 2, … in the order of the ids, which rise; 0 for all other labels."""
+    if int(labels.max()) > _LONGEST_TABLE:
+        known = torch.tensor(ids or (0,))
+        place = torch.searchsorted(known, labels.long()).clamp_max(len(known) - 1)
+        return torch.where(known[place] == labels, place + 1, 0).to(torch.uint8)
+    channel = torch.zeros(max(*ids, int(labels.max()), 0) + 1, dtype=torch.uint8)
+    channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
+    return channel[labels.int()]

@@ -186,9 +186,13 @@ GOOD = {"image_hu": torch.zeros(1, 1, 2, 2, 2), "voxel_to_world": torch.eye(4)}
             ValueError,
             r"label must have the image's shape .*2, 3\)",
         ),
-        ({"label": torch.full((1, 1, 2, 2, 2), 0.5)}, ValueError, r"label must hold whole numbers, got 0\.5"),
-        ({"label": torch.full((1, 1, 2, 2, 2), -1)}, ValueError, "from 0 to 32767, got values from -1 to -1"),
-        ({"label": torch.full((1, 1, 2, 2, 2), math.nan)}, ValueError, "got values from nan"),
+        ({"label": torch.full((1, 1, 2, 2, 2), 0.5)}, ValueError, r"label must be integers, got 0\.5"),
+        (
+            {"label": torch.full((1, 1, 2, 2, 2), -1)},
+            ValueError,
+            "label must be from 0 to 2147483647, got values from -1",
+        ),
+        ({"label": torch.full((1, 1, 2, 2, 2), math.nan)}, ValueError, "label must be integers, got NaN"),
         (
             {"label": torch.ones(1, 1, 2, 2, 2), "max_label": 0},
             ValueError,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._door import check_file, shown
@@ -22,7 +23,7 @@ from deepdrr.data.readers._unpack import Packing, Part
 from deepdrr.data.readers._voxels import read_voxels
 from deepdrr.geometry import ArrayLike, check_affine
 
-__all__ = ["NrrdHeader", "read_nrrd", "read_nrrd_header"]
+__all__ = ["NrrdHeader", "affine_of_nrrd", "read_nrrd", "read_nrrd_header", "stored_voxels"]
 
 _NAMES = (
     "dimension, type, block size, encoding, endian, content, min, max, old min, old max, data file, line skip, "
@@ -110,15 +111,27 @@ def read_nrrd(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike | 
     file = check_file(path)
     header = read_nrrd_header(file)
     shape = one_volume(header.sizes(), file)
-    affine = _affine(header, anatomical_from_ijk)
+    affine = affine_of_nrrd(header, anatomical_from_ijk)
+    voxels = stored_voxels(header, shape)
+    warn_of_size(shape, affine, file)
+    return Scan(voxels, affine, Source(str(path), "nrrd"))
+
+
+def stored_voxels(header: NrrdHeader, shape: tuple[int, int, int]) -> NDArray[np.float32]:
+    """The voxels as stored, the first axis of the file first.
+
+    Args:
+        header: the header.
+        shape: the file's size; of several axes the first two may be taken as one.
+
+    Raises:
+        ValueError: if there are fewer or more, or they are damaged.
+    """
     dtype, parts = _dtype(header), _parts(header)
     encoding = header.required("encoding").text.lower()
     if encoding in _TEXTS:
-        voxels = read_text_voxels(parts, shape, dtype, file, "hex" if _TEXTS[encoding] == "hex" else "ascii")
-    else:
-        voxels = read_voxels(parts, shape, dtype, file)
-    warn_of_size(shape, affine, file)
-    return Scan(voxels, affine, Source(str(path), "nrrd"))
+        return read_text_voxels(parts, shape, dtype, header.file, "hex" if _TEXTS[encoding] == "hex" else "ascii")
+    return read_voxels(parts, shape, dtype, header.file)
 
 
 def read_nrrd_header(file: Path) -> NrrdHeader:
@@ -162,7 +175,8 @@ def _take(line: str, file: Path, fields: dict[str, Field], pairs: dict[str, str]
     fields[known] = Field(file, known, value.strip())
 
 
-def _affine(header: NrrdHeader, given: ArrayLike | None) -> Tensor:
+def affine_of_nrrd(header: NrrdHeader, given: ArrayLike | None) -> Tensor:
+    """The affine to RAS mm: the header's, or the caller's where it has none; see `read_nrrd`."""
     space = header.fields.get("space")
     needed = ("space", "space directions", "space origin")
     lack = next((f"no '{name}' field" for name in needed if name not in header.fields), "")
