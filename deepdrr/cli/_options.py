@@ -159,6 +159,8 @@ class ModelOptions:
     """Sample the rays at this distance, mm. [default: exact integration]"""
     backend: str = "auto"
     """auto, cpu (compiled) or reference (PyTorch, float64)."""
+    rays_per_pixel: OptionalWhole = None
+    """Rays along each side of a pixel, averaged in intensity. [default: 1, more for metal by label]"""
     threads: OptionalWhole = None
     """Threads. [default: all cores]"""
 

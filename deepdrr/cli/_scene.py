@@ -130,6 +130,7 @@ def projector(volume: Volume, view: Camera, options: TechniqueOptions) -> Projec
         materials=material_model(options.model),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
+        rays_per_pixel=options.model.rays_per_pixel,
     )
     return _controlled(found, options.exposure)
 

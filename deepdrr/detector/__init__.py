@@ -7,6 +7,7 @@ is a function of its own and can be switched off; those that draw take a generat
 
 from deepdrr._renamed import moved
 from deepdrr.detector._blur import (
+    PANEL_GLARE,
     Blur,
     Glare,
     aperture_transfer,
@@ -45,6 +46,7 @@ __all__ = [
     "CMOS_LAG",
     "GRIDS",
     "PANELS",
+    "PANEL_GLARE",
     "AbsorbedMoments",
     "Blur",
     "Detector",

@@ -13,17 +13,18 @@ at it, and noise of its own is drawn there; nothing wraps around.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from deepdrr._numbers import plain_fields
+from deepdrr._numbers import as_count, plain_fields
 from deepdrr._snapshot import lasting
 
 __all__ = [
+    "PANEL_GLARE",
     "Blur",
     "Glare",
     "aperture_transfer",
@@ -38,20 +39,25 @@ __all__ = [
 # beam (mean 52 keV, µ of the layer 3.9 /mm) leaves in each, e^(−µ z) normalised.
 _LAYER_DISTANCE = (0.525, 0.375, 0.225, 0.075)
 _LAYER_SHARE = (0.492, 0.273, 0.151, 0.084)
+_GLARE_AT_KV = 84.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Glare:
     """Veiling glare: light that travels far in the cover and the glass, a point spread ∝ exp(−r / a) / r.
 
+    `PANEL_GLARE`, that of a `Blur`, grows with the voltage of the beam: 0.08 at 60 kV to 0.105 at 120 kV, a straight
+    line through the two voltages at which it was measured (Varian OBI panel, PMC3443192).
+
     Attributes:
-        fraction: of the light; the low-frequency drop of the MTF, 0.08 at 60 kV to 0.105 at 120 kV (Varian OBI panel,
-            PMC3443192).
+        fraction: of the light; the low-frequency drop of the MTF.
+        fraction_per_kv: what the fraction grows by with the tube voltage, from its value at 84 kV.
         range_mm: a, mm. No measurement of it is at hand; 20 mm puts the drop below 0.1 /mm, where such panels show it.
     """
 
     fraction: float = 0.09
     range_mm: float = 20.0
+    fraction_per_kv: float = 0.0
 
     def __post_init__(self) -> None:
         plain_fields(self)
@@ -59,10 +65,32 @@ class Glare:
             raise ValueError(f"fraction must be in [0, 1), got {self.fraction}")
         if not 0.0 < self.range_mm < math.inf:
             raise ValueError(f"range_mm must be positive and finite, got {self.range_mm}")
+        if not math.isfinite(self.fraction_per_kv):
+            raise ValueError(f"fraction_per_kv must be finite, got {self.fraction_per_kv}")
+
+    def at_voltage(self, kvp: float | None) -> "Glare":
+        """The glare of a beam of so many kV; itself if the voltage is unknown.
+
+        Example:
+            >>> [round(PANEL_GLARE.at_voltage(kvp).fraction, 3) for kvp in (60.0, 84.0, 120.0)]
+            [0.08, 0.09, 0.105]
+        """
+        if kvp is None or not self.fraction_per_kv:
+            return self
+        fraction = min(max(self.fraction + self.fraction_per_kv * (kvp - _GLARE_AT_KV), 0.0), 0.999)
+        return Glare(fraction=fraction, range_mm=self.range_mm)
 
     def transfer(self, frequency: Tensor) -> Tensor:
         """Transfer at frequencies in 1/mm: 1 at zero, 1 − fraction at high ones."""
-        return 1 - self.fraction + self.fraction / torch.sqrt(1 + (2 * math.pi * self.range_mm * frequency) ** 2)
+        return 1 - self.fraction + self.fraction * self.halo(frequency)
+
+    def halo(self, frequency: Tensor) -> Tensor:
+        """Transfer of the light that travels far."""
+        return 1 / torch.sqrt(1 + (2 * math.pi * self.range_mm * frequency) ** 2)
+
+
+PANEL_GLARE = Glare(fraction=0.09, fraction_per_kv=(0.105 - 0.08) / (120.0 - 60.0))
+"""The glare of a flat panel, by tube voltage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,21 +98,26 @@ class Blur:
     """The blurs of a flat panel, each of which can be switched off.
 
     Attributes:
-        aperture: average over the pixel's area. The ray of a pixel goes through its centre; this makes it a pixel.
+        aperture: average over the pixel's area. A single ray goes through its centre; this makes it a pixel. A signal
+            that several rays were averaged over has the aperture already, the noise of its quanta has not.
         light_spread_mm: H of `optical_transfer`, mm; 0.15 for 0.6 to 0.7 mm of CsI; 0 for none.
         lubberts: noise of the quanta keeps the sharpness of the deep layers, see `lubberts_fraction`.
-        glare: veiling glare, or None.
+        glare: veiling glare, or None. The default grows with the tube voltage.
+        rays_per_pixel: rays along each side of a pixel that the signal was averaged over before the blur; an exposure
+            sets it, see `Technique`.
     """
 
     aperture: bool = True
     light_spread_mm: float = 0.15
     lubberts: bool = True
-    glare: Glare | None = field(default_factory=Glare)
+    glare: Glare | None = PANEL_GLARE
+    rays_per_pixel: int = 1
 
     def __post_init__(self) -> None:
         plain_fields(self)
         if not 0.0 <= self.light_spread_mm < math.inf:
             raise ValueError(f"light_spread_mm must be finite and not negative, got {self.light_spread_mm}")
+        as_count(self.rays_per_pixel, "rays_per_pixel")
 
     @property
     def reach_mm(self) -> float:
@@ -151,14 +184,13 @@ def filtered_signal(mean: Tensor, noise: Tensor | None, blur: Blur, pixel_mm: tu
         for pitch, beyond in zip(pixel_mm, noise_margins(blur, pixel_mm), strict=True)
     )
     shape = (_fast_length(height + 2 * margins[0]), _fast_length(width + 2 * margins[1]))
-    of_mean = _mean_transfer(shape, blur, pixel_mm).to(mean.device)
+    of_mean, of_noise = (t.to(mean.device) for t in _transfers(shape, blur, pixel_mm, noise is not None))
     planes = mean.reshape(-1, height, width)
     noises = [None] * len(planes) if noise is None else noise.reshape(-1, *noise.shape[-2:])
     blurred = []
     for plane, deviation in zip(planes, noises, strict=True):
         frequencies = torch.fft.rfft2(_extended(plane, margins, shape)) * of_mean
         if deviation is not None:
-            of_noise = _noise_transfer(shape, blur, pixel_mm).to(mean.device)
             frequencies = frequencies + torch.fft.rfft2(_framed(deviation, margins, (height, width), shape)) * of_noise
         whole = torch.fft.irfft2(frequencies, s=shape)
         blurred.append(whole[margins[0] : margins[0] + height, margins[1] : margins[1] + width].to(mean.dtype))
@@ -200,22 +232,47 @@ def _framed(noise: Tensor, margins: tuple[int, ...], size: tuple[int, int], shap
 
 @lru_cache(maxsize=2)
 @lasting()
-def _mean_transfer(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:
-    """Factor on the mean's spectrum, [H, W // 2 + 1]."""
+def _transfers(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, float], noisy: bool) -> tuple[Tensor, Tensor]:
+    """Factors on the spectra [H, W // 2 + 1] of the mean and of the quanta's noise, if there is noise.
+
+    What does not change with the tube voltage is kept apart, so that another voltage costs a multiplication.
+    """
+    of_point = blur.aperture and blur.rays_per_pixel == 1
+    of_mean = _mean_transfer(shape, blur.light_spread_mm, of_point, pixel_mm)
+    of_noise = _noise_transfer(shape, replace(blur, glare=None, rays_per_pixel=1), pixel_mm) if noisy else of_mean
+    if blur.glare is None:
+        return of_mean, of_noise
+    glare = 1 + blur.glare.fraction * (_halo(shape, blur.glare.range_mm, pixel_mm) - 1)
+    return of_mean * glare, of_noise * glare if noisy else of_mean
+
+
+@lru_cache(maxsize=2)
+@lasting()
+def _mean_transfer(
+    shape: tuple[int, int], light_spread_mm: float, aperture: bool, pixel_mm: tuple[float, float]
+) -> Tensor:
+    """Factor on the mean's spectrum without glare, [H, W // 2 + 1]."""
     rows, columns = _frequencies(shape, pixel_mm)
-    transfer = optical_transfer(torch.hypot(rows, columns), blur.light_spread_mm) * _glare(rows, columns, blur)
-    if blur.aperture:
+    transfer = optical_transfer(torch.hypot(rows, columns), light_spread_mm)
+    if aperture:
         transfer = transfer * aperture_transfer(rows, columns, pixel_mm)
     return _mirrored(transfer, shape[0])
 
 
 @lru_cache(maxsize=2)
 @lasting()
+def _halo(shape: tuple[int, int], range_mm: float, pixel_mm: tuple[float, float]) -> Tensor:
+    """Transfer of the light that travels far, [H, W // 2 + 1]."""
+    halo = Glare(fraction=0.0, range_mm=range_mm).halo(torch.hypot(*_frequencies(shape, pixel_mm)))
+    return _mirrored(halo, shape[0])
+
+
+@lru_cache(maxsize=2)
+@lasting()
 def _noise_transfer(shape: tuple[int, int], blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:
-    """Factor on the spectrum of the quanta's noise, [H, W // 2 + 1]."""
+    """Factor on the spectrum of the quanta's noise without glare, [H, W // 2 + 1]."""
     rows, columns = _frequencies(shape, pixel_mm)
-    power = _sampled_noise_power(rows, columns, blur, pixel_mm)
-    return _mirrored(torch.sqrt(power) * _glare(rows, columns, blur), shape[0])
+    return _mirrored(torch.sqrt(_sampled_noise_power(rows, columns, blur, pixel_mm)), shape[0])
 
 
 def _frequencies(shape: tuple[int, int], pixel_mm: tuple[float, float]) -> tuple[Tensor, Tensor]:
@@ -228,10 +285,6 @@ def _mirrored(transfer: Tensor, rows: int) -> Tensor:
     """With the negative frequencies of the rows, which are transferred alike."""
     row = torch.arange(rows)
     return transfer[torch.minimum(row, rows - row)]
-
-
-def _glare(rows: Tensor, columns: Tensor, blur: Blur) -> Tensor:
-    return torch.ones(()) if blur.glare is None else blur.glare.transfer(torch.hypot(rows, columns))
 
 
 def _sampled_noise_power(rows: Tensor, columns: Tensor, blur: Blur, pixel_mm: tuple[float, float]) -> Tensor:

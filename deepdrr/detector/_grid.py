@@ -1,5 +1,7 @@
 """The anti-scatter grid: what it lets through of the primary beam and of scatter."""
 
+import math
+import warnings
 from dataclasses import dataclass
 
 from deepdrr._numbers import plain_fields
@@ -35,10 +37,34 @@ class Grid:
         """Factor on the scatter-to-primary ratio."""
         return self.scatter / self.primary
 
+    def exposure_factor(self, scatter_to_primary: float = 0.0) -> float:
+        r"""More exposure needed for the same signal behind the grid; with the patient's scatter, the Bucky factor.
+
+        \( B = (1 + s) / (T_p + s\,T_s) \) for a scatter-to-primary ratio s of the signal without grid.
+
+        Args:
+            scatter_to_primary: s, 0 or more; 0 asks for the same primary signal, 1 / primary.
+
+        Raises:
+            ValueError: if the ratio is negative or not finite.
+
+        Example:
+            >>> grid = Grid(primary=0.706, scatter=0.21)
+            >>> f"{grid.exposure_factor():.2f}, {grid.exposure_factor(3.0):.2f}"
+            '1.42, 2.99'
+        """
+        if not 0.0 <= scatter_to_primary < math.inf:
+            raise ValueError(f"scatter_to_primary must be finite, 0 or more, got {scatter_to_primary}")
+        return (1.0 + scatter_to_primary) / (self.primary + self.scatter * scatter_to_primary)
+
     @property
     def bucky_factor(self) -> float:
-        """More exposure needed for the same primary signal, 1 / primary."""
-        return 1.0 / self.primary
+        """Deprecated: 1 / primary, which is the Bucky factor only where there is no scatter."""
+        advice = (
+            "Grid.bucky_factor is 1 / primary, without scatter; exposure_factor(scatter_to_primary) takes scatter too"
+        )
+        warnings.warn(advice, DeprecationWarning, stacklevel=2)
+        return self.exposure_factor()
 
 
 # A lamella grid of ratio 10 (AAPM WE-AB-207A-10) and a focused two-dimensional one (PMC11031370).

@@ -1,7 +1,7 @@
 """Energy-integrating detectors: the ideal one and the CsI flat panel."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -113,18 +113,27 @@ class FlatPanel(_EnergyIntegrating):
         scintillator: the absorbing layer.
         blur: aperture, light spread, glare; None for no blur at all. It needs the camera's pixel size.
         quantum_noise: draw the quanta; else their mean.
-        electronic_noise_electrons: rms noise per pixel of the image, electrons; 0 for none.
+        electronic_noise_electrons: rms noise of the readout per pixel of the panel, electrons; 0 for none.
         gain_electrons_per_kev: electrons per keV absorbed: 55.6 optical photons per keV × 0.59 coupling (Cao 2018,
             PMC5774240).
         grid: the anti-scatter grid in front, or None.
+        pitch_mm: of the panel's own pixels. A larger pixel of the image is the sum of those that it covers, each read
+            with noise of its own: n × n of them have n times the noise. (A panel that joins their charge before the
+            readout has less, down to that of one.)
         pattern: gain, offset and defects of the panel's own pixels, or None for a corrected panel.
         readout: the converter to ADU; None leaves keV.
     """
 
     scintillator: Scintillator = field(default_factory=Scintillator)
     blur: Blur | None = field(default_factory=Blur)
+    pitch_mm: float = 0.194
     pattern: FixedPattern | None = None
     readout: Readout | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0.0 < self.pitch_mm < math.inf:
+            raise ValueError(f"pitch_mm must be positive and finite, got {self.pitch_mm}")
 
     @property
     def unit(self) -> str:
@@ -148,8 +157,29 @@ class FlatPanel(_EnergyIntegrating):
         noise = self._quanta_around(signal, pixel_mm, generator) if self.quantum_noise else None
         image = self._blurred(signal.mean, noise, pixel_mm)
         image = image if self.pattern is None else with_pattern(image, self.pattern)
-        image = _with_electrons(image, self.electronic_noise_kev, generator)
+        image = _with_electrons(image, self.readout_noise_kev(pixel_mm), generator)
         return image if self.readout is None else digitize(image, self.readout)
+
+    def readout_noise_kev(self, pixel_mm: tuple[float, float] | None) -> float:
+        """Electronic noise of a pixel of the image as absorbed energy, keV rms.
+
+        Args:
+            pixel_mm: distance between rows and between columns of the image, mm; None for the panel's own pixels.
+
+        Example:
+            >>> panel = FlatPanel()
+            >>> round(panel.readout_noise_kev((0.388, 0.388)) / panel.electronic_noise_kev, 6)  # 2 × 2 of them
+            2.0
+        """
+        covered = 1.0 if pixel_mm is None else pixel_mm[0] * pixel_mm[1] / self.pitch_mm**2
+        return self.electronic_noise_kev * math.sqrt(max(covered, 1.0))
+
+    def adapted(self, *, kvp: float | None, rays_per_pixel: int) -> "FlatPanel":
+        """The panel in a beam of a tube voltage, with a signal averaged over n × n rays in each pixel."""
+        if self.blur is None:
+            return self
+        glare = None if self.blur.glare is None else self.blur.glare.at_voltage(kvp)
+        return replace(self, blur=replace(self.blur, glare=glare, rays_per_pixel=rays_per_pixel))
 
     def _quanta_around(
         self, signal: QuantumSignal, pixel_mm: tuple[float, float] | None, generator: torch.Generator | None
@@ -194,4 +224,4 @@ def _check_noise(electrons: float, electrons_per_kev: float) -> None:
 
 # Pitches: 0.194 mm for amorphous silicon, 0.151 mm for CMOS (Sheth 2018, PMC6300145); they belong to the camera,
 # `CArmGeometry(pixel_mm=…)`. A CMOS panel has a quarter of the electronic noise.
-PANELS = {"amorphous silicon": FlatPanel(), "CMOS": FlatPanel(electronic_noise_electrons=400.0)}
+PANELS = {"amorphous silicon": FlatPanel(), "CMOS": FlatPanel(electronic_noise_electrons=400.0, pitch_mm=0.151)}

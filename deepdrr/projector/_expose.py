@@ -8,6 +8,7 @@ from deepdrr.camera import Camera
 from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import Output, OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
+from deepdrr.projector._rays_per_pixel import rays_per_pixel
 from deepdrr.projector._scene import Scene
 from deepdrr.projector._stages import Stages, cast_rays
 from deepdrr.projector._technique import Technique
@@ -69,8 +70,10 @@ def expose(
     if any(output.name == "image" for output in table):
         _check_generator(technique, generator)
     names = _label_channels(scene, table, labels)
-    cast = cast_rays(scene, camera if rays is None else rays, technique) if _needs_rays(table, technique) else None
-    stages = Stages(scene, camera, technique, generator, cast, labels)
+    count = 1 if rays is not None else rays_per_pixel(scene, camera, technique)
+    needed = _needs_rays(table, technique, count)
+    cast = cast_rays(scene, camera if rays is None else rays, technique) if needed else None
+    stages = Stages(scene, camera, technique, generator, cast, labels, count)
     seed = None if generator is None else generator.initial_seed()
     results = {}
     for output in table:
@@ -95,10 +98,10 @@ def _label_channels(scene: InBeam, table: tuple[Output, ...], labels: LabelSelec
     return ()
 
 
-def _needs_rays(table: tuple[Output, ...], technique: Technique) -> bool:
-    """Whether the rays of the camera itself are needed: a sampled focal spot casts rays from its own points."""
+def _needs_rays(table: tuple[Output, ...], technique: Technique, rays_per_pixel: int) -> bool:
+    """Whether the rays of the camera itself are needed: points of a focal spot and parts of pixels have their own."""
     spot = technique.source.focal_spot
-    sampled = spot is not None and spot.samples is not None and technique.scatter is None
+    sampled = ((spot is not None and spot.samples is not None) or rays_per_pixel > 1) and technique.scatter is None
     return any(output.along == "axis" or (output.along == "beam" and not sampled) for output in table)
 
 
@@ -123,7 +126,7 @@ def _check_kinds(scene: object, camera: object, technique: object, outputs: obje
 
 def _check_rays(technique: Technique, table: tuple[Output, ...]) -> None:
     source = technique.source
-    given = [name for name in ("exposure", "scatter") if getattr(technique, name) is not None]
+    given = [name for name in ("exposure", "scatter", "rays_per_pixel") if getattr(technique, name) is not None]
     given += [name for name in ("heel", "focal_spot", "shutters") if getattr(source, name) is not None]
     given += [output.name for output in table if "L" in output.axes]
     if given:

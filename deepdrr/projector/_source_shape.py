@@ -5,8 +5,9 @@ beam, its kerma, the signal that a detector absorbs. The heel adds layers of tun
 one of air; the focal spot blurs its result, or averages it over points of the spot; the shutters multiply the result.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from itertools import product
 from typing import TypeVar
 
 import torch
@@ -25,7 +26,16 @@ from deepdrr.spectrum import (
     sampled_sources,
 )
 
-__all__ = ["blurred", "each", "layer_materials", "layers", "mean_over_spot", "plane_magnification"]
+__all__ = [
+    "blurred",
+    "each",
+    "layer_materials",
+    "layers",
+    "mean_over",
+    "parts_of_pixels",
+    "plane_magnification",
+    "point_sources",
+]
 
 Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
 
@@ -71,14 +81,37 @@ def _air(area_densities: Tensor, camera: Camera, materials: Sequence[Material]) 
     return (material("air").density_g_cm3 * (way_cm.to(area_densities) - displaced_cm))[..., None, :, :]
 
 
-def mean_over_spot(camera: Camera, spot: FocalSpot, stage: Callable[[Camera], Signal]) -> Signal:
-    """Mean of a stage over the points of a sampled focal spot, with one projection per point."""
+def point_sources(camera: Camera, spot: FocalSpot) -> Iterator[Camera]:
+    """The camera seen from each point of a sampled focal spot."""
     views = sampled_sources(camera, spot)
-    count = views.batch_shape[0]
-    total = stage(views[0])
-    for index in range(1, count):
-        total = _plus(total, stage(views[index]))
-    return each(total, lambda image: image / count)
+    return (views[index] for index in range(views.batch_shape[0]))
+
+
+def parts_of_pixels(camera: Camera, count: int) -> Iterator[Camera]:
+    """The camera with its rays at other places of the pixels: n × n of them, whose mean is that over the area.
+
+    There is one in each of n × n equal parts, and no two of them in one row or column: an edge along either, where the
+    mean is hardest to find, meets n² different places.
+    """
+    if count == 1:
+        yield camera
+        return
+    for i, j in product(range(count), repeat=2):
+        right = (i + (j + 0.5) / count) / count - 0.5
+        down = (j + (count - i - 0.5) / count) / count - 0.5
+        shift = torch.zeros(3, 3, dtype=camera.intrinsics.dtype, device=camera.intrinsics.device)
+        shift[0, 2], shift[1, 2] = right, down
+        yield replace(camera, intrinsics=camera.intrinsics - shift)
+
+
+def mean_over(cameras: Iterable[Camera], stage: Callable[[Camera], Signal]) -> Signal:
+    """Mean of a stage over cameras, with one projection for each."""
+    total, count = None, 0
+    for camera in cameras:
+        found = stage(camera)
+        total, count = found if total is None else _plus(total, found), count + 1
+    assert total is not None  # there is a camera
+    return total if count == 1 else each(total, lambda image: image / count)
 
 
 def _plus(one: Signal, other: Signal) -> Signal:

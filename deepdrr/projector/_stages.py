@@ -10,6 +10,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.detector import (
+    Detector,
     QuantumSignal,
     absorb,
     air_kerma_map,
@@ -29,8 +30,10 @@ from deepdrr.projector._source_shape import (
     each,
     layer_materials,
     layers,
-    mean_over_spot,
+    mean_over,
+    parts_of_pixels,
     plane_magnification,
+    point_sources,
 )
 from deepdrr.projector._technique import Technique
 from deepdrr.raycast import Rays, project
@@ -72,6 +75,7 @@ class Stages:
         generator: source of the noise, or None.
         cast: the area densities, if rays were cast already; None to cast the rays of the camera when needed.
         labels: the labels of the label results, by name or number; None for all.
+        rays_per_pixel: rays along each side of a pixel, over which the photons are averaged.
     """
 
     scene: InBeam
@@ -80,6 +84,7 @@ class Stages:
     generator: torch.Generator | None
     cast: Tensor | None = None
     labels: LabelSelection = None
+    rays_per_pixel: int = 1
 
     @property
     def device(self) -> torch.device:
@@ -87,6 +92,16 @@ class Stages:
         return _with_double(self.scene.device)
 
     # -- the beam ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector in this beam: a flat panel's glare depends on the voltage, what it averages over on the rays."""
+        technique = self.technique
+        adapted = getattr(technique.detector, "adapted", None)
+        if adapted is None:
+            return technique.detector
+        found: Detector = adapted(kvp=technique.spectrum.kvp, rays_per_pixel=self.rays_per_pixel)
+        return found
 
     @cached_property
     def materials(self) -> tuple[Material, ...]:
@@ -154,13 +169,11 @@ class Stages:
         Args:
             stage: function of area densities [*batch, M, H, W] and a factor `fluence` on the photons.
         """
-        source = self.technique.source
-        spot = source.focal_spot
+        spot = self.technique.source.focal_spot
         if spot is not None and spot.samples is not None:
-            found = mean_over_spot(self.camera, spot, partial(self._from_point, stage))
+            found = mean_over(point_sources(self.camera, spot), partial(self._over_pixels, stage))
         else:
-            areas = self._layers(self.area_densities, self.camera)
-            found = stage(areas, fluence=self._fluence(areas))
+            found = self._over_pixels(stage, self.camera)
         if spot is not None and spot.samples is None:
             magnifications, pixel_mm = plane_magnification(self.scene.center_world, self.camera), self.pixel_mm
             views = len(magnifications)
@@ -170,9 +183,13 @@ class Stages:
     def _layers(self, area_densities: Tensor, camera: Camera) -> Tensor:
         return layers(area_densities, camera, self.technique.source, self.materials)
 
-    def _from_point(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
-        """A stage for a single point of the focal spot."""
-        areas = self._layers(cast_rays(self.scene, camera, self.technique), camera)
+    def _over_pixels(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
+        """A stage for a single point of the focal spot: its mean over the rays of each pixel."""
+        return mean_over(parts_of_pixels(camera, self.rays_per_pixel), partial(self._along_rays, stage))
+
+    def _along_rays(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
+        cast = self.area_densities if camera is self.camera else cast_rays(self.scene, camera, self.technique)
+        areas = self._layers(cast, camera)
         return stage(areas, fluence=self._fluence(areas))
 
     def _collimated(self, signal: Signal) -> Signal:
@@ -251,7 +268,7 @@ class Stages:
         return each(found, lambda image: image.expand(*image.shape[:-2], camera.height, camera.width))
 
     def _signal_of(self, absorbed: QuantumSignal, scatter: QuantumSignal | None = None) -> Tensor:
-        return expected_signal(absorbed, self.technique.detector, scatter=scatter, pixel_mm=self._blur_pixel_mm)
+        return expected_signal(absorbed, self.detector, scatter=scatter, pixel_mm=self._blur_pixel_mm)
 
     @cached_property
     def expected_image(self) -> Tensor:
@@ -271,7 +288,7 @@ class Stages:
             return self.expected_image
         return detect(
             self.absorbed,
-            technique.detector,
+            self.detector,
             scatter=self.scattered,
             pixel_mm=self._blur_pixel_mm,
             generator=self.generator,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._names import unknown_name
+from deepdrr._numbers import as_count
 from deepdrr.detector import Detector, Exposure, FlatPanel
 from deepdrr.raycast import Exact, Integration, check_backend
 from deepdrr.scatter import ScatterModel
@@ -15,6 +16,7 @@ from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 __all__ = ["DEFAULT_EXPOSURE", "DEFAULT_KVP", "BeamFields", "Technique", "TechniqueFields"]
 
 DEFAULT_KVP = 80.0
+_AS_GIVEN = ("exposure", "scatter", "backend", "rays_per_pixel")  # fields of a technique that need no conversion
 # 20 to 40 mAs at 80 kV is the usual technique of an AP pelvis radiograph of an adult.
 DEFAULT_EXPOSURE = Exposure(mas=25.0)
 
@@ -30,6 +32,7 @@ class BeamFields(TypedDict, total=False):
         air, without noise.
     detector: any of `deepdrr.detector`.
     scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
+    rays_per_pixel: rays along each side of a pixel, see `Technique`; None for a number that suits the scene.
     """
 
     kvp: float | Tensor
@@ -38,6 +41,7 @@ class BeamFields(TypedDict, total=False):
     exposure: Exposure | None
     detector: Detector | None
     scatter: ScatterModel | None
+    rays_per_pixel: int | None
 
 
 class TechniqueFields(BeamFields, total=False):
@@ -67,6 +71,10 @@ class Technique:
         scatter: the model of scattered photons; None for no scatter.
         integration: how rays are integrated.
         backend: the backend that integrates them.
+        rays_per_pixel: n: the photons of a pixel are averaged over n × n rays through its area, before the detector
+            blurs them; it costs n² projections. None: 1 for a CT, whose voxels are coarser than what a pixel
+            sees; for labels of metal and for contrast media, which are sharp, up to 4, so that rays are half a voxel
+            apart.
 
     Raises:
         TypeError: if one of them is of another type.
@@ -83,6 +91,7 @@ class Technique:
     scatter: ScatterModel | None = None
     integration: Integration = field(default_factory=Exact)
     backend: str = "auto"
+    rays_per_pixel: int | None = None
 
     def __post_init__(self) -> None:
         _check(self.source, XRaySource, "source", "an XRaySource, such as xray_source('radiography', 80.0)")
@@ -93,6 +102,8 @@ class Technique:
             _check(self.scatter, ScatterModel, "scatter", "a ScatterModel, with a method `estimate`, or None")
         check_backend(self.backend)
         _check(self.integration, Integration, "integration", "Exact(), Step(mm=…) or Samples(count=…)")
+        if self.rays_per_pixel is not None:
+            as_count(self.rays_per_pixel, "rays_per_pixel")
         if self.exposure is None and getattr(self.detector, "readout", None) is not None:
             raise ValueError("exposure must be given for a detector with a readout, whose ADU depend on it")
 
@@ -122,7 +133,7 @@ class Technique:
         return replace(self, **self._parts(given))
 
     def _parts(self, given: dict[str, Any]) -> dict[str, Any]:
-        parts: dict[str, Any] = {name: given[name] for name in ("exposure", "scatter", "backend") if name in given}
+        parts: dict[str, Any] = {name: given[name] for name in _AS_GIVEN if name in given}
         parts |= {name: given[name] for name in ("detector", "integration") if given.get(name) is not None}
         if given.get("mas") is not None:
             parts["exposure"] = Exposure(mas=given["mas"])

@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from deepdrr import Projector, Volume
+from deepdrr.camera import Camera
 from deepdrr.detector import (
+    PANEL_GLARE,
     Blur,
     FlatPanel,
     Glare,
@@ -18,6 +21,7 @@ from deepdrr.detector import (
     lubberts_fraction,
     optical_transfer,
 )
+from deepdrr.materials import MaterialModel
 from deepdrr.validation._sharpness import mtf_model, slanted_edge_mtf
 
 PIXEL = (0.194, 0.194)
@@ -75,6 +79,29 @@ def test_glare_drops_the_mtf_at_low_frequencies() -> None:
     behind = filtered_signal(open_beam, None, Blur(light_spread_mm=0.0, glare=glare), (1.0, 1.0))[50, 50]
     # A share exp(−r / a) of the glare comes from beyond r; 0.003 for the pixels' steps.
     assert float(behind) == pytest.approx(0.1 * math.exp(-5.0 / 20.0), abs=0.003)
+
+
+def test_glare_grows_with_the_tube_voltage() -> None:
+    """Of the default panel, and in an image of a block of lead; a fraction that is stated holds for every voltage."""
+    assert [round(PANEL_GLARE.at_voltage(kvp).fraction, 4) for kvp in (60.0, 80.0, 120.0)] == [0.08, 0.0883, 0.105]
+    assert PANEL_GLARE.at_voltage(None) == PANEL_GLARE
+    assert Glare(fraction=0.07).at_voltage(120.0) == Glare(fraction=0.07)
+    rows = torch.arange(64) - 31.5
+    lead = (
+        torch.where((rows[:, None].abs() < 20) & (rows.abs() < 20), 800.0, -1000.0).reshape(64, 1, 64).expand(64, 8, 64)
+    )
+    block = Volume.from_array(lead, torch.eye(4), check_hu="off", labels=(lead > 0).to(torch.uint8))
+    camera = Camera.carm(sdd_mm=1000, sid_mm=900, height=64, width=64, pixel_mm=1.2, isocenter=block.center_in_world)
+    behind = {}
+    for glare in (PANEL_GLARE, Glare(fraction=0.1)):
+        for kvp in (60.0, 120.0):
+            panel = FlatPanel(blur=Blur(light_spread_mm=0.0, glare=glare, aperture=False))
+            seen = Projector(block, carm=camera, materials=MaterialModel(by_label={1: "lead"}), detector=panel, kvp=kvp)
+            shot = replace(seen.technique, exposure=None, rays_per_pixel=1)
+            seen.technique = shot
+            behind[glare.fraction, kvp] = float(seen()[32, 32])
+    assert behind[0.09, 120.0] / behind[0.09, 60.0] == pytest.approx(0.105 / 0.08, rel=1e-3)
+    assert behind[0.1, 120.0] == pytest.approx(behind[0.1, 60.0], rel=1e-3)  # 8 mm of lead: no photon in a million
 
 
 def test_an_even_image_stays_and_nothing_wraps_around() -> None:

@@ -1,6 +1,7 @@
 """Readout to ADU, the anti-scatter grid, and presets of panels."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -92,7 +93,24 @@ class TestGrid:
         both = float(expected_signal(primary, behind, scatter=scatter)[0, 0])
         assert both == pytest.approx(100 * grid.primary + 300 * grid.scatter)
         assert grid.scatter_to_primary == pytest.approx(grid.scatter / grid.primary)
-        assert grid.bucky_factor * grid.primary == 1.0
+
+    @pytest.mark.parametrize("name", GRIDS)
+    @pytest.mark.parametrize("ratio", [0.0, 0.5, 4.0])
+    def test_the_exposure_that_a_grid_asks_for(self, name: str, ratio: float) -> None:
+        """With so many times the exposure, primary and scatter behind the grid leave what they left without it."""
+        grid = GRIDS[name]
+        open_panel, behind = EnergyIntegratingDetector(), EnergyIntegratingDetector(grid=grid)
+        primary, scatter, factor = even(100.0, 10.0), even(100.0 * ratio, 10.0), grid.exposure_factor(ratio)
+        without = expected_signal(primary, open_panel, scatter=scatter)
+        found = expected_signal(primary.scaled(factor), behind, scatter=scatter.scaled(factor))
+        torch.testing.assert_close(found, without)
+
+    def test_the_old_name_of_one_over_the_primary_transmission(self) -> None:
+        grid = GRIDS["ratio 10"]
+        with pytest.warns(DeprecationWarning, match=r"bucky_factor is 1 / primary, without scatter"):
+            assert grid.bucky_factor == grid.exposure_factor() == pytest.approx(1 / 0.706)
+        with pytest.raises(ValueError, match=r"scatter_to_primary must be finite, 0 or more, got -1\.0"):
+            grid.exposure_factor(-1.0)
 
     def test_the_ratio_ten_grid_of_the_literature(self) -> None:
         assert GRIDS["ratio 10"].scatter_to_primary == pytest.approx(0.30, abs=0.02)
@@ -112,7 +130,23 @@ class TestGrid:
 
 
 def test_panels_differ_in_their_electronics(generator: torch.Generator) -> None:
-    spread = {name: float(detect(even(0.0, 0.0, 128), panel, pixel_mm=(2.0, 2.0), generator=generator).std())
+    spread = {name: float(detect(even(0.0, 0.0, 128), panel, pixel_mm=(0.15, 0.15), generator=generator).std())
               for name, panel in PANELS.items()}  # fmt: skip
     assert spread["amorphous silicon"] == pytest.approx(1500 / 33, rel=0.03)
     assert 3 < spread["amorphous silicon"] / spread["CMOS"] < 5
+
+
+@pytest.mark.parametrize("name", PANELS)
+@pytest.mark.parametrize("binned", [1, 2, 4])
+def test_a_binned_pixel_is_the_sum_of_its_reads(name: str, binned: int, generator: torch.Generator) -> None:
+    panel = PANELS[name]
+    own, size = panel.pitch_mm, 192
+    fine = detect(even(0.0, 0.0, size), panel, pixel_mm=(own, own), generator=generator)
+    summed = torch.nn.functional.avg_pool2d(fine[None], binned)[0] * binned**2
+    coarse = detect(even(0.0, 0.0, size), panel, pixel_mm=(own * binned, own * binned), generator=generator)
+    # Standard error of the spread of 48 × 48 and of 192 × 192 values: 1.5 and 0.4 %; four times both.
+    assert float(coarse.std()) == pytest.approx(float(summed.std()), rel=0.065)
+    assert panel.readout_noise_kev(None) == panel.electronic_noise_kev
+    assert panel.readout_noise_kev((own / 2, own / 2)) == panel.electronic_noise_kev  # a pixel is read as a whole
+    with pytest.raises(ValueError, match=r"pitch_mm must be positive and finite, got 0\.0"):
+        replace(panel, pitch_mm=0.0)
