@@ -160,7 +160,7 @@ class ModelOptions:
     backend: str = "auto"
     """auto, cpu (compiled) or reference (PyTorch, float64)."""
     rays_per_pixel: OptionalWhole = None
-    """Rays along each side of a pixel, averaged in intensity. [default: 1, more for metal by label]"""
+    """Rays along each side of a pixel, averaged in intensity: fine metal needs 2 to 4. [default: 1]"""
     threads: OptionalWhole = None
     """Threads. [default: all cores]"""
 

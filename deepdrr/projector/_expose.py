@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 
 from deepdrr.camera import Camera
+from deepdrr.projector._cast import cast_rays
 from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import Output, OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._rays_per_pixel import rays_per_pixel
 from deepdrr.projector._scene import Scene
-from deepdrr.projector._stages import Stages, cast_rays
+from deepdrr.projector._stages import Stages
 from deepdrr.projector._technique import Technique
 from deepdrr.raycast import Rays, check_fits
 from deepdrr.scatter import InBeam

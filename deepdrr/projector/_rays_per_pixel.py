@@ -5,7 +5,6 @@ import math
 import torch
 
 from deepdrr.camera import Camera
-from deepdrr.materials import DensityModel, MatchHU, as_material
 from deepdrr.projector._scene import Scene
 from deepdrr.projector._source_shape import plane_magnification
 from deepdrr.projector._technique import Technique
@@ -14,15 +13,14 @@ from deepdrr.scatter import InBeam
 __all__ = ["rays_per_pixel"]
 
 _MOST = 4
-_METAL_G_CM3 = 3.0  # above all tissues (enamel has 2.9), below titanium (4.5)
 
 
 def rays_per_pixel(scene: InBeam, camera: Camera, technique: Technique) -> int:
     """Rays along each side of a pixel: those of the technique, or two for each sharp detail that a pixel covers.
 
     Args:
-        scene: the objects in the beam. A `Scene` has sharp details where its models put metal or contrast media into
-            voxels; other objects may state the size of theirs, mm, as `detail_mm`. A CT alone is smooth.
+        scene: the objects in the beam. A CT alone is smooth. Contrast media fill vessels to a sharp border, as fine as
+            the voxels; an object with other details, such as a wire, states their size, mm, as `detail_mm`.
         camera: the geometry [*batch].
         technique: how the image is taken.
     """
@@ -37,15 +35,10 @@ def rays_per_pixel(scene: InBeam, camera: Camera, technique: Technique) -> int:
 
 
 def _finest_voxel_mm(scene: Scene) -> float | None:
-    """Side of the smallest voxels that hold metal or contrast media; None if there are none."""
+    """Side of the smallest voxels that hold contrast media; None if there are none."""
     sides = [
         float(torch.linalg.inv(volume.ijk_from_world.detach().cpu().double())[:3, :3].norm(dim=0).min())
         for volume, model in zip(scene.volumes, scene.models, strict=True)
-        if _is_sharp(model)
+        if getattr(model, "contrast", None)
     ]
     return min(sides, default=None)
-
-
-def _is_sharp(model: DensityModel) -> bool:
-    fills = [fill.material if isinstance(fill, MatchHU) else fill for fill in getattr(model, "by_label", {}).values()]
-    return bool(getattr(model, "contrast", {})) or any(as_material(m).density_g_cm3 > _METAL_G_CM3 for m in fills)

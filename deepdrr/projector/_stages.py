@@ -21,8 +21,8 @@ from deepdrr.detector import (
     incidence_cosine,
     pixel_size_mm,
 )
-from deepdrr.geometry import finest_dtype
 from deepdrr.materials import Material, attenuation_matrix
+from deepdrr.projector._cast import cast_rays, with_double
 from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._scene import Scene
 from deepdrr.projector._source_shape import (
@@ -36,24 +36,13 @@ from deepdrr.projector._source_shape import (
     point_sources,
 )
 from deepdrr.projector._technique import Technique
-from deepdrr.raycast import Rays, project
+from deepdrr.raycast import project
 from deepdrr.scatter import InBeam, ScatteredFluence, ScatterInput, scatter_signal
 from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
 
-__all__ = ["Stages", "cast_rays"]
+__all__ = ["Stages"]
 
 Signal = TypeVar("Signal", Tensor, PrimaryBeam, QuantumSignal)
-
-
-def cast_rays(scene: InBeam, view: Camera | Rays, technique: Technique) -> Tensor:
-    """Area densities [*batch, M, H, W] along the rays of a view, g/cm², on the device of the beam physics."""
-    areas = scene.area_densities(view, integration=technique.integration, backend=technique.backend)
-    return areas.to(_with_double(areas.device))
-
-
-def _with_double(device: torch.device) -> torch.device:
-    """The device of the beam physics, which needs double precision: the host if a device lacks it."""
-    return device if finest_dtype(device) == torch.float64 else torch.device("cpu")
 
 
 def _check_scattered(found: object, camera: Camera) -> None:
@@ -89,7 +78,7 @@ class Stages:
     @property
     def device(self) -> torch.device:
         """The device of the beam physics."""
-        return _with_double(self.scene.device)
+        return with_double(self.scene.device)
 
     # -- the beam ----------------------------------------------------------------------------------------------------
 

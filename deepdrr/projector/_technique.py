@@ -72,9 +72,8 @@ class Technique:
         integration: how rays are integrated.
         backend: the backend that integrates them.
         rays_per_pixel: n: the photons of a pixel are averaged over n × n rays through its area, before the detector
-            blurs them; it costs n² projections. None: 1 for a CT, whose voxels are coarser than what a pixel
-            sees; for labels of metal and for contrast media, which are sharp, up to 4, so that rays are half a voxel
-            apart.
+            blurs them; it costs n² projections. None: 1 for a CT, whose voxels are coarser than what a pixel sees; up
+            to 4, so that rays are half a detail apart, for contrast media and for objects that state a `detail_mm`.
 
     Raises:
         TypeError: if one of them is of another type.
