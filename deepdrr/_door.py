@@ -4,7 +4,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["check_file", "file_bytes", "read_text", "shown"]
+__all__ = ["check_file", "file_bytes", "read_text", "shown", "shown_path"]
 
 _LONGEST_SHOWN = 80
 # The largest text file that people write for this package, a mesh of landmarks or 10,000 label names, is below 1 MB.

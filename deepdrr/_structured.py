@@ -14,8 +14,8 @@ __all__ = ["read_fields"]
 
 # YAML is read in Python: 64 kB take a second or two. JSON of the largest text file takes one.
 _LARGEST_YAML = 64 * 2**10
-# float64 has 17 digits; Python refuses integers of more than 4300.
-_LONGEST_INTEGER = 30
+# int64 has 18 digits and a bit; Python refuses integers of more than 4300.
+_LONGEST_INTEGER = 18
 
 _BOOLEAN, _NUMBER = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:float"
 # YAML 1.2.2, 10.3.2, decimal integers among them.

@@ -32,7 +32,6 @@ ORDER = (
         "_start",
         "_structured",
         "_progress",
-        "_yaml",
         "resources",
     ),
     ("geometry", "geo"),

@@ -1,6 +1,7 @@
 """Numbers as people have them: NumPy's scalars and arrays without axes are taken wherever Python's are."""
 
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 
 from deepdrr import Volume
 from deepdrr._numbers import as_count, as_number
-from deepdrr._yaml import parse
+from deepdrr._structured import read_fields
 from deepdrr.camera import Camera, make_k_inv, make_rt_inv, project_points, resample
 from deepdrr.data import Subject
 from deepdrr.detector import Blur, Exposure, Glare, Lag, PhotonCounter, Readout, central_field, random_pattern
@@ -149,6 +150,8 @@ def test_unsigned_corners_of_a_window_do_not_wrap_around() -> None:
         ("x: '1e5'", "1e5"),
     ],
 )
-def test_numbers_with_exponents_in_json_and_yaml(text: str, value: object) -> None:
-    assert parse(text) == {"x": value}
-    assert type(parse(text)["x"]) is type(value)
+def test_numbers_with_exponents_in_json_and_yaml(text: str, value: object, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    found = read_fields(tmp_path / "a.yaml")
+    assert found == {"x": value}
+    assert type(found["x"]) is type(value)

@@ -1,8 +1,10 @@
 """Label names and landmarks in small text files beside the images."""
 
 import csv
+import io
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 from torch import Tensor
 
 from deepdrr._atomic import atomic_path
-from deepdrr._door import check_file
+from deepdrr._door import read_text, shown
+from deepdrr._structured import read_fields
 from deepdrr.geometry import ArrayLike, as_point
 
 __all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names", "save_landmarks"]
@@ -22,6 +25,7 @@ LabelNames = Mapping[int, str] | str | os.PathLike[str]
 Landmarks = Mapping[str, ArrayLike] | str | os.PathLike[str]
 """Name → RAS mm, or a JSON file `{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}`."""
 
+_LABEL = re.compile(r"[+-]?[0-9]{1,18}")
 _FRAME = {"frame": "RAS", "unit": "mm"}
 
 
@@ -33,7 +37,7 @@ def load_label_names(names: LabelNames) -> dict[int, str]:
         TypeError: if it is neither a mapping nor a path.
         ValueError: if a label is not an integer ≥ 0, or a column is missing.
     """
-    given: object = _named(check_file(names)) if isinstance(names, str | os.PathLike) else names
+    given: object = _named(names) if isinstance(names, str | os.PathLike) else names
     if not isinstance(given, Mapping):
         raise TypeError(f"label_names must map integers to names, got {given!r}")
     for label, name in given.items():
@@ -44,27 +48,28 @@ def load_label_names(names: LabelNames) -> dict[int, str]:
     return {int(label): name for label, name in given.items()}
 
 
-def _named(file: Path) -> dict[int, str]:
+def _named(path: str | os.PathLike[str]) -> dict[int, str]:
+    text = read_text(path, "label_names")
     try:
-        return dict(_rows(file))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"'{file}' must be a CSV file, but is no text: {error}") from error
+        return dict(_rows(Path(path), text))
+    except csv.Error as error:
+        raise ValueError(f"'{path}' must be a CSV file, but a line of it is none") from error
 
 
-def _rows(file: Path) -> Iterator[tuple[int, str]]:
-    with file.open(newline="", encoding="utf-8-sig") as stream:
-        reader = csv.DictReader(stream)
-        columns = reader.fieldnames or []
-        name = next((c for c in ("name", "structure") if c in columns), None)
-        if "id" not in columns or name is None:
-            shown = ", ".join(columns)[:80]
-            raise ValueError(f"'{file}' must have the columns id and name (or structure), got {shown}")
-        for row in reader:
-            try:
-                yield int(row["id"]), row[name] or ""
-            except (TypeError, ValueError):
-                where = f"line {reader.line_num} of '{file}'"
-                raise ValueError(f"{where} must give a label as an integer id, got {row['id']!r}") from None
+def _rows(file: Path, text: str) -> Iterator[tuple[int, str]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    columns = reader.fieldnames or []
+    name = next((c for c in ("name", "structure") if c in columns), None)
+    if "id" not in columns or name is None:
+        found = shown(", ".join(columns))[1:-1]
+        raise ValueError(f"'{file}' must have the columns id and name (or structure), got {found}")
+    for row in reader:
+        label = row["id"] or ""
+        if not _LABEL.fullmatch(label.strip()):
+            raise ValueError(
+                f"line {reader.line_num} of '{file}' must give a label as an integer id, got {shown(label)}"
+            )
+        yield int(label), row[name] or ""
 
 
 def save_label_names(path: Path, names: Mapping[int, str]) -> None:
@@ -81,22 +86,19 @@ def load_landmarks(landmarks: Landmarks) -> dict[str, Tensor]:
         TypeError: if it is neither a mapping nor a path.
         ValueError: if it is not such a file, or a point is not three finite numbers.
     """
-    points = _json_points(check_file(landmarks)) if isinstance(landmarks, str | os.PathLike) else landmarks
+    points = _json_points(landmarks) if isinstance(landmarks, str | os.PathLike) else landmarks
     if not isinstance(points, Mapping):
         raise TypeError(f"landmarks must map names to points, got {points!r}")
     return {str(name): as_point(p, f"landmark {name!r}").clone() for name, p in points.items()}
 
 
-def _json_points(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"'{file}' is not a JSON file: {error}") from error
-    if not isinstance(content, dict) or not isinstance(content.get("points"), dict):
+def _json_points(file: str | os.PathLike[str]) -> dict[str, Any]:
+    content = read_fields(file, "landmarks")
+    if not isinstance(content.get("points"), dict):
         raise ValueError(f"'{file}' must hold an object with 'frame', 'unit' and 'points'")
     frame = {key: content.get(key) for key in _FRAME}
     if frame != _FRAME:
-        raise ValueError(f"'{file}' must give its points in {_FRAME}, got {frame}")
+        raise ValueError(f"'{file}' must give its points in {_FRAME}, got {shown(frame)}")
     points: dict[str, Any] = content["points"]
     return points
 

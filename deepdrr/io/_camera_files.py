@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from deepdrr._atomic import atomic_path
+from deepdrr._door import shown
 from deepdrr._names import unknown_name
 from deepdrr._numbers import as_number
-from deepdrr._yaml import parse
+from deepdrr._structured import read_fields
 from deepdrr.camera import Camera
 from deepdrr.geometry import ArrayLike, check_rigid
 from deepdrr.io._metadata import RadiographMetadata
@@ -115,7 +116,7 @@ def read_cameras(path: str | os.PathLike[str], sizes: Sequence[tuple[int, int]])
         ValueError: if it is not such a file, or does not match these X-rays.
     """
     file = Path(path)
-    views = _read(file).get("views")
+    views = read_fields(path, "init").get("views")
     if not isinstance(views, list) or len(views) != len(sizes) or not all(isinstance(v, dict) for v in views):
         count = len(views) if isinstance(views, list) else "none"
         raise ValueError(f"'{file}' must hold views, one for each of {len(sizes)} X-rays, got {count}")
@@ -155,25 +156,15 @@ def write_cameras(
         temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _read(file: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = parse(file.read_text(encoding="utf-8-sig"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"'{file}' must be JSON or YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"'{file}' must hold fields and their values, got {type(content).__name__}")
-    return content
-
-
 def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:
     for name in view:
         if name not in _FIELDS:
             raise unknown_name(f"field of {what}:", str(name), _FIELDS)
     stated = (view.get("height", size[0]), view.get("width", size[1]))
     if stated != size:
-        raise ValueError(f"{what} is for {stated[0]}×{stated[1]} pixels, the X-ray has {size[0]}×{size[1]}")
+        raise ValueError(
+            f"{what} is for {shown(stated[0])}×{shown(stated[1])} pixels, the X-ray has {size[0]}×{size[1]}"
+        )
     sdd_mm = _positive(view, "sdd_mm", what)
     intrinsics = _intrinsics(view, sdd_mm, size, what)
     _check_said_once(view, what)
@@ -184,9 +175,9 @@ def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:
         return Camera(intrinsics, camera_from_world, torch.tensor(sdd_mm, dtype=torch.float64), *size)
     angles = [_number(view.get(f"{name}_deg", 0.0), f"{name}_deg", what) for name in ("alpha", "beta", "gamma")]
     if not any(f"{name}_deg" in view for name in ("alpha", "beta")):
-        raise ValueError(f"{what} must have {_POSE}, or alpha_deg and beta_deg, got {', '.join(view)}")
+        raise ValueError(f"{what} must have {_POSE}, or alpha_deg and beta_deg, got {', '.join(map(str, view))}")
     if "isocenter_mm" not in view:
-        raise ValueError(f"{what} must have isocenter_mm (R, A, S) beside its angles, got {', '.join(view)}")
+        raise ValueError(f"{what} must have isocenter_mm (R, A, S) beside its angles, got {', '.join(map(str, view))}")
     center = _matrix(view["isocenter_mm"], (3,), "isocenter_mm", what)
     viewed_from = view.get("viewed_from", "detector")
     carm = Camera.carm(
@@ -215,11 +206,11 @@ def _intrinsics(view: dict[str, Any], sdd_mm: float, size: tuple[int, int], what
     if _K in view:
         return _matrix(view[_K], (3, 3), _K, what)
     if "pixel_mm" not in view:
-        raise ValueError(f"{what} must have {_K} or pixel_mm, got {', '.join(view)}")
+        raise ValueError(f"{what} must have {_K} or pixel_mm, got {', '.join(map(str, view))}")
     spacing = view["pixel_mm"] if isinstance(view["pixel_mm"], list) else [view["pixel_mm"]] * 2
     rows_mm, columns_mm = _matrix(spacing, (2,), "pixel_mm", what).tolist()
     if not (rows_mm > 0 and columns_mm > 0):
-        raise ValueError(f"pixel_mm of {what} must be positive, got {view['pixel_mm']}")
+        raise ValueError(f"pixel_mm of {what} must be positive, got {shown(view['pixel_mm'])}")
     middle = view.get("principal_point_px", [size[1] / 2, size[0] / 2])
     u, v = _matrix(middle, (2,), "principal_point_px", what).tolist()
     return torch.tensor([[sdd_mm / columns_mm, 0, u], [0, sdd_mm / rows_mm, v], [0, 0, 1]], dtype=torch.float64)
@@ -231,7 +222,7 @@ def _matrix(value: object, shape: tuple[int, ...], name: str, what: str) -> Tens
     except (TypeError, ValueError, RuntimeError):
         found = torch.zeros(0)
     if tuple(found.shape) != shape or not bool(torch.isfinite(found).all()):
-        raise ValueError(f"{name} of {what} must be {'×'.join(map(str, shape))} finite numbers, got {value!r}")
+        raise ValueError(f"{name} of {what} must be {'×'.join(map(str, shape))} finite numbers, got {shown(value)}")
     return found
 
 
@@ -246,7 +237,7 @@ def _number(value: object, name: str, what: str) -> float:
     try:
         return as_number(value, name)
     except (TypeError, ValueError):
-        raise ValueError(f"{name} of {what} must be a finite number, got {value!r}") from None
+        raise ValueError(f"{name} of {what} must be a finite number, got {shown(value)}") from None
 
 
 def _stated(value: Value | None, name: str, what: str) -> Value:

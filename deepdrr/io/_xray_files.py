@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from deepdrr._door import check_file, shown
+from deepdrr.io._xray_pixels import dicom_pixels, numpy_pixels, picture_pixels
 from deepdrr.io._xray_values import line_integrals_of
 
 if TYPE_CHECKING:
@@ -70,36 +72,17 @@ def read_xray(path: str | os.PathLike[str], values: XrayValues | None = None) ->
         OSError: if the file cannot be read.
         ValueError: if it does not hold a single grey image, or does not say what its values mean.
     """
-    file = Path(path)
     if values is not None and values not in get_args(XrayValues):
         raise ValueError(f"values must be one of {', '.join(get_args(XrayValues))}, got {values!r}")
-    if not file.is_file():
-        raise FileNotFoundError(f"no X-ray at '{file}'")
+    file = check_file(path, "xray")
     suffix = file.suffix.lower()
     if suffix == ".npy":
-        return Xray(_attenuation(_plane(_numpy(file), file), values or "signal"), XrayHeader())
+        return Xray(_attenuation(_plane(numpy_pixels(file), file), values or "signal"), XrayHeader())
     if suffix in _PICTURES:
-        plane = _plane(_picture(file), file)
+        plane = _plane(picture_pixels(file), file)
         is_signal = plane.dtype.kind == "f"
         return Xray(_attenuation(plane, values or ("signal" if is_signal else "bone_white")), XrayHeader())
     return _dicom(file, values)
-
-
-def _numpy(file: Path) -> Any:
-    try:
-        return np.load(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"'{file}' is no NumPy file of numbers: {error}") from None
-
-
-def _picture(file: Path) -> Any:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(file) as image:
-            return np.array(image)
-    except UnidentifiedImageError:
-        raise ValueError(f"'{file}' is no picture that can be read") from None
 
 
 def _plane(array: Any, file: Path) -> Any:
@@ -124,16 +107,8 @@ def _attenuation(plane: Any, values: XrayValues) -> Tensor:
 
 
 def _dicom(file: Path, values: XrayValues | None) -> Xray:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        dataset = pydicom.dcmread(file)
-        stored = _plane(dataset.pixel_array, file)
-    except InvalidDicomError:
-        raise ValueError(f"'{file}' is neither .npy, .png, .tiff nor a DICOM file") from None
-    except (AttributeError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"'{file}' has no pixels that can be read: {error}") from None
+    dataset, pixels = dicom_pixels(file)
+    stored = _plane(pixels, file)
     return Xray(_dicom_attenuation(dataset, stored, values, file), _header(dataset, file))
 
 
@@ -191,5 +166,5 @@ def _numbers(dataset: "Dataset", keyword: str, file: Path) -> tuple[float, ...]:
     except (TypeError, ValueError):
         found = (math.nan,)
     if not all(math.isfinite(v) for v in found):
-        raise ValueError(f"{keyword} of '{file}' must hold finite numbers, got {value!r}")
+        raise ValueError(f"{keyword} of '{file}' must hold finite numbers, got {shown(str(value))}")
     return found

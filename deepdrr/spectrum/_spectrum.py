@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from deepdrr._door import read_text, shown
 from deepdrr._numbers import as_number, plain_fields
 from deepdrr.materials._cross_sections import ENERGY_RANGE_KEV
 
@@ -86,11 +87,7 @@ class Spectrum:
             ValueError: if a line does not hold two numbers, or the numbers make no spectrum.
         """
         file = Path(path)
-        if not file.is_file():
-            raise FileNotFoundError(
-                f"there is no file '{file}': path must be a CSV with energy in keV and photons per bin"
-            )
-        rows = _two_columns(file)
+        rows = _two_columns(file, read_text(path))
         return cls.from_arrays([e for e, _ in rows], [n for _, n in rows], kvp=kvp, description=file.name)
 
     def __repr__(self) -> str:
@@ -138,10 +135,10 @@ def _check(energies: Tensor, photons: Tensor) -> None:
         raise ValueError(f"energies_kev with photons must be from {low:g} to {high:g} keV (not eV), got {span}")
 
 
-def _two_columns(file: Path) -> list[tuple[float, float]]:
+def _two_columns(file: Path, text: str) -> list[tuple[float, float]]:
     rows: list[tuple[float, float]] = []
     skipped_header = False
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         words = line.replace(",", " ").replace(";", " ").split()
         if not words or words[0].startswith("#"):
             continue
@@ -150,12 +147,12 @@ def _two_columns(file: Path) -> list[tuple[float, float]]:
         except ValueError:
             if rows or skipped_header:
                 raise ValueError(
-                    f"line {number} of '{file}' must be an energy in keV and photons per bin, got {line!r}"
+                    f"line {number} of '{file}' must be an energy in keV and photons per bin, got {shown(line)}"
                 ) from None
             skipped_header = True
             continue
         if not (math.isfinite(energy) and math.isfinite(photons)):
-            raise ValueError(f"line {number} of '{file}' must be two finite numbers, got {line!r}")
+            raise ValueError(f"line {number} of '{file}' must be two finite numbers, got {shown(line)}")
         rows.append((energy, photons))
     if not rows:
         raise ValueError(f"'{file}' must hold rows of an energy in keV and photons per bin, got none")

@@ -204,7 +204,7 @@ def test_a_source_in_the_patient_is_a_sentence(run, ct, tmp_path) -> None:
         (["--threads", "100000"], ["threads", "1 to 1024", "100000"]),
         (["--seed", "-1"], ["seed", "-1"]),
         (["--seed", "99999999999999999999"], ["seed", "99999999999999999999"]),
-        (["--ct-kvp", "0"], ["ct_kvp", "70 to 150"]),
+        (["--ct-kvp", "0"], ["--ct-kvp", "70 to 150"]),
         (["--step-mm", "1e9"], ["diagonal", "1000000000"]),
         (["--photons", "1e30"], ["photons per pixel", "1e+18"]),
     ],
@@ -240,7 +240,7 @@ def test_a_field_that_stands_twice_in_a_config_is_refused(run, ct, tmp_path) -> 
     (tmp_path / "twice.yaml").write_text("kvp: 80\nbinning: 48\nkvp: 90\n")
     code, _, error = run("project", ct, "--out", tmp_path / "a.png", "--config", tmp_path / "twice.yaml")
     assert code == 2
-    assert "'kvp' 2 times" in error
+    assert "names 'kvp' twice" in error
 
 
 def test_exposure_control_heel_spot_and_panel(run, ct, tmp_path) -> None:

@@ -108,7 +108,7 @@ def test_what_is_refused(run, files: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "pose.json").exists()
 
     front, side = ("--xray", files / "front.dcm"), ("--xray", files / "side.dcm")
-    refused("no X-ray at", "--xray", tmp_path / "none.dcm")
+    refused("there is no file", "--xray", tmp_path / "none.dcm")
     refused("out must end in .json, got", *front, out=tmp_path / "pose.txt")
     refused("does not exist", *front, out=tmp_path / "no" / "pose.json")
     refused("must hold views, one for each of 1 X-rays, got 2", *front, "--init", tmp_path / "two.json")
@@ -116,7 +116,7 @@ def test_what_is_refused(run, files: Path, tmp_path: Path) -> None:
     refused("the C-arm's flags are for one X-ray, got 2: give --init", *front, *side, "--alpha", 3)
     refused("give a view or angles, not both", *front, "--alpha", 3, "--view", "AP")
     refused("crop must leave pixels of an image 64 pixels wide, got 40", *front, "--crop", 40)
-    refused("sid_mm", *front, "--sid-mm", -700)
+    refused("--sid-mm", *front, "--sid-mm", -700)
     refused("give an isocenter or a landmark, not both", *front, "--landmark", "x", "--isocenter", 0, 0, 0)
 
 

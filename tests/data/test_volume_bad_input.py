@@ -289,7 +289,7 @@ def test_lengths_in_another_unit_are_warned_of(unit: float, tmp_path: Path) -> N
 def test_names_and_points_that_are_no_mappings(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_bytes(b"id,name\n1,\xff\xfe")
     labels = np.ones_like(ramp())
-    with pytest.raises(ValueError, match=r"names\.csv' must be a CSV file, but is no text"):
+    with pytest.raises(ValueError, match=r"names\.csv' must be UTF-8 text, but byte 10 in line 2 is none"):
         Volume.from_array(ramp(), GRIDS["RAS"], labels=labels, label_names=tmp_path / "names.csv")
     with pytest.raises(TypeError, match="label_names must map integers to names"):
         Volume.from_array(ramp(), GRIDS["RAS"], labels=labels, label_names=["bone"])  # type: ignore[arg-type]

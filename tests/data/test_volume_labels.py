@@ -165,7 +165,7 @@ def test_landmark_files_name_their_frame(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must give its points in .*RAS.*, got .*LPS"):
         volume(landmarks=path)
     path.write_text("not json")
-    with pytest.raises(ValueError, match="is not a JSON file"):
+    with pytest.raises(ValueError, match="must be JSON, line 1 of"):
         volume(landmarks=path)
 
 

@@ -107,7 +107,7 @@ class TestPixels:
         refused("e.png", "is no picture that can be read", b"words")
         refused("f.dcm", r"is neither \.npy, \.png, \.tiff nor a DICOM file", b"words")
         refused("g.npy", "image must hold a signal above 0", np.zeros((4, 5)))
-        with pytest.raises(FileNotFoundError, match="no X-ray at"):
+        with pytest.raises(FileNotFoundError, match="there is no file"):
             read_xray(tmp_path / "none.png")
         with pytest.raises(ValueError, match=r"values must be one of signal, .* got 'grey'"):
             read_xray(tmp_path / "a.npy", "grey")  # type: ignore[arg-type]
@@ -197,7 +197,7 @@ class TestCameraFiles:
         refused("unknown field of view 1 .* 'pixels_mm'; did you mean 'pixel_mm'", pixels_mm=3)
         with pytest.raises(ValueError, match="must hold views, one for each of 2 X-rays, got 1"):
             read_cameras(tmp_path / "pose.json", [(40, 50)] * 2)
-        for text, sentence in (("[1, 2", "must be JSON or YAML"), ("3", "must hold fields and their values, got int")):
+        for text, sentence in (("[1, 2", "must be JSON, line 1"), ("3", "must hold fields and their values, .* a int")):
             (tmp_path / "bad.json").write_text(text)
             with pytest.raises(ValueError, match=sentence):
                 read_cameras(tmp_path / "bad.json", [(40, 50)])

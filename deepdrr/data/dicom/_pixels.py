@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
+from pydicom.dataset import FileDataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import iter_pixels
 from pydicom.uid import (
@@ -19,13 +20,15 @@ from pydicom.uid import (
 )
 
 from deepdrr.data._checks import AIR_HU, empty_voxels
-from deepdrr.data.dicom._files import Header
+from deepdrr.data.dicom._files import Header, Span
 from deepdrr.data.dicom._frames import DicomFrame
 
 __all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 
 # The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
 _NOT_MEASURED_HU = -1500.0
+# Bits of a pixel that NumPy reads from the file; others are pydicom's.
+_BITS = 16
 
 
 def check_decoders(frames: Sequence[DicomFrame]) -> None:
@@ -103,6 +106,9 @@ def stored_pixels(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[A
 def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
     """Frames of a file in ascending order, decoded one at a time."""
     try:
+        if header.pixels is not None and _is_plain(header.dataset):
+            yield from _plain(header, header.pixels, indices)
+            return
         _check_length(header)
         # Without indices pydicom fails on JPEG 2000 whose signedness contradicts the header.
         yield from iter_pixels(_pixel_source(header), indices=indices, raw=True)
@@ -111,21 +117,54 @@ def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
     except MemoryError:
         raise
     except Exception as error:  # pydicom and the decoders raise what they like
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = str(error) if isinstance(error, _LengthError) else "they are missing or damaged"
         syntax = transfer_syntax(header)
-        raise ValueError(f"the pixels of '{header.path}' ({syntax.name}) cannot be decoded: {reason}") from None
+        raise ValueError(f"the pixels of '{header.path}' ({syntax.name}) cannot be decoded: {reason}") from error
+
+
+def _is_plain(dataset: FileDataset) -> bool:
+    """Whether stored numbers are the low bits of 16."""
+    stored = dataset.get("BitsStored")
+    return bool(
+        dataset.BitsAllocated == _BITS and stored and 1 <= stored <= _BITS and dataset.get("HighBit") == stored - 1
+    )
+
+
+class _LengthError(Exception):
+    """More or fewer bytes than the header states."""
+
+
+def _plain(header: Header, span: Span, indices: list[int]) -> Iterator[NDArray[Any]]:
+    """Frames of 16 bits that lie in the file as they are."""
+    rows, columns = int(header.dataset.Rows), int(header.dataset.Columns)
+    _check_count(header, span.count)
+    dtype = np.dtype("<i2" if int(header.dataset.PixelRepresentation) else "<u2")
+    unused = _BITS - int(header.dataset.BitsStored)  # may hold what is no part of the number
+    with header.path.open("rb") as stream:
+        for index in indices:
+            stream.seek(span.first + index * rows * columns * dtype.itemsize)
+            values = np.frombuffer(stream.read(rows * columns * dtype.itemsize), dtype)
+            if len(values) < rows * columns:
+                raise _LengthError(f"{rows * columns} are stated, and the file ends after {len(values)}")
+            yield (values << unused >> unused if unused else values).reshape(rows, columns)
 
 
 def _check_length(header: Header) -> None:
     """Refuse uncompressed pixels that are a row or more longer than the header states: pydicom leaves out the rest."""
-    dataset, syntax = header.dataset, transfer_syntax(header)
+    syntax = transfer_syntax(header)
     if syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
         return
+    pixels = pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"]).get("PixelData", b"")
+    _check_count(header, len(pixels))
+
+
+def _check_count(header: Header, count: int) -> None:
+    """Refuse bytes of pixels that are a row or more longer than stated."""
+    dataset = header.dataset
     rows, columns, frames = dataset.Rows, dataset.Columns, int(dataset.get("NumberOfFrames") or 1)
     row_bytes = columns * dataset.BitsAllocated // 8
-    length = len(pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"]).get("PixelData", b""))
-    if length >= frames * rows * row_bytes + row_bytes:
-        raise ValueError(f"{frames * rows} rows of {row_bytes} bytes are stated, but there are {length} bytes")
+    if count >= frames * rows * row_bytes + row_bytes:
+        raise _LengthError(f"{frames * rows} rows of {row_bytes} bytes are stated, but there are {count} bytes")
 
 
 def _pixel_source(header: Header) -> Path | pydicom.FileDataset:
