@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "check_target"]
 
 
 @contextmanager
@@ -39,7 +39,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         'whole'
     """
     given = Path(path)
-    _check_target(given)
+    check_target(given)
     target = Path(os.path.realpath(given))
     temporary = target.with_name("." + secrets.token_hex(8) + "".join(target.suffixes[-2:]))
     try:
@@ -52,13 +52,24 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _check_target(path: Path) -> None:
+def check_target(path: Path, name: str = "path") -> None:
+    """Refuse a file that could not be written, without touching it; long work asks this before it begins.
+
+    Args:
+        path: the file.
+        name: the argument or flag that named it, for the message.
+
+    Raises:
+        OSError: as `atomic_path` says.
+    """
     if path.is_dir():
-        raise IsADirectoryError(f"path must be a file to write, got the folder '{path}'")
+        raise IsADirectoryError(f"{name} must be a file to write, got the folder '{path}'")
     if path.exists() and not path.is_file():
-        raise OSError(f"path must be a regular file to write, got the device or pipe '{path}'")
+        raise OSError(f"{name} must be a regular file to write, got the device or pipe '{path}'")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(f"cannot write '{path}': the folder '{path.parent}' does not let files be written")
 
 
 def _sentence(path: Path, error: OSError) -> OSError:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepdrr._atomic import atomic_path
+from deepdrr._atomic import atomic_path, check_target
 
 
 def write_half(path: Path, failure: BaseException) -> None:
@@ -81,9 +81,18 @@ def test_folders_that_cannot_take_the_file(tmp_path: Path) -> None:
         write_half(tmp_path / "missing" / "a.png", OSError("the folder comes first"))
 
 
+def test_a_target_is_looked_at_before_the_work(tmp_path: Path) -> None:
+    check_target(tmp_path / "a.png", "out")
+    with pytest.raises(IsADirectoryError, match="out must be a file to write"):
+        check_target(tmp_path, "out")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that even root cannot write to")
 def test_an_unwritable_folder_is_a_sentence() -> None:
-    with pytest.raises(OSError, match=r"cannot write '/proc/self/picture\.png': (No such|Perm|Op|Read)"):
+    with pytest.raises(OSError, match=r"cannot write '/proc/self/picture\.png': the folder '/proc/self' does not let"):
+        check_target(Path("/proc/self/picture.png"))
+    with pytest.raises(OSError, match=r"cannot write '/proc/self/picture\.png': the folder '/proc/self' does not let"):
         write_half(Path("/proc/self/picture.png"), OSError("the folder comes first"))
 
 

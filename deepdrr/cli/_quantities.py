@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from deepdrr._atomic import check_target
 from deepdrr.cli._options import DisplayOptions
 from deepdrr.display import PRESETS, Depth, Processing
 from deepdrr.projector import OUTPUTS
@@ -40,18 +41,14 @@ def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[st
 
     Raises:
         ValueError: for an unknown suffix, one that does not suit the quantity, or a duplicate path.
-        FileNotFoundError: if the folder of a file does not exist.
-        IsADirectoryError: if a path is a folder.
+        OSError: for a path that could not be written.
     """
     for path in paths:
-        if path.is_dir():
-            raise IsADirectoryError(f"out must be a file to write, got the folder '{path}'")
+        check_target(path, "out")
         if path.suffix.lower() not in suffixes:
             raise ValueError(f"out must end in {', '.join(suffixes)}, got '{path}'")
         if path.suffix.lower() == ".dcm" and quantity not in _IMAGES:
             raise ValueError(f"a DICOM file holds image or expected_image, got quantity {quantity!r}")
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"cannot write '{path}': the folder '{path.parent}' does not exist")
     if len(set(paths)) < len(paths):
         raise ValueError(f"out must name each file once, got {', '.join(map(str, paths))}")
 

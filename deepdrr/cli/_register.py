@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import torch
 from cyclopts import Group, Parameter
 
+from deepdrr._atomic import check_target
 from deepdrr.camera import Camera
 from deepdrr.cli._describe import describe_camera
 from deepdrr.cli._options import PatientOptions, PoseOptions, Whole
@@ -105,8 +106,7 @@ def register(
 def _check_out(out: Path, xrays: tuple[Path, ...], ct: Path) -> None:
     if out.suffix.lower() != ".json":
         raise ValueError(f"out must end in .json, got '{out}'")
-    if not out.parent.is_dir():
-        raise FileNotFoundError(f"cannot write '{out}': the folder '{out.parent}' does not exist")
+    check_target(out, "out")
     check_not_input((out,), ct)
     if out.resolve() in [path.resolve() for path in xrays]:
         raise ValueError(f"out must not be an X-ray, got '{out}'")
