@@ -194,6 +194,7 @@ def test_an_unknown_instruction_set_is_an_error(monkeypatch):
         project(unit_field(ONES), RAY)
 
 
+@pytest.mark.cpu_only("of the CPU's builds")
 def test_the_baseline_can_be_forced(monkeypatch):
     monkeypatch.setenv("DEEPDRR_CPU_ISA", "baseline")
     assert _kernels.load_kernels().__name__ == "deepdrr._kernels_baseline"
