@@ -60,6 +60,8 @@ class PatientOptions:
     """Which statement of a NIfTI header is right, where they contradict each other. [default: sform, else qform]"""
     check_hu: Literal["refuse", "warn", "off"] = "refuse"
     """What to do where the numbers do not look like HU."""
+    assume: Literal["air", "tissue"] | None = None
+    """What voxels in doubt are, such as fillings with 0 HU. [default: what the number says, with a warning]"""
 
 
 @Parameter(**_FLAT, group=Group("C-arm", sort_key=2))

@@ -103,6 +103,7 @@ def read(file: Path, options: PatientOptions) -> Volume:
         repair=options.repair,
         use=options.use,
         check_hu=options.check_hu,
+        assume=options.assume,
     )
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr._memory import available_memory
+from deepdrr.data._doubts import Assume, air_at_border, warn_of_clipping, warn_of_filling
 from deepdrr.data._scan import Scan
 from deepdrr.geometry import ArrayLike, check_affine
 
@@ -122,12 +123,14 @@ def float32_array(hu: Tensor | NDArray[Any]) -> NDArray[np.float32]:
     return np.array(values, dtype=np.float32, order="C")
 
 
-def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
+def checked_scan(scan: Scan, check_hu: CheckHU, assume: Assume | None = None) -> Scan:
     """Turn padding into air and check that the rest can be Hounsfield units.
 
     Args:
         scan: as read; its array is changed in place.
         check_hu: what to do with numbers that do not look like HU.
+        assume: what voxels in doubt are: `"air"` makes blocks of one value at the border air, `"tissue"` leaves all as
+            it is; None warns. Without `check_hu` nothing is in doubt.
 
     Returns:
         The scan, with the voxels that became air counted in its source.
@@ -137,6 +140,8 @@ def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
             do not look like HU.
     """
     check_choice(check_hu, CheckHU, "check_hu")
+    if assume is not None:
+        check_choice(assume, Assume, "assume")
     hu, name = scan.hu, "hu" if scan.source.path is None else f"'{scan.source.path}'"
     _check_finite(hu, name)
     padding = hu <= _PADDING_HU if float(hu.min()) <= _PADDING_HU else None
@@ -148,6 +153,11 @@ def checked_scan(scan: Scan, check_hu: CheckHU) -> Scan:
         _judge(name, lowest, float(hu.max()), check_hu)
     if padding is not None:
         hu[padding] = AIR_HU
+    if assume == "air":
+        count += air_at_border(hu, AIR_HU)
+    if assume is None and check_hu != "off":
+        warn_of_filling(hu, name)
+        warn_of_clipping(hu, name)
     return replace(scan, source=replace(scan.source, padding_voxels=scan.source.padding_voxels + count))
 
 

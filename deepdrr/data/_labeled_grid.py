@@ -11,6 +11,7 @@ from torch import Tensor
 from deepdrr._arguments import checked_device
 from deepdrr.data._checks import CheckHU, checked_scan
 from deepdrr.data._describe import describe
+from deepdrr.data._doubts import Assume
 from deepdrr.data._labels import Labels, labels_on_grid, warn_if_in_air
 from deepdrr.data._placement import PlacedGrid
 from deepdrr.data._regrid import as_spacing, crop_box, cropped_affine, resample_linear, resample_nearest, resampled_grid
@@ -36,6 +37,7 @@ class LabeledGrid(PlacedGrid):
         label_names: LabelNames | None = None,
         landmarks: Landmarks | None = None,
         check_hu: CheckHU = "refuse",
+        assume: Assume | None = None,
     ) -> None:
         if scan.hu.ndim != 3 or 0 in scan.hu.shape:
             raise ValueError(f"hu must be a 3-D array with at least one voxel, got shape {scan.hu.shape}")
@@ -43,7 +45,7 @@ class LabeledGrid(PlacedGrid):
         if label_names is not None and labels is None:
             raise ValueError("label_names needs labels, but labels is None")
         self._label_names = load_label_names(label_names or {})
-        checked = checked_scan(scan, check_hu)
+        checked = checked_scan(scan, check_hu, assume)
         self._hu = torch.from_numpy(checked.hu)
         self._source = checked.source
         self._labels: Tensor | None = None

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from deepdrr._numbers import as_count
 from deepdrr.data._checks import CheckHU
+from deepdrr.data._doubts import Assume
 from deepdrr.data._labels import LabelMap, Labels, labels_on_grid
 from deepdrr.data._scan import Scan
 from deepdrr.data._subject_checks import (
@@ -202,6 +203,7 @@ class Subject(nn.Module):
         max_label: int | None = None,
         *,
         check_hu: CheckHU = "warn",
+        assume: Assume | None = None,
         **attenuation: Unpack[Attenuation],
     ) -> Self:
         """Read a CT (NIfTI, DICOM, NRRD, MetaImage) and a label map.
@@ -214,11 +216,12 @@ class Subject(nn.Module):
             labelpath: a label map of the same patient on any grid; it is brought onto the CT's by the nearest voxel.
             max_label: the highest label there can be; the highest there is if None.
             check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
+            assume: what voxels in doubt are, `"air"` or `"tissue"`, see `Volume`.
             attenuation: see `Attenuation`.
         """
         _check_names(dict(attenuation))
         if attenuation.get("convert_to_mu", True):
-            volume = Volume.from_file(imagepath, labels=labelpath, check_hu=check_hu)
+            volume = Volume.from_file(imagepath, labels=labelpath, check_hu=check_hu, assume=assume)
             return cls._of(volume.hu, volume.world_from_ijk, volume.labels, max_label, attenuation)
         scan = _as_it_is(imagepath)
         shape, affine = (scan.hu.shape[0], scan.hu.shape[1], scan.hu.shape[2]), scan.anatomical_from_ijk

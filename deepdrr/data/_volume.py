@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from deepdrr.data._checks import CheckHU, float32_array
+from deepdrr.data._doubts import Assume
 from deepdrr.data._labeled_grid import LabeledGrid
 from deepdrr.data._labels import Labels
 from deepdrr.data._scan import Scan, Source
@@ -32,6 +33,7 @@ class Options(TypedDict, total=False):
     label_names: LabelNames | None
     landmarks: Landmarks | None
     check_hu: CheckHU
+    assume: Assume | None
 
 
 class Volume(LabeledGrid):
@@ -52,6 +54,9 @@ class Volume(LabeledGrid):
             labels. It chooses the labels of masks of these names; other masks are numbered in order.
         landmarks: name → RAS mm, or a JSON file written by `save`.
         check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
+        assume: what voxels in doubt are: `"air"`, or `"tissue"`, what their numbers say. In doubt are blocks of one
+            value denser than air at the border, as tools fill in that resample, and padding of DICOM whose value is
+            also tissue. None warns, and takes padding for air only where it is connected with the border.
 
     Raises:
         OSError: if a file is missing or cannot be read.
@@ -83,7 +88,7 @@ class Volume(LabeledGrid):
             path: file or folder.
             series, repair: for DICOM, see `from_dicom`.
             use: for NIfTI, see `from_nifti`.
-            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu`, `assume` as in `Volume`.
         """
         kind = format_of(path)
         if use is not None and kind != "nifti":
@@ -106,18 +111,20 @@ class Volume(LabeledGrid):
         anatomical_from_ijk: ArrayLike | None = None,
         use: Use | None = None,
         check_hu: CheckHU = "refuse",
+        assume: Assume | None = None,
     ) -> Self:
         """Read a NIfTI file (.nii, .nii.gz, .hdr/.img) holding one 3-D scalar image.
 
         Args:
             path: the file.
-            labels, label_names, landmarks, check_hu: see `Volume`.
+            labels, label_names, landmarks, check_hu, assume: see `Volume`.
             anatomical_from_ijk: affine to RAS mm [4, 4] for a file that has none (sform and qform code 0).
             use: which is right, `"sform"`, `"qform"` or `"pixdim"`, where the header contradicts itself. None takes the
                 sform, else the qform, and warns.
         """
         scan = read_nifti(path, anatomical_from_ijk=anatomical_from_ijk, use=use)
-        return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
+        given = Options(labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu, assume=assume)
+        return cls(scan, **given)
 
     @classmethod
     def from_nrrd(
@@ -128,7 +135,7 @@ class Volume(LabeledGrid):
         Args:
             path: the file.
             anatomical_from_ijk: affine to RAS mm [4, 4] for a file that does not state where it lies.
-            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu`, `assume` as in `Volume`.
         """
         if format_of(path) not in ("nrrd", "mha"):
             raise ValueError(f"path must end in .nrrd, .nhdr, .mha or .mhd, got '{path}'")
@@ -149,11 +156,11 @@ class Volume(LabeledGrid):
             path: folder or file.
             series: UID, number or description of the series, where there are several.
             repair: how to mend uneven slices or a tilted gantry, which are refused otherwise.
-            options: `labels`, `label_names`, `landmarks`, `check_hu` as in `Volume`.
+            options: `labels`, `label_names`, `landmarks`, `check_hu`, `assume` as in `Volume`.
         """
         from deepdrr.data.dicom._read import read_dicom
 
-        return cls(read_dicom(path, series=series, repair=repair), **options)
+        return cls(read_dicom(path, series=series, repair=repair, assume=options.get("assume")), **options)
 
     @classmethod
     def from_array(
@@ -165,6 +172,7 @@ class Volume(LabeledGrid):
         label_names: LabelNames | None = None,
         landmarks: Landmarks | None = None,
         check_hu: CheckHU = "refuse",
+        assume: Assume | None = None,
         source: Source | None = None,
     ) -> Self:
         """Make a volume from numbers in memory, which are copied.
@@ -172,7 +180,7 @@ class Volume(LabeledGrid):
         Args:
             hu: Hounsfield units [I, J, K], integer or floating.
             anatomical_from_ijk: affine from voxel centres (integers) to RAS mm, [4, 4].
-            labels, label_names, landmarks, check_hu: see `Volume`.
+            labels, label_names, landmarks, check_hu, assume: see `Volume`.
             source: what to remember of the origin.
 
         Example:
@@ -183,4 +191,5 @@ class Volume(LabeledGrid):
         """
         affine = check_affine(anatomical_from_ijk, "anatomical_from_ijk")
         scan = Scan(float32_array(hu), affine, source or Source())
-        return cls(scan, labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu)
+        given = Options(labels=labels, label_names=label_names, landmarks=landmarks, check_hu=check_hu, assume=assume)
+        return cls(scan, **given)

@@ -20,6 +20,7 @@ __all__ = ["Folder", "Header", "Span", "read_folder"]
 # What the reader looks at. The rest, patient and private tags among it, is not even kept in memory.
 _TAGS = (
     "SOPClassUID Modality ImageType SeriesInstanceUID SeriesNumber SeriesDescription KVP "
+    "SpacingBetweenSlices "
     "AcquisitionNumber TemporalPositionIdentifier FrameOfReferenceUID ImagePositionPatient "
     "ImageOrientationPatient SamplesPerPixel PhotometricInterpretation PixelPresentation NumberOfFrames Rows "
     "Columns PixelSpacing BitsAllocated BitsStored HighBit PixelRepresentation PixelPaddingValue "

@@ -19,14 +19,15 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from deepdrr.data._checks import AIR_HU, empty_voxels
+from deepdrr.data._checks import empty_voxels
+from deepdrr.data._doubts import Assume
+from deepdrr.data.dicom._bits import in_low_bits, is_shifted, with_all_bits
 from deepdrr.data.dicom._files import Header, Span
 from deepdrr.data.dicom._frames import DicomFrame
+from deepdrr.data.dicom._padding import to_hu
 
 __all__ = ["check_decoders", "read_hu", "stored_pixels", "transfer_syntax"]
 
-# The scale ends at −1024 on 12-bit scanners; −2000, −2048, −3024 and the like mark what was not measured.
-_NOT_MEASURED_HU = -1500.0
 # Bits of a pixel that NumPy reads from the file; others are pydicom's.
 _BITS = 16
 
@@ -67,24 +68,27 @@ def transfer_syntax(header: Header) -> UID:
     return ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
 
 
-def read_hu(frames: Sequence[DicomFrame]) -> tuple[NDArray[np.float32], int]:
+def read_hu(frames: Sequence[DicomFrame], assume: Assume | None = None) -> tuple[NDArray[np.float32], int, int]:
     """Hounsfield units of a stack of slices, with all that was not measured as air.
 
     Args:
         frames: the slices in the order of k, equal in shape.
+        assume: what pixels with a padding value that is also tissue are, see `read_dicom`.
 
     Returns:
-        hu float32 [I, J, K] (i along a row, j down a column), and how many voxels were padding.
+        hu float32 [I, J, K] (i along a row, j down a column), how many voxels were padding and became air, and how
+        many hold the padding value and did not.
 
     Raises:
         ValueError: if the pixels of a file are missing, cut off or damaged.
     """
     rows, columns = frames[0].shape
     slices = empty_voxels((len(frames), rows, columns), frames[0].header.path)
-    padding = 0
+    padding, kept = 0, 0
     for k, stored in stored_pixels(frames):
-        padding += _to_hu(stored, frames[k], slices[k])
-    return slices.transpose(2, 1, 0), padding
+        became_air, stayed = to_hu(stored, frames[k], slices[k], assume)
+        padding, kept = padding + became_air, kept + stayed
+    return slices.transpose(2, 1, 0), padding, kept
 
 
 def stored_pixels(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -93,12 +97,12 @@ def stored_pixels(frames: Sequence[DicomFrame]) -> Iterator[tuple[int, NDArray[A
     for _, group in groupby(by_file, key=lambda k: frames[k].header.path):
         members = list(group)
         header = frames[members[0]].header
-        count = 0
+        count, shifted = 0, is_shifted(header)
         for k, stored in zip(members, _decode(header, [frames[k].index for k in members]), strict=False):
             if stored.shape != frames[k].shape:
                 raise ValueError(f"{frames[k].name} must hold {frames[k].shape} pixels, got {stored.shape}")
             count += 1
-            yield k, stored
+            yield k, in_low_bits(stored, header.dataset) if shifted else stored
         if count < len(members):
             raise ValueError(f"'{header.path}' must hold the pixels of {len(members)} slices, got {count}")
 
@@ -171,24 +175,10 @@ def _pixel_source(header: Header) -> Path | pydicom.FileDataset:
     """The file, or its data set where pydicom cannot find the pixels by their place in the file."""
     syntax = transfer_syntax(header)
     stated = header.dataset.file_meta.get("TransferSyntaxUID")
+    if is_shifted(header):
+        return with_all_bits(pydicom.dcmread(header.path, force=header.bare), syntax)
     if stated and syntax != DeflatedExplicitVRLittleEndian:
         return header.path
     dataset = pydicom.dcmread(header.path, force=header.bare)
     dataset.file_meta.TransferSyntaxUID = syntax
     return dataset
-
-
-def _to_hu(stored: NDArray[Any], frame: DicomFrame, out: NDArray[np.float32]) -> int:
-    """Write slope · stored + intercept into `out`; what was not measured becomes air and is counted."""
-    slope, intercept = frame.rescale
-    # float64 in between: 16-bit numbers times a slope of six decimals need more than the 24 bits of float32.
-    hu = stored.astype(np.float64)
-    hu *= slope
-    hu += intercept
-    outside = hu <= _NOT_MEASURED_HU
-    if frame.padding is not None:
-        first, last = frame.padding
-        outside |= (stored >= first) & (stored <= last)
-    hu[outside] = AIR_HU
-    out[...] = hu
-    return int(np.count_nonzero(outside))

@@ -1,15 +1,18 @@
 """A CT scan from DICOM files: a folder of slices, or multi-frame Enhanced CT."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from deepdrr.data._checks import check_choice
+from deepdrr.data._doubts import Assume
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data.dicom._files import read_folder
 from deepdrr.data.dicom._frames import DicomFrame, frames_of
+from deepdrr.data.dicom._padding import padding_doubt
 from deepdrr.data.dicom._pixels import check_decoders, read_hu, stored_pixels
 from deepdrr.data.dicom._repair import resample
 from deepdrr.data.dicom._series import Series, choose_series
@@ -21,7 +24,13 @@ __all__ = ["Repair", "read_dicom"]
 Repair = Literal["resample", "shear"]
 
 
-def read_dicom(path: str | os.PathLike[str], *, series: str | int | None = None, repair: Repair | None = None) -> Scan:
+def read_dicom(
+    path: str | os.PathLike[str],
+    *,
+    series: str | int | None = None,
+    repair: Repair | None = None,
+    assume: Assume | None = None,
+) -> Scan:
     """Read a CT series.
 
     Slices are put in order by their position along their normal. Rescale slope and intercept are applied slice
@@ -39,6 +48,8 @@ def read_dicom(path: str | os.PathLike[str], *, series: str | int | None = None,
         path: a folder, read however deep, or one multi-frame file.
         series: the SeriesInstanceUID, SeriesNumber, SeriesDescription or a part of it, where there are several.
         repair: the repair to allow.
+        assume: what pixels are that hold a padding value which is also that of tissue: `"air"`, or `"tissue"`. None
+            takes for air what is connected with the border of its slice, and warns of the rest.
 
     Returns:
         The scan. Its source holds no patient identity, dates or UIDs.
@@ -51,10 +62,14 @@ def read_dicom(path: str | os.PathLike[str], *, series: str | int | None = None,
     if repair is not None:
         check_choice(repair, Repair, "repair")
     with quiet():
-        return _read(Path(path), series, repair)
+        scan, doubts = _read(Path(path), series, repair, assume)
+    for doubt in doubts:
+        warnings.warn(doubt, UserWarning, stacklevel=2)
+    return scan
 
 
-def _read(path: Path, series: str | int | None, repair: Repair | None) -> Scan:
+def _read(path: Path, series: str | int | None, repair: Repair | None, assume: Assume | None) -> tuple[Scan, list[str]]:
+    """The scan, and what to warn of: within `quiet` nobody would hear it."""
     chosen = choose_series(read_folder(path), series)
     frames = [frame for header in chosen.headers for frame in frames_of(header)]
     check_decoders(frames)
@@ -66,14 +81,15 @@ def _read(path: Path, series: str | int | None, repair: Repair | None) -> Scan:
             ways = " or ".join(f"repair={name!r}" for name in fault.repairs)
             advice = f"{ways} deals with it" if ways else "no repair deals with it"
             raise ValueError(f"'{path}': {fault.sentence}; {advice}")
-    hu, padding = read_hu(stack.frames)
+    hu, padding, kept = read_hu(stack.frames, assume)
+    doubts = padding_doubt(kept, stack.frames[0])
     affine, notes = stack.affine(), []
     if faults and repair == "resample":
         hu, affine, note = resample(stack, hu)
         notes.append(note)
     elif faults:
         notes.append(f"the gantry was tilted by {stack.tilt_degrees:.2f}°, which the affine holds as a shear")
-    return Scan(hu, affine, _source(path, chosen, stack.frames, padding, tuple(notes)))
+    return Scan(hu, affine, _source(path, chosen, stack.frames, padding, tuple(notes))), doubts
 
 
 def _source(path: Path, series: Series, frames: tuple[DicomFrame, ...], padding: int, notes: tuple[str, ...]) -> Source:
