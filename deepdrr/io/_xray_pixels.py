@@ -85,28 +85,22 @@ def dicom_pixels(file: Path) -> "tuple[Dataset, NDArray[Any]]":
     import pydicom
     from pydicom.errors import InvalidDicomError
 
+    from deepdrr.data.dicom._codestreams import check_codestreams, hushed
     from deepdrr.data.dicom._deflated import check_deflated
-    from deepdrr.data.dicom._tags import quiet
+    from deepdrr.data.dicom._tags import damage_as_sentence, quiet
 
     with file.open("rb") as stream:
         check_deflated(file, stream)
-    try:
-        with quiet():
+    with quiet(), damage_as_sentence(file, "has no pixels that can be read: they are missing or damaged"):
+        try:
             dataset = pydicom.dcmread(file)
-            _check_count(_stated_pixels(dataset), file)
+        except InvalidDicomError as error:
+            raise ValueError(f"'{file}' is neither .npy, .png, .tiff nor a DICOM file") from error
+        _check_count(_stated_pixels(dataset), file)
+        syntax = dataset.file_meta.TransferSyntaxUID
+        check_codestreams(dataset, syntax, file)
+        with hushed(syntax):
             return dataset, dataset.pixel_array
-    except InvalidDicomError as error:
-        raise ValueError(f"'{file}' is neither .npy, .png, .tiff nor a DICOM file") from error
-    except MemoryError:
-        raise MemoryError(f"'{file}' must fit in memory, got an image that does not") from None
-    except Exception as error:  # pydicom and the decoders raise what they like
-        if isinstance(error, ValueError) and str(file) in str(error):
-            raise
-        if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(f"cannot read '{file}': {error.strerror}") from error
-        raise ValueError(
-            f"'{file}' has no pixels that can be read: it is damaged, or nothing here decodes it"
-        ) from error
 
 
 def _numpy_header(stream: BinaryIO, file: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

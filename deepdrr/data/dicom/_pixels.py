@@ -22,6 +22,7 @@ from pydicom.uid import (
 from deepdrr.data._checks import empty_voxels
 from deepdrr.data._doubts import Assume
 from deepdrr.data.dicom._bits import in_low_bits, is_shifted, with_all_bits
+from deepdrr.data.dicom._codestreams import check_codestreams, hushed
 from deepdrr.data.dicom._files import Header, Span
 from deepdrr.data.dicom._frames import DicomFrame
 from deepdrr.data.dicom._padding import to_hu
@@ -113,17 +114,26 @@ def _decode(header: Header, indices: list[int]) -> Iterator[NDArray[Any]]:
         if header.pixels is not None and _is_plain(header.dataset):
             yield from _plain(header, header.pixels, indices)
             return
-        _check_length(header)
+        _check_stored(header)
         # Without indices pydicom fails on JPEG 2000 whose signedness contradicts the header.
-        yield from iter_pixels(_pixel_source(header), indices=indices, raw=True)
+        frames = iter_pixels(_pixel_source(header), indices=indices, raw=True)
+        while (frame := _next(frames, transfer_syntax(header))) is not None:
+            yield frame
     except OSError as error:
         raise OSError(f"cannot read '{header.path}': {error.strerror or error}") from None
     except MemoryError:
         raise
     except Exception as error:  # pydicom and the decoders raise what they like
+        if isinstance(error, ValueError) and str(header.path) in str(error):
+            raise
         reason = str(error) if isinstance(error, _LengthError) else "they are missing or damaged"
         syntax = transfer_syntax(header)
         raise ValueError(f"the pixels of '{header.path}' ({syntax.name}) cannot be decoded: {reason}") from error
+
+
+def _next(frames: Iterator[NDArray[Any]], syntax: UID) -> NDArray[Any] | None:
+    with hushed(syntax):
+        return next(frames, None)
 
 
 def _is_plain(dataset: FileDataset) -> bool:
@@ -153,13 +163,17 @@ def _plain(header: Header, span: Span, indices: list[int]) -> Iterator[NDArray[A
             yield (values << unused >> unused if unused else values).reshape(rows, columns)
 
 
-def _check_length(header: Header) -> None:
-    """Refuse uncompressed pixels that are a row or more longer than the header states: pydicom leaves out the rest."""
+def _check_stored(header: Header) -> None:
+    """Refuse pixels that are longer than stated, of which pydicom leaves out the rest, and frames that are cut off."""
     syntax = transfer_syntax(header)
-    if syntax.is_compressed or syntax == DeflatedExplicitVRLittleEndian:
+    if syntax == DeflatedExplicitVRLittleEndian:
         return
-    pixels = pydicom.dcmread(header.path, force=header.bare, specific_tags=["PixelData"]).get("PixelData", b"")
-    _check_count(header, len(pixels))
+    tags = ["PixelData", "Rows", "Columns", "NumberOfFrames"]
+    dataset = pydicom.dcmread(header.path, force=header.bare, specific_tags=tags)
+    if syntax.is_compressed:
+        check_codestreams(dataset, syntax, header.path)
+    else:
+        _check_count(header, len(dataset.get("PixelData", b"")))
 
 
 def _check_count(header: Header, count: int) -> None:

@@ -13,7 +13,9 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 from torch import Tensor
 
-from deepdrr.data.dicom._tags import numbers, optional_number, quiet, text
+from deepdrr._door import shown
+from deepdrr.data.dicom._deflated import check_deflated
+from deepdrr.data.dicom._tags import damage_as_sentence, numbers, optional_number, quiet, text
 from deepdrr.geometry import RAS_FROM_LPS, check_affine
 
 __all__ = ["DicomSegment", "read_segmentation"]
@@ -23,6 +25,8 @@ _LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
 # A frame may lie this part of the step beside its place in the even stack.
 _PLACE_TOLERANCE_STEPS = 0.1
 _COSINE_TOLERANCE = 1e-3
+# A whole body in slices of 0.1 mm has 20,000.
+_MOST_SLICES = 20_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +63,17 @@ def read_segmentation(file: Path) -> tuple[tuple[DicomSegment, ...], Tensor]:
         OSError: if it cannot be read.
         ValueError: if it is another object, damaged, or its frames are not an even stack.
     """
-    with quiet():
-        dataset = _read(file)
-        groups = enumerate(_groups(dataset, file), 1)
-        frames = [_frame(dataset, places, f"frame {n} of '{file}'") for n, places in groups]
-        stored = _stored(dataset, file, len(frames))
-        places, affine = _stack(frames, file)
-        names = {int(item.SegmentNumber): text(item, "SegmentLabel") for item in dataset.get("SegmentSequence") or ()}
+    with quiet(), damage_as_sentence(file, "is a damaged DICOM segmentation"):
+        return _segments(file)
+
+
+def _segments(file: Path) -> tuple[tuple[DicomSegment, ...], Tensor]:
+    dataset = _read(file)
+    groups = enumerate(_groups(dataset, file), 1)
+    frames = [_frame(dataset, places, f"frame {n} of '{file}'") for n, places in groups]
+    stored = _stored(dataset, file, len(frames))
+    places, affine = _stack(frames, file)
+    names = {int(item.SegmentNumber): text(item, "SegmentLabel") for item in dataset.get("SegmentSequence") or ()}
     shape = (stored.shape[2], stored.shape[1], max(places) + 1)
     is_label_map = str(dataset.SOPClassUID) == _LABEL_MAP
     segments = []
@@ -81,18 +89,15 @@ def read_segmentation(file: Path) -> tuple[tuple[DicomSegment, ...], Tensor]:
 
 
 def _read(file: Path) -> FileDataset:
+    with file.open("rb") as stream:
+        check_deflated(file, stream)
     try:
         dataset = pydicom.dcmread(file)
-        kind = text(dataset, "SOPClassUID")
     except InvalidDicomError:
         raise ValueError(f"'{file}' is no DICOM file") from None
-    except OSError as error:
-        raise OSError(f"cannot read '{file}': {error.strerror or error}") from None
-    except Exception as error:  # pydicom raises what its parsers raise
-        raise ValueError(f"'{file}' is a damaged DICOM file: {error}") from None
-    if kind not in (_SEGMENTATION, _LABEL_MAP):
+    if text(dataset, "SOPClassUID") not in (_SEGMENTATION, _LABEL_MAP):
         name = getattr(dataset.get("SOPClassUID"), "name", "") or "an unknown kind"
-        raise ValueError(f"labels in DICOM must be a Segmentation (SEG), '{file}' is {name}")
+        raise ValueError(f"labels in DICOM must be a Segmentation (SEG), '{file}' is {shown(name)[1:-1]}")
     return dataset
 
 
@@ -140,12 +145,8 @@ def _step_mm(holder: Callable[[str], Dataset], where: str) -> float | None:
 
 
 def _stored(dataset: FileDataset, file: Path, count: int) -> NDArray[Any]:
-    try:
+    with damage_as_sentence(file, "has pixels that cannot be decoded"):
         pixels: NDArray[Any] = dataset.pixel_array
-    except MemoryError:
-        raise
-    except Exception as error:  # pydicom and the decoders raise what they like
-        raise ValueError(f"the pixels of '{file}' cannot be decoded: {' '.join(str(error).split())}") from None
     stored = pixels.reshape((-1, *pixels.shape[-2:]))
     if len(stored) != count:
         raise ValueError(f"'{file}' describes the position of {count} frames, but holds {len(stored)}")
@@ -177,6 +178,8 @@ def _stack(frames: list[_Frame], file: Path) -> tuple[list[int], Tensor]:
     step = even[0]
     slots = along / step
     last = int(np.rint(slots).max())
+    if last >= _MOST_SLICES:
+        raise ValueError(f"the frames of '{file}' must lie in at most {_MOST_SLICES} slices, got {last + 1}")
     lowest, highest = frames[int(np.argmin(along))], frames[int(np.argmax(along))]
     way = (highest.position - lowest.position) / last if last else normal * step
     columns = [first.row * first.spacing[0], first.column * first.spacing[1], way, lowest.position]

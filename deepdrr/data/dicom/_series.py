@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 
+from deepdrr._door import shown
 from deepdrr.data.dicom._files import Folder, Header
 from deepdrr.data.dicom._frames import NOT_HU
 from deepdrr.data.dicom._tags import frame_count, text, words
@@ -106,7 +107,8 @@ def _check_classes(header: Header) -> None:
         raise ValueError(f"'{header.path}' does not say what kind of DICOM object it is: it is cut off or damaged")
     if outside in _CT_CLASSES and within not in _CT_CLASSES:
         raise ValueError(
-            f"'{header.path}' must be of one kind, got {_CT_CLASSES[outside]} outside and SOPClassUID {within} inside"
+            f"'{header.path}' must be of one kind, got {_CT_CLASSES[outside]} outside and "
+            f"SOPClassUID {shown(within)} inside"
         )
 
 
@@ -125,13 +127,17 @@ def _fault(header: Header) -> str:
     """Why a file is not a slice of a CT, "" if it is one."""
     dataset = header.dataset
     sop_class = text(dataset, "SOPClassUID")
-    modality = text(dataset, "Modality")
+    modality = shown(text(dataset, "Modality"))[1:-1]
     if sop_class.startswith(_SECONDARY_CAPTURE):
         return "a secondary capture"
     if sop_class not in _CT_CLASSES:
-        return f"modality {modality}" if modality not in ("", "CT") else f"no CT image but {_class_name(header)}"
+        return (
+            f"modality {shown(modality)[1:-1]}"
+            if modality not in ("", "CT")
+            else f"no CT image but {_class_name(header)}"
+        )
     if modality not in ("", "CT"):
-        return f"modality {modality}"
+        return f"modality {shown(modality)[1:-1]}"
     image_type = words(dataset, "ImageType")
     if "LOCALIZER" in image_type:
         return "a localizer"

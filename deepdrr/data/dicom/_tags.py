@@ -5,11 +5,14 @@ import math
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pydicom.dataset import Dataset
 
-__all__ = ["frame_count", "number", "numbers", "optional_number", "quiet", "text", "words"]
+from deepdrr._door import shown
+
+__all__ = ["damage_as_sentence", "frame_count", "number", "numbers", "optional_number", "quiet", "text", "words"]
 
 
 @contextmanager
@@ -24,6 +27,21 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logger.disabled = before
+
+
+@contextmanager
+def damage_as_sentence(path: Path, what: str) -> Iterator[None]:
+    """Say what pydicom and the decoders raise, which is anything, in a sentence; refusals of ours name the path."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except OSError as error:
+        raise OSError(f"cannot read '{path}': {error.strerror or 'it ends too early'}") from error
+    except Exception as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        raise ValueError(f"'{path}' {what}") from error
 
 
 def text(dataset: Dataset, keyword: str) -> str:
@@ -65,8 +83,10 @@ def numbers(dataset: Dataset, keyword: str, count: int, where: str) -> tuple[flo
     except (TypeError, ValueError):
         found = ()
     if len(found) != count or not all(math.isfinite(v) for v in found):
-        shown = "\\".join(str(v) for v in values)
-        raise ValueError(f"{keyword} of {where} must be {count} finite number{'s' * (count > 1)}, got {shown}")
+        found_text = "\\".join(str(v) for v in values)
+        raise ValueError(
+            f"{keyword} of {where} must be {count} finite number{'s' * (count > 1)}, got {shown(found_text)[1:-1]}"
+        )
     return found
 
 
@@ -91,4 +111,4 @@ def _raw(dataset: Dataset, keyword: str, where: str) -> Any:
     try:
         return dataset.get(keyword)
     except Exception as error:  # pydicom raises what its value parsers raise
-        raise ValueError(f"{keyword} of {where} cannot be read: {error}") from None
+        raise ValueError(f"{keyword} of {where} cannot be read: it is damaged") from error

@@ -36,12 +36,13 @@ class Part:
     skip: int = 0
 
 
-def check_claim(part: Part, count: int) -> None:
+def check_claim(part: Part, count: int, what: str) -> None:
     """Refuse a claim of more bytes than the file can hold, before room for them is made.
 
     Args:
         part: where the bytes lie.
         count: how many there are, unpacked.
+        what: the file's name, for the error.
 
     Raises:
         ValueError: if there cannot be so many.
@@ -53,7 +54,7 @@ def check_claim(part: Part, count: int) -> None:
     if not there or (most is not None and count > most):
         packed = "" if part.packing == "raw" else "compressed "
         raise ValueError(
-            f"'{part.file}' is truncated or damaged: its voxels take {count} bytes by its header, "
+            f"{what} is truncated or damaged: its voxels take {count} bytes by its header, "
             f"but the file holds {there} {packed}bytes of them"
         )
 

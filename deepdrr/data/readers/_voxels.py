@@ -42,15 +42,19 @@ def read_voxels(
     if slices * len(parts) != shape[2]:
         raise ValueError(f"'{file}' is damaged: it states {shape[2]} slices in {len(parts)} files")
     for part in parts:
-        check_claim(part, math.prod(shape[:2]) * slices * dtype.itemsize)
+        check_claim(part, math.prod(shape[:2]) * slices * dtype.itemsize, _name(part, file))
     out = empty_voxels(shape, file)
     for number, part in enumerate(parts):
         with open_part(part) as stream:
-            _read_part(stream, out[:, :, number * slices : (number + 1) * slices], dtype, part.file, scale)
+            _read_part(stream, out[:, :, number * slices : (number + 1) * slices], dtype, _name(part, file), scale)
     return out
 
 
-def _read_part(stream: BinaryIO, out: NDArray[np.float32], dtype: np.dtype[Any], file: Path, scale: Scale) -> None:
+def _name(part: Part, file: Path) -> str:
+    return f"'{file}'" if part.file == file else f"'{part.file}', of which '{file}' is the header,"
+
+
+def _read_part(stream: BinaryIO, out: NDArray[np.float32], dtype: np.dtype[Any], what: str, scale: Scale) -> None:
     rows, columns, count = out.shape
     plane = rows * columns * dtype.itemsize
     at_once = max(1, _SLAB_BYTES // plane)
@@ -58,14 +62,14 @@ def _read_part(stream: BinaryIO, out: NDArray[np.float32], dtype: np.dtype[Any],
         last = min(first + at_once, count)
         raw = stream.read(plane * (last - first))
         if len(raw) < plane * (last - first):
-            raise ValueError(f"'{file}' is truncated: it ends within slice {first + 1} to {last} of {count}")
+            raise ValueError(f"{what} is truncated: it ends within slice {first + 1} to {last} of {count}")
         slab = np.frombuffer(raw, dtype).reshape((rows, columns, last - first), order="F")
         with np.errstate(over="ignore", invalid="ignore"):  # infinite voxels are refused by name later
             out[:, :, first:last] = slab if scale == (1.0, 0.0) else slab * scale[0] + scale[1]
-    _check_end(stream, min(rows * columns, rows * count, columns * count) * dtype.itemsize, file)
+    _check_end(stream, min(rows * columns, rows * count, columns * count) * dtype.itemsize, what)
 
 
-def _check_end(stream: BinaryIO, fewest: int, file: Path) -> None:
+def _check_end(stream: BinaryIO, fewest: int, what: str) -> None:
     """Read on to the end, where checksums are compared.
 
     A wrong size in the header leaves at least the smallest plane of voxels over; writers that fill up the last block
@@ -73,4 +77,4 @@ def _check_end(stream: BinaryIO, fewest: int, file: Path) -> None:
     """
     rest = stream.read(fewest)
     if len(rest) == fewest or rest.strip(b"\0"):
-        raise ValueError(f"'{file}' is damaged: it holds more bytes than the voxels that its header states")
+        raise ValueError(f"{what} is damaged: it holds more bytes than the voxels that its header states")
