@@ -52,7 +52,7 @@ class Series:
         first = self.headers[0].dataset
         images = sum(frame_count(header.dataset) for header in self.headers)
         size = f"{text(first, 'Columns') or '?'}×{text(first, 'Rows') or '?'}"
-        line = f"series {self.number or 'without number'} '{self.description}' ({images} of {size}"
+        line = f"series {self.number or 'without number'} {shown(self.description)} ({images} of {size}"
         return line + (f", {self.fault}" if self.fault else "") + (f", UID {self.uid})" if with_uid else ")")
 
 
@@ -152,9 +152,9 @@ def _color_fault(header: Header) -> str:
     photometric = text(header.dataset, "PhotometricInterpretation") or "MONOCHROME2"
     samples = text(header.dataset, "SamplesPerPixel") or "1"
     if samples != "1" or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        return f"a colour picture ({photometric})"
+        return f"a colour picture ({shown(photometric)[1:-1]})"
     presentation = text(header.dataset, "PixelPresentation").upper()
-    return f"a colour map (PixelPresentation {presentation})" if presentation in _COLORS else ""
+    return f"a colour map (PixelPresentation {shown(presentation)[1:-1]})" if presentation in _COLORS else ""
 
 
 def _class_name(header: Header) -> str:
