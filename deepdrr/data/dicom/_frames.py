@@ -1,5 +1,7 @@
 """One slice of a CT as DICOM describes it, from a classic single slice or a frame of an Enhanced CT."""
 
+import difflib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -21,8 +23,26 @@ _NOT_HU_WORDS = (
 )
 NOT_HU = frozenset(_NOT_HU_WORDS.split()) | {"PROJECTION IMAGE", "SCREEN SAVE", "SCREEN SHOT"}
 
-# RescaleType (PS3.3 C.11.1.1.2): Hounsfield units, or unspecified as writers put it into plain CT.
-_HU_TYPES = ("", "HU", "HU_MOD", "US")
+# RescaleType (PS3.3 C.11.1.1.2), its letters: Hounsfield units, or unspecified as writers put it into plain CT.
+_HU_TYPES = frozenset(
+    [
+        "",
+        "HU",
+        "HUS",
+        "HUMOD",
+        "HUNIT",
+        "HUNITS",
+        "HOUNSFIELDUNITSHU",
+        "HOUNSFIELDUNITHU",
+        "US",
+        "UNSPECIFIED",
+        "NONE",
+        "UNKNOWN",
+        "NA",
+        "CT",
+        "CTNUMBER",
+    ]
+)
 
 # Direction cosines are written with 3 to 8 decimals; 1e-3 radian moves a voxel 250 mm from the corner by 0.25 mm.
 _COSINE_TOLERANCE = 1e-3
@@ -134,8 +154,16 @@ def _check_is_hu(holder: Callable[[str], Dataset], where: str) -> None:
     if flavour:
         raise ValueError(f"{where} has FrameType {flavour[0]}, which does not hold Hounsfield units")
     unit = text(holder("RescaleType"), "RescaleType")
-    if unit.upper() not in _HU_TYPES:
+    if not _means_hu(unit):
         raise ValueError(f"RescaleType of {where} must be HU (or absent), got {unit}: not a scan in Hounsfield units")
+
+
+def _means_hu(unit: str) -> bool:
+    """Whether a RescaleType is Hounsfield units in some spelling, or says nothing."""
+    word = re.sub(r"[^A-Z]", "", unit.upper())
+    if word in _HU_TYPES:
+        return True
+    return difflib.SequenceMatcher(None, word.removesuffix("S").removesuffix("UNIT"), "HOUNSFIELD").ratio() > 0.8
 
 
 def _directions(orientation: tuple[float, ...], where: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

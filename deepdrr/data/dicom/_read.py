@@ -5,18 +5,17 @@ import warnings
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from deepdrr.data._checks import check_choice
 from deepdrr.data._doubts import Assume
 from deepdrr.data._scan import Scan, Source
+from deepdrr.data.dicom._copies import check_distinct, step_doubt, without_copies
 from deepdrr.data.dicom._files import read_folder
 from deepdrr.data.dicom._frames import DicomFrame, frames_of
 from deepdrr.data.dicom._padding import padding_doubt
-from deepdrr.data.dicom._pixels import check_decoders, read_hu, stored_pixels
+from deepdrr.data.dicom._pixels import check_decoders, read_hu
 from deepdrr.data.dicom._repair import resample
 from deepdrr.data.dicom._series import Series, choose_series
-from deepdrr.data.dicom._stack import Stack, find_faults, stack_frames
+from deepdrr.data.dicom._stack import find_faults, has_own_references, stack_frames
 from deepdrr.data.dicom._tags import quiet
 
 __all__ = ["Repair", "read_dicom"]
@@ -73,8 +72,8 @@ def _read(path: Path, series: str | int | None, repair: Repair | None, assume: A
     chosen = choose_series(read_folder(path), series)
     frames = [frame for header in chosen.headers for frame in frames_of(header)]
     check_decoders(frames)
-    stack = stack_frames(path, frames)
-    _check_distinct(stack)
+    stack, notes = without_copies(stack_frames(path, frames))
+    check_distinct(stack)
     faults = find_faults(stack)
     for fault in faults:
         if repair not in fault.repairs:
@@ -83,7 +82,10 @@ def _read(path: Path, series: str | int | None, repair: Repair | None, assume: A
             raise ValueError(f"'{path}': {fault.sentence}; {advice}")
     hu, padding, kept = read_hu(stack.frames, assume)
     doubts = padding_doubt(kept, stack.frames[0])
-    affine, notes = stack.affine(), []
+    affine = stack.affine()
+    if has_own_references(stack.frames):
+        notes.append("every slice has a frame of reference of its own; their positions are those of one scan")
+    doubts += step_doubt(stack)
     if faults and repair == "resample":
         hu, affine, note = resample(stack, hu)
         notes.append(note)
@@ -102,45 +104,4 @@ def _source(path: Path, series: Series, frames: tuple[DicomFrame, ...], padding:
         description=series.description,
         padding_voxels=padding,
         notes=notes,
-    )
-
-
-def _check_distinct(stack: Stack) -> None:
-    """Refuse several slices at one place, and acquisitions that run through each other.
-
-    Raises:
-        ValueError: says whether the slices at one place are copies or differ.
-    """
-    steps = np.diff(stack.along)
-    # Slices are reconstructed 0.1 mm apart at the least; below a hundredth, positions differ by rounding only.
-    doubled = np.flatnonzero(steps < 0.01)
-    if len(doubled):
-        _refuse_doubled(stack, int(doubled[0]), len(doubled))
-    for attribute, what in (("acquisition", "acquisitions"), ("phase", "temporal positions")):
-        runs: dict[str, list[int]] = {}
-        for k, frame in enumerate(stack.frames):
-            runs.setdefault(getattr(frame, attribute), []).append(k)
-        mixed = [name for name, places in runs.items() if places[-1] - places[0] + 1 != len(places)]
-        if len(runs) > 1 and mixed:
-            raise ValueError(
-                f"'{stack.path}' mixes {len(runs)} {what} whose slices lie between each other "
-                f"(numbers {', '.join(sorted(runs)[:6])}); put the slices of one of them into a folder of their own"
-            )
-
-
-def _refuse_doubled(stack: Stack, k: int, count: int) -> None:
-    pair = stack.frames[k], stack.frames[k + 1]
-    pixels = dict(stored_pixels(pair))
-    same = np.array_equal(pixels[0], pixels[1]) and pair[0].rescale == pair[1].rescale
-    if same:
-        kind = "copies of each other: remove one of each"
-    else:
-        labels = {f.acquisition or "?" for f in stack.frames}, {f.phase or "?" for f in stack.frames}
-        kind = (
-            f"different pictures, so these are several scans ({len(labels[0])} acquisition numbers, "
-            f"{len(labels[1])} temporal positions): put one of them into a folder of its own"
-        )
-    raise ValueError(
-        f"'{stack.path}' has {count + 1} of {len(stack.frames)} slices at places that are taken, "
-        f"for example {pair[0].name} and {pair[1].name}, which are {kind}"
     )

@@ -18,6 +18,8 @@ _CT_CLASSES = {
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _COLORS = {"COLOR", "MIXED", "TRUE_COLOR"}
 _LISTED = 12
+# Slices with a UID each are a series of slices where there are so many alike; two may be two pictures.
+_FEWEST_JOINED = 3
 
 
 @dataclass(frozen=True)
@@ -87,25 +89,52 @@ def choose_series(folder: Folder, series: str | int | None) -> Series:
 
 
 def _group(headers: tuple[Header, ...]) -> list[Series]:
-    groups: dict[tuple[str, str], list[Header]] = {}
+    groups: dict[tuple[str, ...], list[Header]] = {}
     for header in headers:
         _check_classes(header)
         fault = _fault(header)
         uid = text(header.dataset, "SeriesInstanceUID")
         if not fault and not ("Rows" in header.dataset and "Columns" in header.dataset):
-            raise ValueError(f"'{header.path}' is a CT image without Rows or Columns: it is cut off or damaged")
-        if not fault and not uid:
-            raise ValueError(f"'{header.path}' has no SeriesInstanceUID, which a CT slice must have")
-        groups.setdefault((uid, fault), []).append(header)
-    return [Series(tuple(members), fault) for (_, fault), members in groups.items()]
+            raise ValueError(f"'{header.path}' is a CT image without Rows or Columns")
+        groups.setdefault((uid, fault) if uid else ("", fault, *_likeness(header)), []).append(header)
+    return _joined([Series(tuple(members), key[1]) for key, members in groups.items()])
+
+
+def _likeness(header: Header) -> tuple[str, ...]:
+    """What slices of one series have in common besides its UID."""
+    keywords = ("SeriesNumber", "SeriesDescription", "Rows", "Columns")
+    return tuple(text(header.dataset, keyword) for keyword in keywords)
+
+
+def _joined(groups: list[Series]) -> list[Series]:
+    """Series of which an anonymiser or exporter gave every slice a UID of its own, as one: their places must fit.
+
+    Raises:
+        ValueError: if some slices of a series have its UID, and others none.
+    """
+    alone: dict[tuple[str, ...], list[Series]] = {}
+    for group in groups:
+        if not group.fault and len(group.headers) == 1 and group.uid and frame_count(group.headers[0].dataset) == 1:
+            alone.setdefault(_likeness(group.headers[0]), []).append(group)
+    split = [parts for parts in alone.values() if len(parts) >= _FEWEST_JOINED]
+    taken = {id(part) for parts in split for part in parts}
+    kept = [group for group in groups if id(group) not in taken]
+    kept += [Series(tuple(part.headers[0] for part in parts), "") for parts in split]
+    named = {_likeness(group.headers[0]) for group in kept if group.uid and not group.fault}
+    for group in kept:
+        if not group.uid and not group.fault and _likeness(group.headers[0]) in named:
+            raise ValueError(
+                f"'{group.headers[0].path}' has no SeriesInstanceUID, which other slices of its series have"
+            )
+    return kept
 
 
 def _check_classes(header: Header) -> None:
-    """Refuse a file that is cut off before it says what it is: it might be a slice of the scan."""
+    """Refuse a file that does not say what it is: it might be a slice of the scan."""
     within, outside = text(header.dataset, "SOPClassUID"), text(header.dataset.file_meta, "MediaStorageSOPClassUID")
-    if not within:
-        raise ValueError(f"'{header.path}' does not say what kind of DICOM object it is: it is cut off or damaged")
-    if outside in _CT_CLASSES and within not in _CT_CLASSES:
+    if not (within or outside in _CT_CLASSES):
+        raise ValueError(f"'{header.path}' does not say what kind of DICOM object it is (SOPClassUID)")
+    if within and outside in _CT_CLASSES and within not in _CT_CLASSES:
         raise ValueError(
             f"'{header.path}' must be of one kind, got {_CT_CLASSES[outside]} outside and "
             f"SOPClassUID {shown(within)} inside"
@@ -126,7 +155,7 @@ def _check_whole(folder: Folder, chosen: Series, groups: list[Series]) -> Series
 def _fault(header: Header) -> str:
     """Why a file is not a slice of a CT, "" if it is one."""
     dataset = header.dataset
-    sop_class = text(dataset, "SOPClassUID")
+    sop_class = text(dataset, "SOPClassUID") or text(dataset.file_meta, "MediaStorageSOPClassUID")
     modality = shown(text(dataset, "Modality"))[1:-1]
     if sop_class.startswith(_SECONDARY_CAPTURE):
         return "a secondary capture"
@@ -158,7 +187,7 @@ def _color_fault(header: Header) -> str:
 
 
 def _class_name(header: Header) -> str:
-    return str(getattr(header.dataset.SOPClassUID, "name", "")) or "an unknown kind of object"
+    return str(getattr(header.dataset.get("SOPClassUID"), "name", "")) or "an unknown kind of object"
 
 
 def _matching(groups: list[Series], wanted: str) -> list[Series]:

@@ -18,7 +18,7 @@ from deepdrr.data.dicom._frames import DicomFrame
 from deepdrr.data.dicom._tags import text
 from deepdrr.geometry import RAS_FROM_LPS
 
-__all__ = ["Fault", "Stack", "find_faults", "stack_frames"]
+__all__ = ["Fault", "Stack", "find_faults", "has_own_references", "stack_frames"]
 
 # A slice may lie this far from its even place: a tenth of the step, and at most 0.1 mm, which is half a pixel of the
 # default detector. Writers that round positions to 0.1 mm stay below; a missing slice is 10 times above.
@@ -27,6 +27,9 @@ _PLACE_TOLERANCE_STEPS = 0.1
 
 # What lies between slices further apart than this is made up, whatever the interpolation: the length of a vertebra.
 _WIDEST_GAP_MM = 20.0
+
+# Of all steps, those over missing slices; more of them are a scan in steps of several widths.
+_MOST_GAPS = 0.25
 
 # Gantries tilt by half a degree or more; cosines rounded to 3 decimals look like 0.05 degrees. What is below
 # stays in the affine, which follows the positions exactly in any case.
@@ -164,6 +167,9 @@ def _gap_sentence(stack: Stack) -> str:
     missing = int(whole[-1]) + 1 - len(stack.along)
     if missing <= 0 or np.abs(stack.along - even).max() > _tolerance(step) or np.diff(whole).min() < 1:
         return ""
+    # Where much of a scan has wider steps, they were chosen so.
+    if np.count_nonzero(np.diff(whole) > 1) > _MOST_GAPS * len(whole):
+        return ""
     gap = int(np.argmax(np.diff(stack.along)))
     return (
         f"{missing} of {int(whole[-1]) + 1} slices are missing, most after {stack.frames[gap].name}: the next is "
@@ -183,7 +189,10 @@ def _uneven_sentence(stack: Stack) -> str:
 def _check_alike(path: Path, frames: Sequence[DicomFrame]) -> None:
     first = frames[0]
     _check_one(path, "sizes", Counter(f"{f.shape[1]}×{f.shape[0]}" for f in frames))
-    _check_one(path, "frames of reference", Counter(text(f.header.dataset, "FrameOfReferenceUID") for f in frames))
+    references = Counter(text(f.header.dataset, "FrameOfReferenceUID") for f in frames)
+    del references[""]
+    if not has_own_references(frames):
+        _check_one(path, "frames of reference", references)
     for frame in frames:
         if not np.allclose(frame.spacing, first.spacing, rtol=_SPACING_TOLERANCE, atol=0.0):
             seen = Counter(f"{f.spacing[0]:g}×{f.spacing[1]:g} mm" for f in frames)
@@ -191,6 +200,12 @@ def _check_alike(path: Path, frames: Sequence[DicomFrame]) -> None:
         turn = max(np.abs(frame.row - first.row).max(), np.abs(frame.column - first.column).max())
         if turn > _COSINE_TOLERANCE:
             _check_one(path, "orientations", Counter(_orientation(f) for f in frames))
+
+
+def has_own_references(frames: Sequence[DicomFrame]) -> bool:
+    """Whether every slice of several has a frame of reference of its own, as some anonymisers and exporters give."""
+    found = {text(frame.header.dataset, "FrameOfReferenceUID") for frame in frames} - {""}
+    return len(found) == len(frames) > 2
 
 
 def _orientation(frame: DicomFrame) -> str:
