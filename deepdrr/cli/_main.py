@@ -13,13 +13,15 @@ from typing import TextIO
 from cyclopts import CycloptsError, MissingArgumentError
 
 from deepdrr.cli._app import app
+from deepdrr.cli._status import Verdict
 from deepdrr.cli._streams import lenient_streams
 from deepdrr.cli._words import check_words, with_flags
 
-__all__ = ["EXIT_BAD_INPUT", "EXIT_FAULT", "EXIT_INTERRUPTED", "main", "sentence"]
+__all__ = ["EXIT_BAD_INPUT", "EXIT_DOUBTFUL", "EXIT_FAULT", "EXIT_INTERRUPTED", "main", "sentence"]
 
 EXIT_FAULT = 1  # an unforeseen error
 EXIT_BAD_INPUT = 2  # wrong usage, or refused input
+EXIT_DOUBTFUL = 3  # the result is written and not to be trusted; a warning says why
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 # The exceptions that the package raises to refuse input.
@@ -34,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             DEEPDRR_DEBUG=1 in the environment, shows tracebacks.
 
     Returns:
-        Exit code: 0 success, 1 an unforeseen error, 2 wrong usage or refused input, 130 interrupted.
+        Exit code: 0 success, 1 an unforeseen error, 2 wrong usage or refused input, 3 a result that is written but not
+        to be trusted, 130 interrupted.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     flags = words[: words.index("--")] if "--" in words else words
@@ -51,14 +54,13 @@ def _outcome(words: list[str], debug: bool) -> int:
     """Run a command; the exit code."""
     try:
         with _warnings_as_sentences(), _termination_as_exit(), _interrupt_as_exception():
-            _run(words)
+            return EXIT_DOUBTFUL if _run(words) else 0
     except KeyboardInterrupt:
         return _failed("interrupted; no half-written file was left behind", EXIT_INTERRUPTED, debug)
     except _REFUSALS as error:
         return _failed(f"error: {with_flags(sentence(error))}", EXIT_BAD_INPUT, debug)
     except Exception as error:
         return _failed(*_unforeseen(error), debug)
-    return 0
 
 
 def sentence(error: BaseException) -> str:
@@ -71,10 +73,11 @@ def sentence(error: BaseException) -> str:
     return text or type(error).__name__
 
 
-def _run(words: list[str]) -> None:
+def _run(words: list[str]) -> bool:
+    """Run a command; whether its result is doubtful."""
     check_words(words)
     command, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
-    command(*bound.args, **bound.kwargs)
+    return command(*bound.args, **bound.kwargs) is Verdict.DOUBTFUL
 
 
 def _unforeseen(error: Exception) -> tuple[str, int]:

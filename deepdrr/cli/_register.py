@@ -14,7 +14,7 @@ from deepdrr.cli._describe import describe_camera
 from deepdrr.cli._options import PatientOptions, PoseOptions, Whole
 from deepdrr.cli._quantities import check_not_input
 from deepdrr.cli._scene import read, stand_of
-from deepdrr.cli._status import say, stage
+from deepdrr.cli._status import Verdict, say, stage
 from deepdrr.data import Volume
 from deepdrr.geometry import ArrayLike
 
@@ -40,6 +40,11 @@ class XrayOptions:
     """What a pixel is. [default: by the file: DICOM says it, NPY and float TIFF are signals, others bone white]"""
     crop: Whole = 0
     """Leave out this many pixels along each edge, such as a collimator's."""
+    mask: Annotated[tuple[str, ...], Parameter(negative=(), show_default=" ".join)] = ("auto",)
+    """What counts: auto (the exposed field without letters and markers), all, or an image of the X-ray's size with 0
+    where something is to be left out; repeated for several X-rays."""
+    polarity: Literal["auto", "as_given", "reversed"] = "auto"
+    """Whether the grey of the X-rays is reversed; auto tries."""
 
 
 @Parameter(name="*")
@@ -65,8 +70,11 @@ def register(
     report: Path | None = None,
     options: RegisterOptions = _DEFAULTS,
     config: Path | None = None,
-) -> None:
+) -> Verdict:
     """Find the pose at which a CT looks like one or several X-rays.
+
+    What is written is marked with how well the picture at the end agrees with the X-rays. Where it does not, there is a
+    warning, and the exit code is 3.
 
     Args:
         ct: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files.
@@ -79,8 +87,8 @@ def register(
     """
     from deepdrr.data import Subject
     from deepdrr.io import read_xray, write_cameras
+    from deepdrr.registration import in_words, standard_stages, summary_of, write_report
     from deepdrr.registration import register as search
-    from deepdrr.registration import standard_stages, write_report
 
     _check_out(out, xray, ct)
     xrays = [read_xray(path, options.xrays.values) for path in xray]
@@ -90,17 +98,23 @@ def register(
     cameras = _cameras(xrays, xray, init, volume, options)
     for path, camera in zip(xray, cameras, strict=True):
         say("X-ray", f"{path}: {describe_camera(camera)}")
-    registration, target = _problem(Subject.from_volume(volume), xrays, cameras, options.xrays.crop)
+    masks = _masks(options.xrays.mask, xrays)
+    registration, target, mask = _problem(Subject.from_volume(volume), xrays, cameras, masks, options.xrays.crop)
     stages = standard_stages(registration.height, registration.width, start)
-    result = search(registration, target, stages=stages, progress=_is_watched())
+    polarity = options.xrays.polarity
+    result = search(registration, target, mask=mask, polarity=polarity, stages=stages, progress=_is_watched())
+    for sentence in in_words(result, [str(path) for path in xray]):
+        say("X-ray", sentence)
     say("result", _sentence(result))
+    say("quality", f"{result.quality}; {result.certainty}" if result.quality.is_good else str(result.quality))
     moved = [camera.moved(result.motion) for camera in cameras]
-    write_cameras(out, moved, [str(path) for path in xray], _about(ct, result))
+    write_cameras(out, moved, [str(path) for path in xray], {"ct": str(ct), **summary_of(result)})
     say("wrote", f"{out}: {len(moved)} camera{'s' * (len(moved) > 1)} in the CT's frame")
     if report is not None:
         with stage("drawing the report"):
             written = write_report(registration, target, result, report)
         say("wrote", f"{report}: {', '.join(path.name for path in written)}")
+    return Verdict.GOOD if result.quality.is_good else Verdict.DOUBTFUL
 
 
 def _check_out(out: Path, xrays: tuple[Path, ...], ct: Path) -> None:
@@ -162,10 +176,32 @@ def _isocenter(volume: Volume, pose: PoseOptions) -> ArrayLike:
     return volume.center_in_anatomical if pose.isocenter is None else pose.isocenter
 
 
+def _masks(given: tuple[str, ...], xrays: "list[Xray]") -> "list[torch.Tensor] | Literal['auto'] | None":
+    """One mask [H, W] for each X-ray, or how all of them are masked."""
+    from deepdrr.io import read_xray
+
+    if given == ("auto",):
+        return "auto"
+    if given == ("all",):
+        return None
+    if len(given) != len(xrays):
+        raise ValueError(f"mask must be auto, all, or {len(xrays)} images, one for each X-ray, got {' '.join(given)}")
+    masks = [(read_xray(path, "line_integrals").image != 0).float() for path in given]
+    for path, mask, xray in zip(given, masks, xrays, strict=True):
+        if mask.shape != xray.image.shape:
+            sizes = ["×".join(map(str, image.shape)) for image in (xray.image, mask)]
+            raise ValueError(f"mask must have the X-ray's {sizes[0]} pixels, '{path}' has {sizes[1]}")
+    return masks
+
+
 def _problem(
-    subject: Any, xrays: "list[Xray]", cameras: list[Camera], crop: int
-) -> "tuple[Registration, torch.Tensor]":
-    """The cropped X-rays with the same number of pixels, the fewest of all, and the cameras that see them."""
+    subject: Any,
+    xrays: "list[Xray]",
+    cameras: list[Camera],
+    masks: "list[torch.Tensor] | Literal['auto'] | None",
+    crop: int,
+) -> "tuple[Registration, torch.Tensor, torch.Tensor | Literal['auto'] | None]":
+    """The cropped X-rays with the same number of pixels, the fewest of all, the cameras that see them, the masks."""
     from torch.nn.functional import adaptive_avg_pool2d
 
     from deepdrr.registration import Registration
@@ -175,13 +211,18 @@ def _problem(
         raise ValueError(f"crop must leave pixels of an image {least} pixels wide, got {crop}")
     shapes = [(c.height - 2 * crop, c.width - 2 * crop) for c in cameras]
     size = (min(height for height, _ in shapes), min(width for _, width in shapes))
-    images, seeing = [], []
-    for xray, camera, (height, width) in zip(xrays, cameras, shapes, strict=True):
-        kept = xray.image[crop : crop + height, crop : crop + width]
-        images.append(adaptive_avg_pool2d(kept[None], size))
-        seeing.append(camera.cropped(crop, crop, height, width).resized(*size))
+
+    def fitted(images: "list[torch.Tensor]") -> torch.Tensor:
+        """[V, 1, H, W]"""
+        kept = (i[crop : crop + h, crop : crop + w] for i, (h, w) in zip(images, shapes, strict=True))
+        return torch.stack([adaptive_avg_pool2d(image[None], size) for image in kept])
+
+    seeing = [c.cropped(crop, crop, *shape).resized(*size) for c, shape in zip(cameras, shapes, strict=True)]
     views = Camera.stack(seeing).to(torch.float32)
-    return Registration(subject, views.rt_inv, views.k_inv, views.sdd_mm, *size), torch.stack(images)
+    registration = Registration(subject, views.rt_inv, views.k_inv, views.sdd_mm, *size)
+    # A pixel of which a part is left out would show that part.
+    mask = (fitted(masks) == 1).float() if isinstance(masks, list) else masks
+    return registration, fitted([xray.image for xray in xrays]), mask
 
 
 def _is_watched() -> bool:
@@ -194,18 +235,8 @@ def _sentence(result: "RegistrationResult") -> str:
     from deepdrr.metrics import rotation_angle
 
     turn = math.degrees(float(rotation_angle(torch.eye(3).double(), result.motion[:3, :3])))
-    last = result.stopped[-1]
+    across, depth = result.shift_mm
     return (
-        f"{last} after {result.iterations} iterations in {result.seconds:.1f} s, loss {result.loss:.4f}, "
-        f"camera turned by {turn:.2f}°"
+        f"{result.stopped[-1]} after {result.iterations} iterations in {result.seconds:.1f} s, loss {result.loss:.4f}; "
+        f"camera turned by {turn:.2f}°, patient shifted by {across:.1f} mm across the beam and {depth:.1f} mm along it"
     )
-
-
-def _about(ct: Path, result: "RegistrationResult") -> dict[str, Any]:
-    return {
-        "ct": str(ct),
-        "loss": result.loss,
-        "iterations": result.iterations,
-        "stopped": list(result.stopped),
-        "seconds": round(result.seconds, 3),
-    }

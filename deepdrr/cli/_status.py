@@ -2,15 +2,23 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from typing import TypeVar
 
 from rich.console import Console
 
 from deepdrr._progress import progress_bar
 
-__all__ = ["progress", "say", "stage"]
+__all__ = ["Verdict", "progress", "say", "stage"]
 
 Item = TypeVar("Item")
+
+
+class Verdict(Enum):
+    """What a command says of its result."""
+
+    GOOD = "good"
+    DOUBTFUL = "doubtful"  # written, with a warning
 
 
 def say(what: str, text: object) -> None:

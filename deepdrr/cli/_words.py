@@ -11,7 +11,20 @@ __all__ = ["check_words", "with_flags"]
 
 # Arguments of the API whose flags have other names.
 _RENAMED = {"photons_per_pixel": "photons", "gamma": "contrast", "width_mm": "focal-spot-mm"}
-_OF_COMMANDS = ("out", "ct", "xray", "init", "report", "config", "quantity", "start", "crop", "values")
+_OF_COMMANDS = (
+    "out",
+    "ct",
+    "xray",
+    "init",
+    "report",
+    "config",
+    "quantity",
+    "start",
+    "crop",
+    "values",
+    "mask",
+    "polarity",
+)
 _LONGEST_VALUE = 300
 _LONGEST = 1500
 

@@ -138,6 +138,7 @@ def write_cameras(
         about: further fields at the top of the file.
 
     Raises:
+        ValueError: if one of them holds NaN or infinity, which JSON has no word for.
         OSError: if the file cannot be written.
     """
     views = [
@@ -153,7 +154,7 @@ def write_cameras(
     ]
     content = {"frame": "RAS", "unit": "mm", **about, "views": views}
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:

@@ -9,7 +9,7 @@ from deepdrr._numbers import as_count
 from deepdrr.camera import check_inverse, check_together, checked_sdd
 from deepdrr.geometry import in_double
 
-__all__ = ["check_cameras", "check_target", "shown"]
+__all__ = ["check_cameras", "check_contrast", "check_target", "shown"]
 
 # Rotations of float32 matrices that were multiplied a few times are orthogonal to about 1e-6.
 _ORTHOGONAL = 1e-4
@@ -41,7 +41,7 @@ def check_cameras(rt_inv: Tensor, k_inv: Tensor, sdd: Tensor, height: int, width
         raise ValueError(f"rt_inv must be rigid (R Rᵀ = I), off by {off:.3g}")
 
 
-def check_target(target: Tensor, mask: Tensor | None, shape: Sequence[int]) -> None:
+def check_target(target: Tensor, mask: object, shape: Sequence[int]) -> None:
     """X-rays, and weights of their pixels, that lie on the rendered images.
 
     Args:
@@ -61,16 +61,30 @@ def check_target(target: Tensor, mask: Tensor | None, shape: Sequence[int]) -> N
     wrong = int((~torch.isfinite(target)).sum())
     if wrong:
         raise ValueError(f"target must be finite, got {wrong} pixels that are NaN or infinite")
-    for view, image in enumerate(target):
-        if bool(image.min() == image.max()):
-            raise ValueError(f"target must have contrast, view {view} is {float(image.min()):g} everywhere")
-    if mask is None:
+    check_contrast(target, None)
+    if mask is None or (isinstance(mask, str) and mask == "auto"):
         return
-    fits = isinstance(mask, Tensor) and mask.dim() == 4
-    if not fits or any(m not in (1, n) for m, n in zip(mask.shape, wanted, strict=True)):
-        raise ValueError(f"mask must be weights that broadcast to {wanted}, got {shown(mask)}")
+    if not isinstance(mask, Tensor) or mask.dim() != 4 or not _broadcasts(mask.shape, wanted):
+        raise ValueError(f"mask must be 'auto', None, or weights that broadcast to {wanted}, got {shown(mask)}")
     if not bool(torch.isfinite(mask).all() and (mask >= 0).all() and (mask.sum(dim=(-2, -1)) > 0).all()):
         raise ValueError("mask must hold weights of 0 or more, not all of them 0, got others")
+
+
+def check_contrast(target: Tensor, weights: Tensor | None) -> None:
+    """Check that what counts of each X-ray is not of one value.
+
+    Raises:
+        ValueError: if it is.
+    """
+    for view, image in enumerate(target):
+        kept = image if weights is None else image[weights[view] > 0]
+        if bool(kept.min() == kept.max()):
+            rest = "" if weights is None else " that is not left out"
+            raise ValueError(f"target must have contrast, view {view} is {float(kept.min()):g} everywhere{rest}")
+
+
+def _broadcasts(shape: Sequence[int], wanted: Sequence[int]) -> bool:
+    return all(m in (1, n) for m, n in zip(shape, wanted, strict=True))
 
 
 def shown(value: object) -> str:

@@ -17,8 +17,9 @@ from deepdrr._atomic import atomic_path
 from deepdrr._extras import require
 from deepdrr.metrics import rotation_angle
 from deepdrr.plot import draw_frames, overlay, write_frames
-from deepdrr.registration._register import Iterate, RegistrationResult
 from deepdrr.registration._registration import Registration
+from deepdrr.registration._result import Iterate, RegistrationResult
+from deepdrr.registration._summary import summary_of
 
 __all__ = ["write_report"]
 
@@ -122,16 +123,9 @@ def _write_curves(path: Path, result: RegistrationResult, registration: Registra
 
 
 def _write_result(path: Path, result: RegistrationResult) -> Path:
-    content = {
-        "pose": result.pose.cpu().double().tolist(),
-        "motion": result.motion.tolist(),
-        "loss": result.loss,
-        "iterations": result.iterations,
-        "stopped": list(result.stopped),
-        "seconds": round(result.seconds, 3),
-    }
+    content = {"pose": result.pose.cpu().double().tolist(), "motion": result.motion.tolist(), **summary_of(result)}
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     return path
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from deepdrr.resources import resource_path
 
@@ -96,6 +97,74 @@ def test_a_picture_needs_its_geometry(run, files: Path, tmp_path: Path) -> None:
     assert poses(tmp_path / "pose.json")[0][:3, 2] == pytest.approx([0, 1, 0], abs=0.02)
     view = json.loads((tmp_path / "pose.json").read_text())["views"][0]
     assert (view["height"], view["width"]) == (64, 64)  # the whole image's, not the cropped one's
+
+
+def test_a_doubtful_result_is_written_and_told(run, files: Path, tmp_path: Path) -> None:
+    """A picture in reversed grey, which the command is told to take as it is: a warning, and the exit code 3."""
+    picture = np.array(Image.open(files / "front.png"))
+    Image.fromarray(255 - picture).save(tmp_path / "reversed.png")
+    geometry = ("--sdd-mm", 1020, "--sid-mm", 700, "--pixel-mm", 5, "--alpha", 3)
+    words = (
+        "register",
+        "--ct",
+        PELVIS,
+        "--xray",
+        tmp_path / "reversed.png",
+        "--out",
+        tmp_path / "pose.json",
+        *geometry,
+    )
+    code, text, error = run(*words, "--polarity", "as_given")
+    assert code == 3
+    assert "doubtful, 0.8 and more is good" in text
+    assert "deepdrr: warning: the registration is not to be trusted: the picture agrees with the X-ray to" in error
+    content = json.loads((tmp_path / "pose.json").read_text(), parse_constant=pytest.fail)
+    assert not content["trusted"]
+    code, text, error = run(*words)
+    assert (code, error) == (0, "")
+    assert "reversed.png: grey reversed" in text
+    content = json.loads((tmp_path / "pose.json").read_text(), parse_constant=pytest.fail)
+    assert content["trusted"]
+    assert content["is_reversed"] == [True]
+    assert content["agreement"][0] > 0.9
+    assert 0 < content["certainty"]["in_plane_mm"] < content["certainty"]["depth_mm"] < 20
+
+
+def test_masks(run, files: Path, tmp_path: Path) -> None:
+    """A plate over the picture: found, or left out by a mask; and a mask that does not fit."""
+    picture = np.array(Image.open(files / "front.png"))
+    picture[50:60, 3:17] = 255
+    Image.fromarray(picture).save(tmp_path / "plate.png")
+    mask = np.full(picture.shape, 255, np.uint8)
+    mask[49:61, 2:18] = 0
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    geometry = ("--sdd-mm", 1020, "--sid-mm", 700, "--pixel-mm", 5, "--alpha", 3)
+    words = ("register", "--ct", PELVIS, "--xray", tmp_path / "plate.png", "--out", tmp_path / "pose.json", *geometry)
+    code, text, _ = run(*words)
+    assert code == 0
+    assert "% not compared, marks over the picture" in text
+    code, text, _ = run(*words, "--mask", tmp_path / "mask.png")
+    assert code == 0
+    assert "plate.png: 4.7 % not compared, left out by the mask" in text  # 12 · 16 of 64² pixels
+    code, text, _ = run(*words, "--mask", "all")
+    assert "not compared" not in text
+    code, _, error = run(*words, "--mask", "auto", "--mask", "all")
+    assert code == 2
+    assert "--mask must be auto, all, or 1 images, one for each X-ray, got auto all" in error
+    Image.fromarray(mask[:-1]).save(tmp_path / "small.png")
+    code, _, error = run(*words, "--mask", tmp_path / "small.png")
+    assert code == 2
+    assert "--mask must have the X-ray's 64×64 pixels" in error
+
+
+def test_a_start_out_of_sight(run, files: Path, tmp_path: Path) -> None:
+    words = ("register", "--ct", PELVIS, "--xray", files / "front.dcm", "--out", tmp_path / "pose.json")
+    code, _, error = run(*words, "--isocenter", 0, 0, 0)
+    assert code == 2
+    assert "every camera must see the CT at the start" in error
+    # The CT, 276 mm long, ends 1054 mm above the isocenter; there the beam reaches 110 mm up.
+    assert 850 < float(error.split(" lies ")[1].split(" mm beside")[0]) < 950
+    assert not (tmp_path / "pose.json").exists()
 
 
 def test_what_is_refused(run, files: Path, tmp_path: Path) -> None:

@@ -74,6 +74,7 @@ class GaussNewton:
                     break
                 damping *= 6.0
             else:
+                problem.record(loss, motion)
                 return "no shorter step helps"
             motion, seen, loss, damping = tried, image, _half_square(image - wanted), max(damping / 5.0, 1e-6)
             problem.registration.set_motion_(motion)

@@ -51,7 +51,7 @@ class MultiStart:
 
     def solve(self, problem: Problem) -> str:
         """Move the registration's parameters to the best end; says why its walk stopped. Records that walk alone."""
-        motions = self._cloud() @ problem.start
+        motions = self.cloud() @ problem.start
         order = self.solver.losses(problem, motions).argsort()
         best: tuple[float, str, list[tuple[float, Tensor]]] = (math.inf, "no shorter step helps", [])
         end = problem.start
@@ -68,7 +68,7 @@ class MultiStart:
             problem.record(loss, motion)
         return best[1]
 
-    def _cloud(self) -> Tensor:
+    def cloud(self) -> Tensor:
         """Motions [K, 4, 4], the first of them the identity."""
         even = 2.0 * SobolEngine(6, scramble=True, seed=0).draw(self.count, dtype=torch.float64) - 1.0
         even[0] = 0.0

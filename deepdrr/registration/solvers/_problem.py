@@ -6,12 +6,11 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
 from deepdrr.geometry import in_double
 from deepdrr.registration._registration import Registration
 
-__all__ = ["Problem", "Solver", "resized"]
+__all__ = ["Problem", "Solver"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +23,7 @@ class Problem:
         mask: weights of the pixels [V, 1, H, W], or None.
         n_samples, backend: see `deepdrr.drr.render`.
         record: is told the loss and the motion [4, 4] after every iteration.
+        fill: for each pixel the one whose value it takes, [V, 1, H·W] places in a flattened picture; None for its own.
     """
 
     registration: Registration
@@ -32,6 +32,7 @@ class Problem:
     n_samples: int | None
     backend: str
     record: Callable[[float, Tensor], None]
+    fill: Tensor | None = None
 
     @property
     def start(self) -> Tensor:
@@ -54,13 +55,20 @@ class Problem:
         registration = self.registration
         poses = registration.poses_of(motions)
         seen = registration.render(poses, self.n_samples, backend=self.backend).sum(dim=1, keepdim=True)
-        images: Tensor = seen.unflatten(0, (len(motions), registration.views))
-        return images
+        return self.filled(seen.unflatten(0, (len(motions), registration.views)))
 
     def seen(self) -> Tensor:
         """The images [V, 1, H, W] at the registration's present parameters, with their gradients."""
         images: Tensor = self.registration(self.n_samples, backend=self.backend)
-        return images.sum(dim=1, keepdim=True)
+        return self.filled(images.sum(dim=1, keepdim=True))
+
+    def filled(self, images: Tensor) -> Tensor:
+        """Images [*K, V, 1, H, W] with the values of the nearest pixels where the mask leaves pixels out."""
+        if self.fill is None:
+            return images
+        flat = images.flatten(-2)
+        filled: Tensor = flat.gather(-1, self.fill.expand(flat.shape)).unflatten(-1, images.shape[-2:])
+        return filled
 
 
 class Solver(Protocol):
@@ -76,11 +84,3 @@ class Solver(Protocol):
         Returns:
             Why it stopped, in a few words.
         """
-
-
-def resized(images: Tensor, height: int, width: int) -> Tensor:
-    """Images averaged over the pixels of a coarser detector with the same edges."""
-    if images.shape[-2:] == (height, width):
-        return images
-    pooled: Tensor = adaptive_avg_pool2d(images, (height, width))
-    return pooled

@@ -1,0 +1,45 @@
+"""What would explain that a registration failed."""
+
+from torch import Tensor
+
+from deepdrr.registration._quality import Quality, quality_of
+from deepdrr.registration._registration import Registration
+from deepdrr.registration.solvers._multi_start import MultiStart
+from deepdrr.registration.targets._polarity import Polarity
+from deepdrr.registration.targets._target import coarse_scale, prepared_target
+
+__all__ = ["hint_of"]
+
+# Of agreement: by so much a mirrored picture must be better, and as good as a search on few pixels makes it at least.
+_BETTER, _LIKELY = 0.1, 0.7
+
+
+def hint_of(
+    registration: Registration, first: Tensor, target: Tensor, quality: Quality, polarity: Polarity, backend: str
+) -> str:
+    """What is likely to be wrong with the X-rays of a registration that failed, as a sentence; empty if nothing is.
+
+    The pictures are registered once more, on a few pixels, mirrored from left to right.
+
+    Args:
+        registration: cameras and patient; its parameters are left as they are.
+        first: the motion [4, 4] that it started from.
+        target: the X-rays [V, 1, H, W], as given.
+        quality: of the result.
+        polarity, backend: see `deepdrr.registration.register`.
+    """
+    last = registration.motion.detach().clone()
+    registration.set_motion_(first)
+    try:
+        mirrored = prepared_target(registration, target.flip(-1), "auto", polarity, backend)
+        with registration.at_scale(coarse_scale(registration)):
+            MultiStart().solve(mirrored.coarse_problem(registration, backend))
+        other = quality_of(registration, mirrored, backend)
+    finally:
+        registration.set_motion_(last)
+    if other.least < max(_LIKELY, quality.least + _BETTER):
+        return ""
+    return (
+        f"mirrored from left to right the X-ray fits better (agreement {other.least:.2f}): "
+        "is it seen from the other side?"
+    )
