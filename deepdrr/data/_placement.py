@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._names import unknown_name
+from deepdrr._state import NamedState
 from deepdrr.geometry import (
     ArrayLike,
     as_point,
@@ -22,7 +23,7 @@ from deepdrr.geometry import (
 __all__ = ["PlacedGrid"]
 
 
-class PlacedGrid:
+class PlacedGrid(NamedState):
     """Where the voxels are in the patient (fixed), and where the patient is in the room (movable).
 
     Args:
@@ -30,6 +31,8 @@ class PlacedGrid:
         anatomical_from_ijk: affine from voxel centres (integers) to RAS mm, [4, 4].
         landmarks: named points, RAS mm.
     """
+
+    INSTEAD = "with_labels, crop, resample and from_array make another, and world_from_anatomical can be assigned"
 
     def __init__(
         self,

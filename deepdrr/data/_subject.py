@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from deepdrr._numbers import as_count
+from deepdrr._state import NamedState
 from deepdrr.data._checks import CheckHU
 from deepdrr.data._doubts import Assume
 from deepdrr.data._labels import LabelMap, Labels, labels_on_grid
@@ -50,7 +51,7 @@ class Attenuation(TypedDict, total=False):
 _DEFAULTS = Attenuation(convert_to_mu=True, mu_water=MU_WATER, mu_bone=MU_BONE, hu_bone=HU_BONE)
 
 
-class Subject(nn.Module):
+class Subject(NamedState, nn.Module):
     """A CT in Hounsfield units with labels, on torch's [1, 1, D, H, W] (the voxel (i, j, k) is at [0, 0, k, j, i]).
 
     The attributes `convert_to_mu`, `mu_water`, `mu_bone` and `hu_bone` can be set at any time; the next image is made
@@ -69,9 +70,6 @@ class Subject(nn.Module):
         voxel_to_world, world_to_voxel: buffers [4, 4]; these and the isocenter stay float32 or float64 when the
             module is turned into half precision.
         isocenter: a buffer [3].
-        n_classes: channels of a picture by labels: one for each number from 0 to the highest label.
-        class_labels: None; or the label that each channel stands for, where labels go beyond 127 and only those that
-            there are have a channel.
 
     Raises:
         TypeError, ValueError: if a shape, a type or a number is not acceptable.
@@ -91,7 +89,8 @@ class Subject(nn.Module):
     mu_water: float | Tensor
     mu_bone: float | Tensor
     hu_bone: float | Tensor
-    class_labels: tuple[int, ...] | None
+
+    INSTEAD = "it follows from image_hu, label and the attenuation"
 
     def __init__(
         self,
@@ -118,8 +117,8 @@ class Subject(nn.Module):
         for name, value in {**_DEFAULTS, **attenuation}.items():
             setattr(self, name, value)
         self._max_label = max_label
-        self.n_classes = 1 if max_label is None else max_label + 1
-        self.class_labels = None
+        self._n_classes = 1 if max_label is None else max_label + 1
+        self._class_labels: tuple[int, ...] | None = None
         if label is not None:
             self.label = label
 
@@ -153,14 +152,25 @@ class Subject(nn.Module):
     def label(self, label: Tensor) -> None:
         labels = checked_labels(label, self.image_hu.shape)
         highest = int(labels.max())
-        self.class_labels = None
+        present = None
         if self._max_label is None and highest >= _MOST_CLASSES:
-            self.class_labels = labels_present(labels)
-            highest = len(self.class_labels) - 1
+            present = labels_present(labels)
+            highest = len(present) - 1
         if self._max_label is not None and highest > self._max_label:
             raise ValueError(f"label must not be above max_label = {self._max_label}, got {highest}")
-        self.n_classes = 1 + (highest if self._max_label is None else self._max_label)
+        self._n_classes = 1 + (highest if self._max_label is None else self._max_label)
+        self._class_labels = present
         self.label_map = labels
+
+    @property
+    def n_classes(self) -> int:
+        """Channels of a picture by labels: one for each number from 0 to the highest label."""
+        return self._n_classes
+
+    @property
+    def class_labels(self) -> tuple[int, ...] | None:
+        """None; or the label of each channel, where labels go beyond 127 and only those that there are have one."""
+        return self._class_labels
 
     @property
     def channel_map(self) -> Tensor:

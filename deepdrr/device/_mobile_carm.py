@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from deepdrr._state import NamedState
 from deepdrr.camera import Camera
 from deepdrr.device._checks import as_angle_deg, check_keys, check_kind
 from deepdrr.device._geometry import CArmGeometry
@@ -19,15 +20,15 @@ __all__ = ["MobileCArm"]
 _CONFIG_KEYS = ("isocenter", "alpha_deg", "beta_deg", "gamma_deg", "viewed_from", "geometry", "limits")
 
 
-class MobileCArm:
+class MobileCArm(NamedState):
     """A C-arm that stands in the room and turns about its isocenter.
 
     The angles are DICOM's for a patient lying head first and supine: alpha the positioner primary angle (LAO positive),
     beta the secondary angle (cranial positive), gamma the rotation of the detector about the beam. At zero the detector
     is above the patient and the tube under the table. See docs/concepts/conventions.md.
 
-    All state is one `pose` and `viewed_from`; `camera` is made from them whenever it is asked for. A move that is
-    refused leaves the arm where it was.
+    All state is `pose`, `viewed_from`, `geometry` and `limits`; `camera` is made from them whenever it is asked for.
+    They can be assigned, and so can the angles and the isocenter. A move that is refused leaves the arm where it was.
 
     Args:
         isocenter: point of the world [3] about which the arm turns, mm.
@@ -43,6 +44,8 @@ class MobileCArm:
         >>> carm
         MobileCArm(isocenter=(0, 0, 100) mm, alpha=30°, beta=10°, gamma=0°, SDD 1020 mm, 1536×1536 pixels of 0.194 mm)
     """
+
+    INSTEAD = "assign pose, geometry or viewed_from, from which it is made"
 
     _pose: CArmPose
     _viewed_from: str
@@ -72,40 +75,78 @@ class MobileCArm:
         """Angles and isocenter."""
         return self._pose
 
+    @pose.setter
+    def pose(self, pose: CArmPose) -> None:
+        check_kind(pose, CArmPose, "pose")
+        self._set(pose)
+
     @property
     def alpha_deg(self) -> float:
         """Primary angle α, degrees."""
         return self._pose.alpha_deg
+
+    @alpha_deg.setter
+    def alpha_deg(self, alpha_deg: float) -> None:
+        self.move_to(alpha=alpha_deg)
 
     @property
     def beta_deg(self) -> float:
         """Secondary angle β, degrees."""
         return self._pose.beta_deg
 
+    @beta_deg.setter
+    def beta_deg(self, beta_deg: float) -> None:
+        self.move_to(beta=beta_deg)
+
     @property
     def gamma_deg(self) -> float:
         """Rotation γ of the detector, degrees."""
         return self._pose.gamma_deg
+
+    @gamma_deg.setter
+    def gamma_deg(self, gamma_deg: float) -> None:
+        self.move_to(gamma=gamma_deg)
 
     @property
     def isocenter(self) -> Tensor:
         """Point of the world about which the arm turns, float64 [3], mm; a copy."""
         return as_point(self._pose.isocenter, "isocenter")
 
+    @isocenter.setter
+    def isocenter(self, isocenter: ArrayLike) -> None:
+        self.reposition(isocenter)
+
     @property
     def viewed_from(self) -> str:
         """Side from which the picture is seen."""
         return self._viewed_from
+
+    @viewed_from.setter
+    def viewed_from(self, viewed_from: str) -> None:
+        self._set(self._pose, viewed_from)
 
     @property
     def geometry(self) -> CArmGeometry:
         """Distances and detector."""
         return self._geometry
 
+    @geometry.setter
+    def geometry(self, geometry: CArmGeometry) -> None:
+        check_kind(geometry, CArmGeometry, "geometry")
+        self._geometry = geometry
+
     @property
     def limits(self) -> JointLimits:
         """Ranges of the joints."""
         return self._limits
+
+    @limits.setter
+    def limits(self, limits: JointLimits) -> None:
+        check_kind(limits, JointLimits, "limits")
+        complaint = limits.complaint(self._pose)
+        if complaint is not None:
+            raise ValueError(complaint)
+        self._limits = limits
 
     @property
     def camera(self) -> Camera:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._numbers import as_number
+from deepdrr._state import NamedState
 from deepdrr.camera import Camera
 from deepdrr.device._checks import check_kind
 from deepdrr.device._geometry import CArmGeometry
@@ -17,7 +18,7 @@ __all__ = ["SimpleDevice"]
 _PARALLEL = 1e-6
 
 
-class SimpleDevice:
+class SimpleDevice(NamedState):
     """A device of any geometry that looks where it is told.
 
     Args:
@@ -31,6 +32,8 @@ class SimpleDevice:
         >>> device.camera.source_world
         tensor([  0., 600.,  50.], dtype=torch.float64)
     """
+
+    INSTEAD = "set_view moves it; another geometry makes another SimpleDevice"
 
     def __init__(self, geometry: CArmGeometry | None = None) -> None:
         self._geometry = CArmGeometry() if geometry is None else geometry

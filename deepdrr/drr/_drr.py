@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from deepdrr._arguments import check_flag
 from deepdrr._numbers import as_count
+from deepdrr._state import NamedState
 from deepdrr.camera import Camera, checked_k_inv, checked_sdd, make_k_inv
 from deepdrr.data import Subject
 from deepdrr.drr._physics import Physics
@@ -20,7 +21,7 @@ __all__ = ["DRR"]
 _BUFFERS = ("k_inv", "sdd")
 
 
-class DRR(nn.Module):
+class DRR(NamedState, nn.Module):
     """The intrinsic parameters of a camera, as a module that renders.
 
     All five can be set at any time and apply from the next image on; they move with `to` (k_inv and sdd never become
@@ -46,6 +47,8 @@ class DRR(nn.Module):
     height: int
     width: int
     orthographic: bool
+
+    INSTEAD = "it follows from k_inv, sdd, height and width"
 
     def __init__(self, k_inv: Tensor, sdd: Tensor, height: int, width: int, orthographic: bool = False) -> None:
         super().__init__()

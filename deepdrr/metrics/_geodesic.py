@@ -3,12 +3,13 @@
 import torch
 from torch import Tensor
 
+from deepdrr._state import NamedState
 from deepdrr.metrics._checks import check_positive
 
 __all__ = ["DoubleGeodesicSE3", "check_poses", "rotation_angle"]
 
 
-class DoubleGeodesicSE3(torch.nn.Module):
+class DoubleGeodesicSE3(NamedState, torch.nn.Module):
     """Distance between two camera poses, with rotation and translation in the same unit.
 
     With the angle θ of R₁ᵀR₂ and the distance d between the two positions, each in the axes of its own camera (Rᵀt):
@@ -29,6 +30,9 @@ class DoubleGeodesicSE3(torch.nn.Module):
         >>> rotation.item(), translation.item(), round(both.item(), 3)
         (0.0, 5.0, 5.0)
     """
+
+    sdr: float
+    eps: float
 
     def __init__(self, sdd: float, eps: float = 1e-7) -> None:
         super().__init__()

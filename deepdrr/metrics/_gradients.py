@@ -85,6 +85,8 @@ class GradientNormalizedCrossCorrelation2d(NormalizedCrossCorrelation2d):
         patch_size, sigma, eps: see `gradient_normalized_cross_correlation`.
     """
 
+    sigma: float
+
     def __init__(self, patch_size: int | None = None, sigma: float = 1.0, eps: float = 1e-7) -> None:
         super().__init__(patch_size, eps)
         self.sigma = sigma

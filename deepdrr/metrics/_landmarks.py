@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from deepdrr._state import NamedState
 from deepdrr.camera import project_points
 from deepdrr.geometry import invert_rigid, transform_points
 from deepdrr.metrics._checks import check_positive
@@ -87,7 +88,7 @@ def landmark_reprojection_error(points_world: Tensor, pixels: Tensor, k_inv: Ten
     return error
 
 
-class LandmarkReprojectionLoss(torch.nn.Module):
+class LandmarkReprojectionLoss(NamedState, torch.nn.Module):
     """Huber loss of `landmark_reprojection_error`, averaged over the landmarks that are seen.
 
     For an error e it is e²/2δ below δ and e − δ/2 above, in pixels. So a misplaced landmark pulls no harder than
@@ -104,6 +105,7 @@ class LandmarkReprojectionLoss(torch.nn.Module):
 
     points_world: Tensor
     pixels: Tensor
+    delta_px: float
 
     def __init__(self, points_world: Tensor, pixels: Tensor, delta_px: float = 10.0) -> None:
         super().__init__()

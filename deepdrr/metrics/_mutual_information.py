@@ -5,6 +5,7 @@ from torch import Tensor
 
 from deepdrr._numbers import as_count
 from deepdrr._shapes import broadcast_shapes
+from deepdrr._state import NamedState
 from deepdrr.geometry import finest_dtype
 from deepdrr.metrics._checks import check_images, check_mask
 
@@ -58,12 +59,14 @@ def mutual_information(
     return result.to(torch.promote_types(torch.promote_types(x1.dtype, x2.dtype), torch.float32))
 
 
-class MutualInformation2d(torch.nn.Module):
+class MutualInformation2d(NamedState, torch.nn.Module):
     """`mutual_information` with its settings.
 
     Args:
         bins: see `mutual_information`.
     """
+
+    bins: int
 
     def __init__(self, bins: int = 32) -> None:
         super().__init__()

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from deepdrr._numbers import plain
+from deepdrr._state import NamedState
 from deepdrr.geometry import finest_dtype
 from deepdrr.metrics._checks import check_images, check_mask, check_patch, check_positive
 
@@ -63,12 +64,15 @@ def normalized_cross_correlation(
     return _average(scores, weights, patch_size).to(_result_dtype(x1, x2))
 
 
-class NormalizedCrossCorrelation2d(torch.nn.Module):
+class NormalizedCrossCorrelation2d(NamedState, torch.nn.Module):
     """`normalized_cross_correlation` with its settings.
 
     Args:
         patch_size, eps: see `normalized_cross_correlation`.
     """
+
+    patch_size: int | None
+    eps: float
 
     def __init__(self, patch_size: int | None = None, eps: float = 1e-7) -> None:
         super().__init__()
@@ -81,7 +85,7 @@ class NormalizedCrossCorrelation2d(torch.nn.Module):
         return normalized_cross_correlation(x1, x2, patch_size=self.patch_size, mask=mask, eps=self.eps)
 
 
-class MultiscaleNormalizedCrossCorrelation2d(torch.nn.Module):
+class MultiscaleNormalizedCrossCorrelation2d(NamedState, torch.nn.Module):
     """A weighted sum of `normalized_cross_correlation` over several patch sizes.
 
     Whole images attract from afar; patches are precise near the optimum and insensitive to slowly varying shading.
@@ -97,6 +101,9 @@ class MultiscaleNormalizedCrossCorrelation2d(torch.nn.Module):
         >>> similarity(x, x) > 0.99
         tensor([True])
     """
+
+    nccs: torch.nn.ModuleList
+    patch_weights: tuple[float, ...]
 
     def __init__(
         self, patch_sizes: Sequence[int | None] = (None,), patch_weights: Sequence[float] = (1.0,), eps: float = 1e-4

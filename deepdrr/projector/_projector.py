@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from deepdrr._arguments import checked_device
-from deepdrr._names import unknown_name
+from deepdrr._state import NamedState
 from deepdrr.camera import Camera
 from deepdrr.data import Volume
 from deepdrr.detector import Exposure
@@ -38,7 +38,7 @@ class Positioned(Protocol):
         """Current position of source and detector."""
 
 
-class Projector:
+class Projector(NamedState):
     """Takes X-ray images of a scene: it holds the scene, a C-arm and a technique, and calls `expose`.
 
     Densities are computed at the first image, or when a `with` block begins, kept while the voxels are unchanged, and
@@ -76,6 +76,8 @@ class Projector:
     carm: Positioned | Camera
     technique: Technique
 
+    INSTEAD = "projector.scene = Scene(…) or projector.carm = … changes what it follows from"
+
     def __init__(
         self,
         scene: Body | Sequence[Body] | Scene,
@@ -94,8 +96,9 @@ class Projector:
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse attributes that no image would use, and values with which no image could be taken."""
-        if name not in _SETTABLE:
-            raise AttributeError(str(unknown_name("attribute of a Projector", name, _SETTABLE)))
+        if name in _PARTS and not hasattr(type(self), name):
+            way = f"projector.technique = projector.technique.changed({name}=…)"
+            raise AttributeError(f"unknown attribute of a Projector {name!r}; it belongs to the technique: {way}")
         if name == "carm" and not isinstance(value, Camera) and not isinstance(getattr(value, "camera", None), Camera):
             raise TypeError(f"carm must be a Camera or have one as .camera, got {type(value).__name__}")
         if name == "scene" and not isinstance(value, Scene):
@@ -104,7 +107,13 @@ class Projector:
             if not isinstance(value, Technique):
                 raise TypeError(f"technique must be a Technique, got {type(value).__name__}")
             _check_step(value.integration, self.scene)
-        object.__setattr__(self, name, value)
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        carm = repr(self.carm)
+        if isinstance(self.carm, Camera):  # its own has all matrices, in lines
+            carm = f"Camera of {self.carm.height}×{self.carm.width} pixels"
+        return f"Projector({', '.join([*map(repr, self.scene.volumes), carm, self.technique.in_words])})"
 
     def __enter__(self) -> Self:
         self.scene.prepare()
@@ -218,7 +227,7 @@ class Projector:
         return camera
 
 
-_SETTABLE = ("scene", "carm", "technique", "kvp", "mas", "exposure")
+_PARTS = frozenset(TechniqueFields.__annotations__)
 
 
 Materials = DensityModel | str | Sequence[DensityModel | str]

@@ -111,6 +111,19 @@ class Technique:
         """The open beam on the central ray."""
         return self.source.spectrum
 
+    @property
+    def in_words(self) -> str:
+        """Beam, exposure and detector, for logs.
+
+        Example:
+            >>> Technique().changed(kvp=90, mas=2).in_words
+            '90 kVp, mas=2, FlatPanel'
+        """
+        beam = repr(self.spectrum) if self.spectrum.kvp is None else f"{float(self.spectrum.kvp):g} kVp"
+        given = {} if self.exposure is None else vars(self.exposure)
+        load = ", ".join(f"{name}={value}" for name, value in given.items() if value is not None) or "relative"
+        return f"{beam}, {load}, {type(self.detector).__name__}"
+
     def changed(self, **fields: Unpack[TechniqueFields]) -> Self:
         """The same technique with some fields replaced.
 

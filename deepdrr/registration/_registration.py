@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from deepdrr._state import NamedState
 from deepdrr.data import Subject
 from deepdrr.drr import render
 from deepdrr.geometry import Parameterization, convert, finest_dtype, in_double
@@ -15,7 +16,7 @@ from deepdrr.registration._motion import checked_parameterization, identity_numb
 __all__ = ["Registration"]
 
 
-class Registration(torch.nn.Module):
+class Registration(NamedState, torch.nn.Module):
     """The cameras of one or several X-rays, moved together by one rigid motion whose numbers are parameters.
 
     With the first camera's place W (world_from_camera), the isocenter c in its frame and the motion T,
@@ -54,9 +55,17 @@ class Registration(torch.nn.Module):
         (torch.Size([1, 1, 32, 32]), [(1, 3), (1, 3)])
     """
 
+    subject: Subject
     rt_inv: Tensor
     k_inv: Tensor
     sdd: Tensor
+    height: int
+    width: int
+    orthographic: bool
+    parameterization: Parameterization
+    convention: str | None
+
+    INSTEAD = "set_motion_ gives the parameters their numbers"
 
     def __init__(
         self,
