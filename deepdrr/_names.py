@@ -1,11 +1,14 @@
 """The error for an unknown name, the same everywhere."""
 
 import difflib
+import re
 from collections.abc import Iterable
 
 __all__ = ["unknown_name"]
 
 _LISTED = 20
+_NEAR = 3  # that are suggested
+_SHORTEST = 2  # beginning of a word that says which one is meant
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
@@ -21,8 +24,16 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
         ValueError("unknown view 'inlett'; did you mean 'inlet' or 'outlet'?")
     """
     names = list(known)
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    near = _beginning_with(str(name), names) or difflib.get_close_matches(str(name), names, n=_NEAR, cutoff=0.5)
     return ValueError(f"unknown {kind} {name!r}; {_advice(near, names)}")
+
+
+def _beginning_with(start: str, names: list[str]) -> list[str]:
+    """Names with a word of this beginning: `"LAT"` stands for the lateral views."""
+    if len(start) < _SHORTEST:
+        return []
+    words = {name: re.split(r"[\W_]+", name.casefold()) for name in names}
+    return [name for name in names if any(word.startswith(start.casefold()) for word in words[name])][:_NEAR]
 
 
 def _advice(near: list[str], names: list[str]) -> str:

@@ -25,6 +25,7 @@ ORDER = (
         "_renamed",
         "_shapes",
         "_snapshot",
+        "_state",
         "_threads",
         "_atomic",
         "_door",

@@ -17,9 +17,10 @@ from deepdrr.cli._options import (
     TechniqueOptions,
 )
 from deepdrr.cli._output import written
-from deepdrr.cli._quantities import Quantity, check_files, check_not_input, needed, quantity_help
-from deepdrr.cli._scene import ISOCENTER_WORLD, camera, generator, load, pose_name, projector
+from deepdrr.cli._quantities import Quantity, check_files, check_labels, check_not_input, needed, quantity_help
+from deepdrr.cli._scene import ISOCENTER_WORLD, camera, generator, load, pose_name, projector, technique
 from deepdrr.cli._status import say, stage
+from deepdrr.projector import OUTPUTS
 
 __all__ = ["ProjectOptions", "project"]
 
@@ -61,25 +62,21 @@ def project(
     """
     check_files(out, quantity)
     check_not_input(out, file)
+    check_labels(quantity, options.patient.labels, only_labels, options.technique.model.label_materials)
+    taken, noise = technique(options.technique), generator(options.technique.exposure)
     view = camera(options.pose, options.detector)
     with stage(f"reading {file}"):
         volume = load(file, options.patient, options.pose.isocenter or options.pose.landmark)
     say("CT", volume)
-    source = projector(volume, view, options.technique)
+    source = projector(volume, view, taken, options.technique)
     say("C-arm", f"{pose_name(options.pose)}, {describe_camera(view)}")
     beam = source.technique.spectrum
     say("beam", describe_beam(beam))
-    if source.exposure is not None:
+    if source.exposure is not None and OUTPUTS[quantity].depends_on_exposure:
         say("exposure", describe_exposure(source.exposure, source.technique.source, view))
-    noise = generator(options.technique.exposure)
     with stage("casting rays"):
-        shot = source.project(*needed(quantity), labels=_chosen(only_labels), generator=noise)
+        shot = source.project(*needed(quantity), labels=only_labels or None, generator=noise)
     shot = replace(shot, isocenter_world=ISOCENTER_WORLD)
     for path in out:
         for what in written(shot, quantity, path, display, dicom):
             say("wrote", what)
-
-
-def _chosen(words: tuple[str, ...]) -> list[int | str] | None:
-    """Labels by name, or by number where a word is one; None for all."""
-    return [int(word) if word.isdecimal() else word for word in words] or None

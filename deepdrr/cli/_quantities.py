@@ -10,7 +10,16 @@ from deepdrr.cli._options import DisplayOptions
 from deepdrr.display import PRESETS, Depth, Processing
 from deepdrr.projector import OUTPUTS
 
-__all__ = ["Quantity", "check_files", "check_not_input", "depth_of", "needed", "processing_of", "quantity_help"]
+__all__ = [
+    "Quantity",
+    "check_files",
+    "check_labels",
+    "check_not_input",
+    "depth_of",
+    "needed",
+    "processing_of",
+    "quantity_help",
+]
 
 if TYPE_CHECKING:
     Quantity: TypeAlias = str
@@ -51,6 +60,22 @@ def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[st
             raise ValueError(f"a DICOM file holds image or expected_image, got quantity {quantity!r}")
     if len(set(paths)) < len(paths):
         raise ValueError(f"out must name each file once, got {', '.join(map(str, paths))}")
+
+
+def check_labels(quantity: Quantity, labels: object, chosen: Sequence[str], fills: Sequence[str]) -> None:
+    """Refuse what needs a label map without one, before the CT is read.
+
+    Raises:
+        ValueError: if there are no labels for a label quantity or for materials by label, or if some are chosen of a
+            quantity that has none.
+    """
+    is_by_label = "L" in OUTPUTS[quantity].axes
+    if chosen and not is_by_label:
+        names = " or ".join(output.name for output in OUTPUTS.values() if "L" in output.axes)
+        raise ValueError(f"only_labels is for the quantity {names}, got quantity {quantity!r}")
+    if labels is None and (is_by_label or fills):
+        what = f"quantity {quantity!r}" if is_by_label else f"label_materials {' '.join(fills)}"
+        raise ValueError(f"labels must name a label map for {what}, got none")
 
 
 def check_not_input(paths: Sequence[Path], file: Path) -> None:

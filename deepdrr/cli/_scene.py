@@ -1,5 +1,6 @@
 """Turn the records of flags into objects of the other packages."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,12 @@ from deepdrr.cli._options import (
     PoseOptions,
     TechniqueOptions,
 )
+from deepdrr.cli._status import stage
 from deepdrr.data import Volume
 from deepdrr.detector import PANELS, Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
 from deepdrr.materials import MaterialModel
-from deepdrr.projector import DEFAULT_EXPOSURE, Projector, automatic_exposure
+from deepdrr.projector import DEFAULT_EXPOSURE, Projector, Technique, automatic_exposure
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
 
@@ -36,6 +38,7 @@ __all__ = [
     "projector",
     "read",
     "stand_of",
+    "technique",
 ]
 
 DEFAULT_VIEW = "AP"
@@ -116,23 +119,26 @@ def load(file: Path, options: PatientOptions, isocenter: Point | str | None = No
     return volume
 
 
-def projector(volume: Volume, view: Camera, options: TechniqueOptions) -> Projector:
-    """The projector that takes this technique's images of a volume."""
+def technique(options: TechniqueOptions) -> Technique:
+    """How images are taken. It is made, and so checked, before a CT is read."""
     if options.model.threads is not None:
         if not 1 <= options.model.threads <= _MOST_THREADS:
             raise ValueError(f"threads must be 1 to {_MOST_THREADS}, got {options.model.threads}")
         torch.set_num_threads(options.model.threads)
-    found = Projector(
-        volume,
-        carm=view,
-        spectrum=source(options.beam),
+    material_model(options.model)
+    return Technique(
+        source=source(options.beam),
         exposure=exposure(options.exposure),
         detector=detector(options.exposure),
-        materials=material_model(options.model),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
         rays_per_pixel=options.model.rays_per_pixel,
     )
+
+
+def projector(volume: Volume, view: Camera, technique: Technique, options: TechniqueOptions) -> Projector:
+    """The projector that takes this technique's images of a volume, with its exposure control."""
+    found = Projector(volume, carm=view, technique=technique, materials=material_model(options.model))
     return _controlled(found, options.exposure)
 
 
@@ -169,9 +175,12 @@ def exposure(options: ExposureOptions) -> Exposure:
     Raises:
         ValueError: if more than one was given.
     """
+    target = options.behind_patient_ngy
+    if target is not None and not 0.0 < target < math.inf:
+        raise ValueError(f"behind_patient_ngy must be positive and finite, got {target}")
     if (options.mas, options.photons, options.air_kerma_ngy) == (None, None, None):
         return DEFAULT_EXPOSURE
-    if options.behind_patient_ngy is not None:
+    if target is not None:
         raise ValueError("behind-patient-ngy must stand alone: the exposure control finds the mAs, but they were given")
     return Exposure(mas=options.mas, photons_per_pixel=options.photons, air_kerma_ngy=options.air_kerma_ngy)
 
@@ -185,7 +194,8 @@ def detector(options: ExposureOptions) -> FlatPanel:
 def _controlled(projector: Projector, options: ExposureOptions) -> Projector:
     """The projector with the exposure found by automatic exposure control, if requested."""
     if options.behind_patient_ngy is not None:
-        found = automatic_exposure(projector, air_kerma_ngy=options.behind_patient_ngy)
+        with stage("exposure control"):
+            found = automatic_exposure(projector, air_kerma_ngy=options.behind_patient_ngy)
         projector.technique = replace(projector.technique, exposure=found)
     return projector
 

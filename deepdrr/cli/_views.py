@@ -17,8 +17,8 @@ from deepdrr.cli._options import (
     TechniqueOptions,
     Whole,
 )
-from deepdrr.cli._quantities import check_files, depth_of, processing_of
-from deepdrr.cli._scene import camera, generator, load, projector
+from deepdrr.cli._quantities import check_files, check_labels, depth_of, processing_of
+from deepdrr.cli._scene import camera, generator, load, projector, technique
 from deepdrr.cli._status import progress, say, stage
 from deepdrr.device import VIEWS
 from deepdrr.device import view as named_view
@@ -72,15 +72,18 @@ def views(
     """
     check_files((out,), "image", suffixes=(".png",))
     chosen = [named_view(name) for name in view] or list(VIEWS.values())
+    check_labels("image", options.patient.labels, (), options.technique.model.label_materials)
+    taken, seed = technique(options.technique), options.technique.exposure
+    generator(seed)
     cameras = [camera(PoseOptions(view=entry.name), options.detector) for entry in chosen]
     with stage(f"reading {file}"):
         volume = load(file, options.patient, isocenter)
     say("CT", volume)
     pictures: list[npt.NDArray[np.uint8]] = []
-    with projector(volume, cameras[0], options.technique) as source:
+    with projector(volume, cameras[0], taken, options.technique) as source:
         for stand in progress(cameras, "views"):
             source.carm = stand
-            shot = source.project("image", "open_field", generator=generator(options.technique.exposure))
+            shot = source.project("image", "open_field", generator=generator(seed))
             pictures.append(shot.picture("image", processing_of("image", display), depth_of(display)))
     write_png(contact_sheet(pictures, [entry.name for entry in chosen]), out)
     say("wrote", f"{out}: {len(chosen)} views of {cameras[0].height}×{cameras[0].width} pixels")

@@ -1,5 +1,8 @@
 """Automatic exposure control of a projector's next image."""
 
+import math
+import warnings
+
 import torch
 from torch import Tensor
 
@@ -8,6 +11,9 @@ from deepdrr.projector._outputs import OutputName
 from deepdrr.projector._projector import Projector
 
 __all__ = ["automatic_exposure"]
+
+# 21 CFR 1020.31(a)(3)(iii), automatic exposure controls: at most 600 mAs, or 2000 mAs below 51 kVp.
+_MOST_MAS, _MOST_MAS_SOFT, _SOFT_KVP = 600.0, 2000.0, 51.0
 
 
 def automatic_exposure(
@@ -28,6 +34,10 @@ def automatic_exposure(
 
     Returns:
         `Exposure(mas=…)`; for `Projector(…, exposure=…)`.
+
+    Warns:
+        UserWarning: if it is more than 600 mAs, or 2000 mAs below 51 kVp, the most that a real exposure control may
+            give (21 CFR 1020.31(a)(3)(iii)).
 
     Raises:
         TypeError: if `projector` is not a `Projector`, or `dominant` not a tensor.
@@ -52,10 +62,30 @@ def automatic_exposure(
         raise ValueError("projector must have an exposure, any will do, got one whose images are relative")
     if signal is not None and technique.detector.unit == "ADU":
         raise ValueError("signal must be of a detector in keV or counts, got one in ADU; give air_kerma_ngy")
+    target = signal if air_kerma_ngy is None else air_kerma_ngy
+    assert target is not None  # exactly one is
+    if not 0.0 < target < math.inf:
+        raise ValueError(
+            f"{'signal' if air_kerma_ngy is None else 'air_kerma_ngy'} must be positive and finite, got {target}"
+        )
     name: OutputName = "air_kerma" if signal is None else "expected_image"
     with torch.no_grad():
         level = projector.project(name)[name]
         mas = float(equivalent_mas(technique.exposure, technique.source, projector.camera))
-    target = signal if air_kerma_ngy is None else air_kerma_ngy
-    assert target is not None  # exactly one is
-    return Exposure(mas=controlled_mas(level, mas, target, dominant))
+    found = controlled_mas(level, mas, target, dominant)
+    _warn_beyond_tubes(found, technique.spectrum.kvp)
+    return Exposure(mas=found)
+
+
+def _warn_beyond_tubes(mas: float, kvp: float | None) -> None:
+    """Warn of more mAs than the US performance standard for radiographic equipment lets an exposure control give."""
+    soft = kvp is not None and kvp < _SOFT_KVP
+    most = _MOST_MAS_SOFT if soft else _MOST_MAS
+    if mas > most:
+        warnings.warn(
+            f"the exposure control asks for {mas:.0f} mAs, but a real one may give at most {most:g} mAs "
+            f"{'below' if soft else 'at or above'} {_SOFT_KVP:g} kVp (21 CFR 1020.31): raise the voltage or lower the "
+            "target",
+            UserWarning,
+            stacklevel=3,
+        )

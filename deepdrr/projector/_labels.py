@@ -1,6 +1,6 @@
 """The labels of a volume as channels of path lengths."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,7 +13,7 @@ from deepdrr.raycast import MAX_LABELS, Field
 
 __all__ = ["LabelChannels", "LabelSelection", "Labeled", "check_selection", "label_channels", "unknown_label"]
 
-# Labels by name or by number, in the order of their channels; None for all.
+# Labels by name, or by number where none has such a name, in the order of their channels; None for all.
 LabelSelection = Sequence[int | str] | None
 
 _LONGEST_TABLE = 2**16  # of channels by label; beyond it ids are looked for
@@ -43,10 +43,12 @@ class LabelChannels:
         names: one per label: its name, or its number if it has none.
         fields: each has as many labels as the operator can route, in the order of the names; channel 0 of each holds
             everything with none of its labels.
+        absent: those of the chosen labels that the volume does not have.
     """
 
     names: tuple[str, ...]
     fields: tuple[Field, ...]
+    absent: frozenset[int | str] = frozenset()
 
 
 def label_ids(volume: Labeled) -> tuple[int, ...]:
@@ -88,16 +90,25 @@ def label_channels(volume: Labeled, chosen: tuple[int | str, ...] | None, device
     """
     ids = label_ids(volume)
     names = {label: volume.label_names.get(label, str(label)) for label in ids}
-    if chosen is not None:
-        ids = tuple(dict.fromkeys(label for one in chosen for label in ids if one in (label, names[label])))
-    return LabelChannels(tuple(names[label] for label in ids), tuple(_fields(volume, ids, device)))
+    if chosen is None:
+        return LabelChannels(tuple(names.values()), tuple(_fields(volume, ids, device)))
+    found = {one: _named(one, ids, volume.label_names) for one in chosen}
+    ids = tuple(dict.fromkeys(label for some in found.values() for label in some))
+    absent = frozenset(one for one, some in found.items() if not some)
+    return LabelChannels(tuple(names[label] for label in ids), tuple(_fields(volume, ids, device)), absent)
 
 
-def unknown_label(chosen: tuple[int | str, ...] | None, volumes: Sequence[Labeled]) -> ValueError | None:
-    """The error for the first chosen label that no volume has; None if there is none."""
-    known = {label: volume.label_names.get(label, str(label)) for volume in volumes for label in label_ids(volume)}
-    missing = [one for one in chosen or () if one not in known and one not in known.values()]
-    return unknown_name("label", missing[0], known.values()) if missing else None
+def unknown_label(name: int | str, volumes: Sequence[Labeled]) -> ValueError:
+    """The error for a label that no volume has."""
+    known = {volume.label_names.get(label, str(label)): None for volume in volumes for label in label_ids(volume)}
+    return unknown_name("label", name, known)
+
+
+def _named(one: int | str, ids: tuple[int, ...], names: Mapping[int, str]) -> tuple[int, ...]:
+    """The labels of this name; or else the one with this number, which may be given as text."""
+    return tuple(label for label in ids if names.get(label) == one) or tuple(
+        label for label in ids if one in (label, str(label))
+    )
 
 
 def _fields(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Iterator[Field]:
@@ -112,11 +123,11 @@ def _field(volume: Labeled, ids: tuple[int, ...], device: torch.device) -> Field
 
 
 def _channels(labels: Tensor, ids: tuple[int, ...]) -> Tensor:
-    """The channel of each voxel, uint8: 1, 2, … in the order of the ids, which rise; 0 for all other labels."""
-    if int(labels.max()) > _LONGEST_TABLE:
-        known = torch.tensor(ids or (0,))
+    """The channel of each voxel, uint8: 1, 2, … in the order of the ids; 0 for all other labels."""
+    if max(*ids, int(labels.max()), 0) > _LONGEST_TABLE:
+        known, order = torch.tensor(ids or (0,)).sort()
         place = torch.searchsorted(known, labels.long()).clamp_max(len(known) - 1)
-        return torch.where(known[place] == labels, place + 1, 0).to(torch.uint8)
+        return torch.where(known[place] == labels, order[place] + 1, 0).to(torch.uint8)
     channel = torch.zeros(max(*ids, int(labels.max()), 0) + 1, dtype=torch.uint8)
     channel[list(ids)] = torch.arange(1, len(ids) + 1, dtype=torch.uint8)
     return channel[labels.int()]

@@ -57,6 +57,11 @@ class Output:
         return len(self.axes) > 2
 
     @property
+    def depends_on_exposure(self) -> bool:
+        """Whether another exposure gives other values."""
+        return self.absolute or self.kind == "signal"
+
+    @property
     def before_readout(self) -> bool:
         """Whether it is a signal in the detector, which blur, pattern and readout have not changed yet."""
         return "{absorbed}" in self.unit

@@ -141,6 +141,8 @@ class Projector(NamedState):
 
     @kvp.setter
     def kvp(self, kvp: float) -> None:
+        if kvp is None:  # `changed` leaves the voltage as it is
+            raise TypeError("kvp must be a tube voltage in kV, got None")
         self.technique = self.technique.changed(kvp=kvp)
 
     @property

@@ -197,8 +197,8 @@ class Scene:
             snapshot = Snapshot(volume.labels, sorted(volume.label_names.items()), chosen)
             make = partial(label_channels, volume, chosen, self.device)
             found.append(self._kept.get(_owner(volume), "labels", snapshot, make))
-        if chosen is not None and (unknown := unknown_label(chosen, volumes)) is not None:
-            raise unknown
+        if unknown := [one for one in chosen or () if all(one in channels.absent for channels in found)]:
+            raise unknown_label(unknown[0], volumes)
         return found
 
     def prepare(self) -> None:

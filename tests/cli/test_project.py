@@ -86,6 +86,44 @@ def test_labels_are_chosen_by_name_or_number(run, ct, labels, tmp_path) -> None:
     assert (code, "did you mean 'steel nail'" in err) == (2, True)
 
 
+@pytest.mark.parametrize(("stated", "count"), [("steel nail", 1), ("[2, 1]", 2), ("2", 1), ("[steel nail, 1]", 2)])
+def test_labels_are_chosen_in_a_config_file(stated: str, count: int, run, ct, labels, tmp_path) -> None:
+    (tmp_path / "c.yaml").write_text(f"only-labels: {stated}\nlabel_names: 2=steel nail\nquantity: label_masks\n")
+    words = ("--config", tmp_path / "c.yaml", "--labels", labels, *SMALL)
+    assert run("project", ct, *words, "--out", tmp_path / "m.npy")[0] == 0
+    assert len(np.load(tmp_path / "m.npy")) == count
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--quantity", "label_masks"), "labels must name a label map for quantity 'label_masks'"),
+        (("--label-materials", "3=titanium"), "labels must name a label map for label_materials 3=titanium"),
+        (("--only-labels", "heart"), "only_labels is for the quantity label_path_lengths or label_masks"),
+        (("--seed", "-1"), "seed must be"),
+        (("--kvp", "300"), "kvp must be"),
+        (("--filter", "kryptonite=1"), "unknown"),
+        (("--threads", "0"), "threads must be"),
+        (("--behind-patient-ngy", "-1"), "must be positive"),
+        (("--mas", "-1"), "mas must be"),
+        (("--view", "LAT"), "did you mean 'left lateral' or 'right lateral'"),
+    ],
+)
+def test_flags_are_checked_before_the_ct_is_read(words: tuple[str, ...], sentence: str, run, tmp_path) -> None:
+    code, out, err = run("project", tmp_path / "absent.nii.gz", *words, "--out", tmp_path / "a.png")
+    flags = sentence.replace("only_labels", "only-labels").replace("label_materials", "label-materials")
+    assert code == 2
+    assert sentence in err or flags in err
+    assert out == ""
+
+
+def test_the_exposure_is_told_where_it_plays_a_role(run, ct, tmp_path) -> None:
+    said = {}
+    for quantity in ("line_integrals", "air_kerma", "expected_image"):
+        said[quantity] = run("project", ct, "--quantity", quantity, "--out", tmp_path / "a.npy", *SMALL)[1]
+    assert [" mAs: " in text for text in said.values()] == [False, True, True]
+
+
 def test_area_densities_are_named_after_materials(run, ct, tmp_path) -> None:
     assert run("project", ct, "--quantity", "area_densities", "--out", tmp_path / "a.tiff", *SMALL)[0] == 0
     assert "a-cortical_bone.tiff" in {p.name for p in tmp_path.iterdir()}

@@ -87,6 +87,27 @@ def test_automatic_exposure_meets_its_target(slab: Volume, exposure: Exposure) -
     assert float(image[central_field(24, 24)].mean()) == pytest.approx(1e5, rel=1e-5)
 
 
+@pytest.mark.parametrize(("kvp", "most"), [(80, 600.0), (50, 2000.0)])
+def test_automatic_exposure_warns_beyond_what_a_real_one_may_give(slab: Volume, kvp: float, most: float) -> None:
+    projector = Projector(slab, carm=camera(), kvp=kvp)
+    per_mas = 20.0 / (automatic_exposure(projector, air_kerma_ngy=20.0).mas or 0.0)
+    assert (
+        automatic_exposure(projector, air_kerma_ngy=0.99 * most * per_mas).mas is not None
+    )  # warnings are errors here
+    with pytest.warns(
+        UserWarning, match=f"asks for {1.01 * most:.0f} mAs, but a real one may give at most {most:g} mAs"
+    ):
+        automatic_exposure(projector, air_kerma_ngy=1.01 * most * per_mas)
+
+
+@pytest.mark.parametrize("target", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_target_is_checked_before_the_rays_are_cast(target: float, slab: Volume) -> None:
+    projector = Projector(slab, carm=camera())
+    with pytest.raises(ValueError, match="air_kerma_ngy must be positive and finite"):
+        automatic_exposure(projector, air_kerma_ngy=target)
+    assert len(projector.scene._kept) == 0
+
+
 def test_automatic_exposure_needs_one_target(slab: Volume) -> None:
     projector = Projector(slab, carm=camera())
     with pytest.raises(ValueError, match="exactly one of air_kerma_ngy and signal"):

@@ -40,7 +40,7 @@ class TestLabels:
         assert 0.0 < float(bone.max()) < 150.0
         assert torch.equal(found["label_masks"], found["label_path_lengths"] > 0)
 
-    @pytest.mark.parametrize("labels", [["bone"], [7], (np.int64(7), "bone"), ["bone", "soft"]])
+    @pytest.mark.parametrize("labels", [["bone"], [7], ["7"], (np.int64(7), "bone"), ["bone", "soft"]])
     def test_labels_are_chosen_by_name_and_number(self, labels: Sequence[int | str], labeled: Volume) -> None:
         projector = Projector(labeled, carm=small())
         every, some = projector.project("label_masks"), projector.project("label_masks", labels=labels)
@@ -62,6 +62,27 @@ class TestLabels:
         with pytest.raises(error, match=sentence):
             Projector(labeled, carm=small()).project("label_masks", labels=labels)
 
+    @pytest.mark.parametrize("ids", [(2, 7), (300, 7), (7, 70_000)])
+    def test_a_choice_may_stand_in_any_order(self, ids: tuple[int, int], labeled: Volume) -> None:
+        """Beyond 65536 the channel of a voxel is looked for instead of read from a table."""
+        assert labeled.labels is not None
+        found = torch.where(labeled.labels == 7, ids[0], torch.where(labeled.labels == 2, ids[1], 0))
+        projector = Projector(labeled.with_labels(found.int()), carm=small())
+        every = projector.project("label_masks")
+        assert bool(every["label_masks"].any(-1).any(-1).all())
+        for chosen in (ids, ids[::-1]):
+            some = projector.project("label_masks", labels=chosen)
+            assert some.label_channels == tuple(map(str, chosen))
+            places = [every.label_channels.index(name) for name in some.label_channels]
+            assert torch.equal(some["label_masks"], every["label_masks"][places])
+
+    def test_a_name_goes_before_a_number(self, labeled: Volume) -> None:
+        named = labeled.with_labels(labeled.labels, names={7: "2"})
+        projector = Projector(named, carm=small())
+        assert projector.project("label_masks", labels=["2", 2]).label_channels == ("2", "2")
+        masks = projector.project("label_masks", labels=["2", 2])["label_masks"]
+        assert torch.equal(masks, projector.project("label_masks", labels=[7, 2])["label_masks"])
+
     def test_a_choice_of_labels_needs_a_label_result(self, labeled: Volume) -> None:
         with pytest.raises(ValueError, match=r"none of them was asked for, got \['bone'\]"):
             Projector(labeled, carm=small()).project("expected_image", labels=["bone"])
@@ -80,6 +101,11 @@ class TestLabels:
         projector.project("label_masks")
         before = len(searched)
         projector.project("label_masks")
+        projector.project("label_masks", labels=["bone"])
+        chosen = len(searched)
+        projector.project("label_masks", labels=["bone"])
+        assert len(searched) == chosen
+        searched = searched[:before]
         assert before > 0
         assert len(searched) == before
 
