@@ -14,6 +14,7 @@ __all__ = [
     "DisplayOptions",
     "ExposureOptions",
     "ModelOptions",
+    "OptionalWhole",
     "PatientOptions",
     "PoseOptions",
     "TechniqueOptions",

@@ -11,7 +11,7 @@ from cyclopts import Group, Parameter
 from deepdrr._atomic import check_target
 from deepdrr.camera import Camera
 from deepdrr.cli._describe import describe_camera
-from deepdrr.cli._options import PatientOptions, PoseOptions, Whole
+from deepdrr.cli._options import OptionalWhole, PatientOptions, PoseOptions, Whole
 from deepdrr.cli._quantities import check_not_input
 from deepdrr.cli._scene import read, stand_of
 from deepdrr.cli._status import Verdict, say, stage
@@ -38,6 +38,8 @@ class XrayOptions:
     """Side of a pixel, mm."""
     values: Literal["signal", "line_integrals", "bone_white", "bone_black"] | None = None
     """What a pixel is. [default: by the file: DICOM says it, NPY and float TIFF are signals, others bone white]"""
+    frame: OptionalWhole = None
+    """Which frame of files with several, such as cine runs, from 1."""
     crop: Whole = 0
     """Leave out this many pixels along each edge, such as a collimator's."""
     mask: Annotated[tuple[str, ...], Parameter(negative=(), show_default=" ".join)] = ("auto",)
@@ -91,7 +93,7 @@ def register(
     from deepdrr.registration import register as search
 
     _check_out(out, xray, ct)
-    xrays = [read_xray(path, options.xrays.values) for path in xray]
+    xrays = [read_xray(path, options.xrays.values, frame=options.xrays.frame) for path in xray]
     with stage(f"reading {ct}"):
         volume = read(ct, options.patient)
     say("CT", volume)

@@ -5,7 +5,8 @@ from deepdrr.io._dicom import write_dicom
 from deepdrr.io._files import write_image, write_npy, write_npz, write_png, write_tiff
 from deepdrr.io._metadata import RadiographMetadata
 from deepdrr.io._uids import DicomUids
-from deepdrr.io._xray_files import Xray, XrayHeader, XrayValues, read_xray
+from deepdrr.io._xray_files import Xray, XrayValues, read_xray
+from deepdrr.io._xray_header import XrayHeader
 from deepdrr.io._xray_values import line_integrals_of
 
 __all__ = [

@@ -18,7 +18,7 @@ from deepdrr._structured import read_fields
 from deepdrr.camera import Camera
 from deepdrr.geometry import ArrayLike, check_rigid
 from deepdrr.io._metadata import RadiographMetadata
-from deepdrr.io._xray_files import XrayHeader
+from deepdrr.io._xray_header import XrayHeader
 
 __all__ = ["camera_of_header", "read_cameras", "write_cameras"]
 

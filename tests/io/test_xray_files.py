@@ -100,7 +100,7 @@ class TestPixels:
             with pytest.raises(ValueError, match=sentence):
                 read_xray(tmp_path / name)
 
-        refused("a.npy", "must be one grey image .* holds shape \\(3, 4, 5\\)", np.ones((3, 4, 5)))
+        refused("a.npy", "frame must be given for .* holds 3 frames: 1 to 3", np.ones((3, 4, 5)))
         refused("b.npy", "must hold real numbers, .* holds complex128", np.ones((4, 5), complex))
         refused("c.npy", "must be finite, .* holds 20 other pixels", np.full((4, 5), np.nan))
         refused("d.npy", "is no NumPy file of numbers", b"words")
