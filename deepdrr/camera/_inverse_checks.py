@@ -10,6 +10,9 @@ from deepdrr.geometry import finest_dtype
 
 __all__ = ["check_inverse", "check_together", "checked_k_inv", "checked_sdd"]
 
+# Tangent of the angle that one pixel covers, 1/f for a focal length of f pixels: K in the place of K⁻¹ has f there.
+_WIDEST_PIXEL = 10.0
+
 
 def check_inverse(k_inv: Tensor, rt_inv: Tensor) -> None:
     """Check inverse intrinsics [*B, 3, 3] and a pose [*B, 4, 4]: floating point, finite, affine, invertible.
@@ -55,6 +58,14 @@ def checked_k_inv(k_inv: Tensor) -> Tensor:
         ValueError: for a wrong shape, or a matrix that is not finite or not invertible.
     """
     _check_matrix(k_inv, "k_inv", 3)
+    numbers = untransformed(k_inv)
+    widest = numbers[..., :2, :2].diagonal(dim1=-2, dim2=-1).abs().amin(dim=-1) / numbers[..., 2, 2].abs()
+    if bool((widest >= _WIDEST_PIXEL).any()):
+        row = numbers[widest >= _WIDEST_PIXEL][0, 0].tolist()
+        raise ValueError(
+            f"k_inv must be the inverse of the intrinsics K, got the first row {row}, with which a pixel is wider than "
+            "84°: is it K itself, whose inverse is torch.linalg.inv(K)?"
+        )
     _check_invertible(_exact(k_inv), k_inv, "k_inv", 1e-12)  # of a focal length of 10⁵ pixels it is 1e-10
     return k_inv
 

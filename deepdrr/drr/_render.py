@@ -15,6 +15,7 @@ from deepdrr.drr._checks import check_batches, check_device, checked_subjects
 from deepdrr.drr._integrals import Rule, integrals
 from deepdrr.drr._physics import Physics, exposed, shot_of
 from deepdrr.drr._rays import camera_rays, given_rays, of_subject
+from deepdrr.drr._scene import check_source
 from deepdrr.geometry import finest_dtype, full_precision
 from deepdrr.raycast import Exact, Samples
 
@@ -95,7 +96,8 @@ def render(
         Internally, positions are float64 and sums float32 or better.
 
     Raises:
-        ValueError, TypeError: for unacceptable arguments, before anything is computed.
+        ValueError, TypeError: for unacceptable arguments, K in the place of k_inv or a source inside the patient among
+            them, before anything is computed.
 
     Example:
         >>> from deepdrr.camera import make_k_inv, make_rt_inv
@@ -128,6 +130,9 @@ def render(
     check_inverse(k_inv, rt_inv)
     distance = checked_sdd(sdd, rt_inv)
     check_batches(height, width, k_inv=(k_inv, 2), rt_inv=(rt_inv, 2), sdd=(distance, 0))
+    if src is None and tgt is None and not orthographic:
+        for n, one in enumerate(subjects):
+            check_source(one, rt_inv if isinstance(subject, Subject) else rt_inv[n])
     rule = Rule(Exact() if n_samples is None else Samples(n_samples), soft_labels, _BACKENDS.get(backend, backend))
     shot = shot_of(physics, rule.integration, rule.backend, labeled=soft_labels)
     explicit = src is not None or tgt is not None

@@ -6,16 +6,18 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from deepdrr._functorch import untransformed
 from deepdrr.camera import Camera
 from deepdrr.data import Source, Subject
 from deepdrr.drr._prepared import kept, matrix_of
 from deepdrr.drr._rays import of_subject
+from deepdrr.geometry import finest_dtype
 from deepdrr.materials import DensityModel, Material
-from deepdrr.projector import Scene
+from deepdrr.projector import Scene, reason_inside
 from deepdrr.raycast import Exact, Integration, Rays
 from deepdrr.scatter import InBeam
 
-__all__ = ["subject_scene"]
+__all__ = ["check_source", "subject_scene"]
 
 _EXACT = Exact()
 
@@ -38,6 +40,24 @@ def subject_scene(subject: Subject | Sequence[Subject], model: DensityModel, pos
     return _SeveralScenes(
         [subject_scene(one, _with_factors_of(model, n, poses)) for n, one in enumerate(subject)], poses
     )
+
+
+def check_source(subject: Subject, rt_inv: Tensor) -> None:
+    """Refuse poses [*B, 4, 4] with the source inside the patient, as a `Projector` does.
+
+    Raises:
+        ValueError: names the point.
+    """
+    points = untransformed(rt_inv)[..., :3, 3].reshape(-1, 3).to(finest_dtype(rt_inv.device))
+    matrix = untransformed(matrix_of(subject))
+    voxels = points @ matrix[:3, :3].T + matrix[:3, 3]
+    size = voxels.new_tensor(subject.image_hu.shape[:1:-1])
+    near = ((voxels > -0.5) & (voxels < size - 0.5)).all(dim=-1)
+    if not subject.convert_to_mu or not bool(near.any()):
+        return
+    reason = reason_inside(_SubjectBody(subject), points[near].cpu(), "source")
+    if reason is not None:
+        raise ValueError(reason)
 
 
 def _with_factors_of(model: DensityModel, n: int, poses: int) -> DensityModel:

@@ -1,7 +1,7 @@
 """The image chain from a scene to a radiograph: `Scene`, `Technique`, `expose`, `Radiograph` and `Projector`."""
 
 from deepdrr._renamed import moved
-from deepdrr.projector._clearance import check_clearance, clear_camera
+from deepdrr.projector._clearance import check_clearance, clear_camera, reason_inside
 from deepdrr.projector._expose import expose
 from deepdrr.projector._exposure_control import automatic_exposure
 from deepdrr.projector._files import DicomFields, radiograph_metadata
@@ -32,6 +32,7 @@ __all__ = [
     "expose",
     "outputs_table",
     "radiograph_metadata",
+    "reason_inside",
 ]
 
 __getattr__ = moved(__name__, {"MaterialModel": "deepdrr.materials.MaterialModel"})

@@ -10,7 +10,7 @@ from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
 from deepdrr.projector._scene import Body
 
-__all__ = ["check_clearance", "clear_camera"]
+__all__ = ["check_clearance", "clear_camera", "reason_inside"]
 
 # Between air (−1000 HU) and lung (about −800 HU) on one side and fat (about −100 HU) on the other.
 _BODY_HU = -400.0
@@ -82,7 +82,7 @@ def clear_camera(
 
 def _reason_against(volume: Body, camera: Camera) -> str | None:
     ends = [] if camera.orthographic else [(camera.source_world.detach().reshape(-1, 3), "source")]
-    found = (_inside(volume, points, what) for points, what in [*ends, (_detector_points(camera), "detector")])
+    found = (reason_inside(volume, points, what) for points, what in [*ends, (_detector_points(camera), "detector")])
     return next((reason for reason in found if reason is not None), None)
 
 
@@ -93,7 +93,8 @@ def _detector_points(camera: Camera) -> Tensor:
     return camera.to(torch.float64).backproject(pixels.expand(*camera.batch_shape, -1, -1)).detach().reshape(-1, 3)
 
 
-def _inside(volume: Body, points_world: Tensor, what: str) -> str | None:
+def reason_inside(volume: Body, points_world: Tensor, what: str) -> str | None:
+    """Why points [N, 3], world mm, of what they are cannot be where they are: inside the patient; None if they can."""
     for index, inside in zip(*_enclosed(volume.hu, _voxels(volume, points_world)), strict=True):
         if inside:
             where = ", ".join(f"{c:.0f}" for c in points_world[index].tolist())

@@ -53,6 +53,11 @@ BAD: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"rt_inv": POSE * torch.tensor([0.0, 1, 1, 1])}, ValueError, "rt_inv must be invertible, got the singular"),
     ({"k_inv": camera() * torch.tensor([1.0, 0, 1])}, ValueError, "k_inv must be invertible, got the singular"),
     ({"rt_inv": with_entry(POSE, math.nan, 0, 3)}, ValueError, r"rt_inv must be finite, got \[.*nan"),
+    (
+        {"k_inv": torch.linalg.inv(camera())},
+        ValueError,
+        "k_inv must be the inverse of the intrinsics K, got the first row",
+    ),
     ({"k_inv": with_entry(camera(), math.inf, 0, 0)}, ValueError, r"k_inv must be finite, got \[inf"),
     ({"src": torch.full((1, 1, 3), math.nan)}, ValueError, r"src must be finite, got \[nan"),
     # numbers
@@ -122,6 +127,22 @@ def test_a_picture_larger_than_memory() -> None:
     one = Subject(torch.zeros(1, 1, 2, 2, 2), torch.eye(4))
     with pytest.raises(MemoryError, match="ask for fewer pixels, views or channels at a time"):
         render(one, **(GOOD | {"height": 10**7, "width": 10**7}))
+
+
+def test_a_source_inside_the_patient_is_refused_as_by_a_projector() -> None:
+    water = Subject(torch.zeros(1, 1, 20, 20, 20), torch.eye(4))
+    inside = torch.eye(4).repeat(2, 1, 1)
+    inside[0, :3, 3] = torch.tensor([500.0, 0.0, 0.0])
+    inside[1, :3, 3] = torch.tensor([9.0, 9.0, 9.0])
+    for physics in ({}, {"kvp": 80.0}):
+        with pytest.raises(
+            ValueError, match=r"source must be outside the patient, got .* at \(9, 9, 9\) mm in the body"
+        ):
+            render(water, **(GOOD | {"rt_inv": inside}), **physics)
+    with pytest.raises(ValueError, match="source must be outside the patient"):
+        render([water, water], **(GOOD | {"rt_inv": inside}))
+    air = Subject(torch.full((1, 1, 20, 20, 20), -1000.0), torch.eye(4))
+    render(air, **(GOOD | {"rt_inv": inside}))
 
 
 def test_what_torch_func_cannot_do_is_refused(generator: torch.Generator) -> None:
