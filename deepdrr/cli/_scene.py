@@ -47,12 +47,16 @@ ISOCENTER_WORLD = (0.0, 0.0, 0.0)
 _LARGEST_SEED = 2**63 - 1  # torch takes seeds of 64 bits, and maps negative ones to others
 _MOST_THREADS = 1024  # more than any machine can use; a system that cannot start so many kills the process
 _LARGEST_ANGLE_DEG = 360.0
+_SMALLEST_MM, _LARGEST_MM = 1e-3, 1e5  # beyond any pixel and any room
 
 
 def carm_geometry(options: DetectorOptions) -> CArmGeometry:
     """The preset, changed by the given options and then binned."""
     names = ("sdd_mm", "sid_mm", "height", "width", "pixel_mm")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    for name in ("sdd_mm", "sid_mm", "pixel_mm"):
+        if name in given and given[name] > 0 and not _SMALLEST_MM <= given[name] <= _LARGEST_MM:
+            raise ValueError(f"{name} must be {_SMALLEST_MM:g} to {_LARGEST_MM:g} mm, got {given[name]:g}")
     chosen = replace(geometry(options.geometry), **given)
     if options.binning < 1 or chosen.height % options.binning or chosen.width % options.binning:
         size = f"{chosen.height} rows and {chosen.width} columns"
@@ -114,6 +118,8 @@ def load(file: Path, options: PatientOptions, isocenter: Point | str | None = No
     """The CT head first and supine, with its centre, a point or a landmark at the world's origin."""
     volume = read(file, options)
     volume.orient_patient(head_first=True, supine=True)
+    if isinstance(isocenter, tuple) and not all(abs(part) <= _LARGEST_MM for part in isocenter):
+        raise ValueError(f"isocenter must be at most {_LARGEST_MM:g} mm away, got {isocenter}")
     if isocenter is not None:
         volume.place(isocenter, ISOCENTER_WORLD)
     return volume

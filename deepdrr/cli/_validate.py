@@ -26,6 +26,8 @@ def validate(*, out: Path, short: Annotated[bool, Parameter(negative=())] = Fals
             need matplotlib (pip install 'deepdrr[plot]'); without it the report has the numbers alone.
         short: Fewer settings and smaller images: some 20 seconds instead of a minute or two.
     """
+    if out.exists() and not out.is_dir():
+        raise NotADirectoryError(f"out must be a folder, got the file '{out}'")
     start = time.perf_counter()
     found = tuple(run() for _, run in progress(list(groups(short=short)), "checking"))
     report = Report.of(found, short=short, seconds=time.perf_counter() - start)

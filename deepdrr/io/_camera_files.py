@@ -181,6 +181,8 @@ def _camera(view: dict[str, Any], size: tuple[int, int], what: str) -> Camera:
         raise ValueError(f"{what} must have isocenter_mm (R, A, S) beside its angles, got {', '.join(map(str, view))}")
     center = _matrix(view["isocenter_mm"], (3,), "isocenter_mm", what)
     viewed_from = view.get("viewed_from", "detector")
+    if not isinstance(viewed_from, str):
+        raise ValueError(f"viewed_from of {what} must be detector or source, got {shown(viewed_from)}")
     carm = Camera.carm(
         sdd_mm=sdd_mm,
         sid_mm=_positive(view, "sid_mm", what),

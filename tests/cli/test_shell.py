@@ -110,3 +110,25 @@ def test_long_values_are_cut(run, tmp_path) -> None:
     code, _, error = run("project", "ct.nii", "--out", tmp_path / "a.png", "--view", "b" * 100_000)
     assert code == 2
     assert len(error) < 2000
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--pixel-mm", "1e-300"), "--pixel-mm must be 0.001 to 100000 mm, got 1e-300"),
+        (("--sdd-mm", "1e308"), "--sdd-mm must be 0.001 to 100000 mm, got 1e+308"),
+        (("--isocenter", "1e308", "0", "0"), "--isocenter must be at most 100000 mm away"),
+        (("--kvp", "9" * 400), "--kvp must be 40 to 150 kV"),
+        (("--config", "pipe"), "--config must be a regular file, got the pipe"),
+        (("--labels", "pipe"), "must be a regular file, got the pipe"),
+        (("--landmarks", "pipe"), "--landmarks must be a regular file, got the pipe"),
+    ],
+)
+def test_numbers_and_paths_out_of_their_mind(words, sentence, run, ct: Path, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    code, _, error = run("project", ct, "--binning", 64, "--out", "a.png", *words)
+    assert code == 2
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not Path("a.png").exists()
