@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from deepdrr._door import check_file, file_bytes, shown_path
 from deepdrr.data.dicom._deflated import check_deflated
+from deepdrr.data.dicom._excerpt import Excerpt
 
 __all__ = ["Folder", "Header", "Span", "read_folder"]
 
@@ -28,6 +29,7 @@ _TAGS = (
     "PerFrameFunctionalGroupsSequence"
 )
 _TAG_LIST = _TAGS.split()
+_EXCERPT = Excerpt(_TAG_LIST)
 # Transfer syntaxes whose pixels lie in the file as they are; "" where older archives state none.
 _PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, "")
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"  # (7FE0,0010)
@@ -60,12 +62,14 @@ class Header:
         dataset: its tags, those in `_TAGS`.
         bare: whether it lacks the file preamble and meta information of PS3.10, as older archives write it.
         pixels: where the bytes of its pixels lie, None if they are packed or at no known place.
+        alike: bytes of which the same say the same of a slice, but for its position; None if that is not known.
     """
 
     path: Path
     dataset: FileDataset
     bare: bool = False
     pixels: Span | None = None
+    alike: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -150,9 +154,13 @@ def _header_in(stream: BinaryIO, file: Path) -> Header | None:
             raise ValueError(f"'{file}' is named like a DICOM file but is none ({file_bytes(file)} bytes)")
         return None
     check_deflated(file, stream)
-    stream.seek(0)
+    excerpt = None if bare else _EXCERPT.of(stream)
     try:
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=bare, specific_tags=_TAG_LIST)
+        if excerpt is not None:
+            dataset = pydicom.dcmread(excerpt[0])
+        else:
+            stream.seek(0)
+            dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=bare, specific_tags=_TAG_LIST)
         _parse(dataset)
     except InvalidDicomError:
         return None
@@ -166,7 +174,8 @@ def _header_in(stream: BinaryIO, file: Path) -> Header | None:
         return None
     if dataset.file_meta.get("MediaStorageSOPClassUID") == _DIRECTORY_CLASS:
         return None
-    return Header(file, dataset, bare, _pixel_span(stream, dataset))
+    alike = None if excerpt is None else excerpt[1]
+    return Header(file, dataset, bare, _pixel_span(stream, dataset), alike)
 
 
 def _pixel_span(stream: BinaryIO, dataset: FileDataset) -> Span | None:
@@ -188,4 +197,5 @@ def _parse(dataset: FileDataset) -> None:
         for group in dataset.get(keyword) or ():
             for _ in group.iterall():
                 pass
-    list(dataset.file_meta)
+    for keyword in ("TransferSyntaxUID", "MediaStorageSOPClassUID"):
+        dataset.file_meta.get(keyword)

@@ -2,8 +2,8 @@
 
 import difflib
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,15 +87,31 @@ class DicomFrame:
         return f"frame {self.index + 1} of '{self.header.path}'" if multiple else f"'{self.header.path}'"
 
 
-def frames_of(header: Header) -> Iterator[DicomFrame]:
-    """The slices in a file.
+def frames_of(headers: Iterable[Header]) -> Iterator[DicomFrame]:
+    """The slices in files.
 
     Args:
-        header: a CT file.
+        headers: CT files.
 
     Raises:
         ValueError: if a tag that a slice needs is missing, malformed, or says that the values are not HU.
     """
+    last: DicomFrame | None = None
+    for header in headers:
+        if last is not None and header.alike is not None and header.alike == last.header.alike:
+            # Thousands of slices differ in their position only: the rest is not looked up again.
+            yield replace(last, header=header, position=_position(header.dataset, f"'{header.path}'"))
+            continue
+        for frame in _frames_in(header):
+            yield frame
+            last = frame
+
+
+def _position(dataset: Dataset, where: str) -> NDArray[np.float64]:
+    return np.array(numbers(dataset, "ImagePositionPatient", 3, where))
+
+
+def _frames_in(header: Header) -> Iterator[DicomFrame]:
     dataset = header.dataset
     where = f"'{header.path}'"
     count = optional_number(dataset, "NumberOfFrames", where)
@@ -137,7 +153,7 @@ def _frame(header: Header, index: int, places: tuple[Dataset, ...], where: str) 
         header=header,
         index=index,
         shape=_shape(header.dataset, where),
-        position=np.array(numbers(holder("ImagePositionPatient"), "ImagePositionPatient", 3, where)),
+        position=_position(holder("ImagePositionPatient"), where),
         row=row,
         column=column,
         spacing=(across, down),

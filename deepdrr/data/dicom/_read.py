@@ -70,7 +70,7 @@ def read_dicom(
 def _read(path: Path, series: str | int | None, repair: Repair | None, assume: Assume | None) -> tuple[Scan, list[str]]:
     """The scan, and what to warn of: within `quiet` nobody would hear it."""
     chosen = choose_series(read_folder(path), series)
-    frames = [frame for header in chosen.headers for frame in frames_of(header)]
+    frames = list(frames_of(chosen.headers))
     check_decoders(frames)
     stack, notes = without_copies(stack_frames(path, frames))
     check_distinct(stack)

@@ -90,13 +90,20 @@ def choose_series(folder: Folder, series: str | int | None) -> Series:
 
 def _group(headers: tuple[Header, ...]) -> list[Series]:
     groups: dict[tuple[str, ...], list[Header]] = {}
+    of_alike: dict[bytes, list[Header]] = {}
     for header in headers:
         _check_classes(header)
+        if header.alike is not None and header.alike in of_alike:
+            of_alike[header.alike].append(header)
+            continue
         fault = _fault(header)
         uid = text(header.dataset, "SeriesInstanceUID")
         if not fault and not ("Rows" in header.dataset and "Columns" in header.dataset):
             raise ValueError(f"'{header.path}' is a CT image without Rows or Columns")
-        groups.setdefault((uid, fault) if uid else ("", fault, *_likeness(header)), []).append(header)
+        group = groups.setdefault((uid, fault) if uid else ("", fault, *_likeness(header)), [])
+        group.append(header)
+        if header.alike is not None:
+            of_alike[header.alike] = group
     return _joined([Series(tuple(members), key[1]) for key, members in groups.items()])
 
 

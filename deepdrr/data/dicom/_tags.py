@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pydicom
 from pydicom.dataset import Dataset
 
 from deepdrr._door import shown
@@ -19,14 +20,15 @@ __all__ = ["damage_as_sentence", "frame_count", "number", "numbers", "optional_n
 def quiet() -> Iterator[None]:
     """Silence pydicom's warnings and log lines: what matters in them is checked here and refused in a sentence."""
     logger = logging.getLogger("pydicom")
-    before = logger.disabled
-    logger.disabled = True
+    settings = pydicom.config.settings
+    before = logger.disabled, settings.reading_validation_mode
+    logger.disabled, settings.reading_validation_mode = True, pydicom.config.IGNORE
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.disabled = before
+        logger.disabled, settings.reading_validation_mode = before
 
 
 @contextmanager
