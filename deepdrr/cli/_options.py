@@ -162,6 +162,8 @@ class ModelOptions:
     """Sample the rays at this distance, mm. [default: exact integration]"""
     backend: str = "auto"
     """auto, cpu (compiled) or reference (PyTorch, float64)."""
+    beyond: Literal["air", "repeat", "fade"] = "air"
+    """Where the CT cuts through the body: air beyond it (with a warning), the last slice repeated, or fading."""
     rays_per_pixel: OptionalWhole = None
     """Rays along each side of a pixel, averaged in intensity: fine metal needs 2 to 4. [default: 1]"""
     threads: OptionalWhole = None

@@ -138,6 +138,7 @@ def technique(options: TechniqueOptions) -> Technique:
         detector=detector(options.exposure),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
+        beyond=options.model.beyond,
         rays_per_pixel=options.model.rays_per_pixel,
     )
 

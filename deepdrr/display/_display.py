@@ -26,6 +26,7 @@ __all__ = [
     "automatic_window",
     "block_means",
     "checked_planes",
+    "checked_regions",
     "display",
     "log_attenuation",
     "quantize",
@@ -43,6 +44,7 @@ Depth = Literal["uint8", "uint16", "float32"]
 _LEVELS: dict[str, type[np.uint8 | np.uint16]] = {"uint8": np.uint8, "uint16": np.uint16}
 _FLOOR = 1e-6  # of the open field; −ln gives 13.8, the attenuation of 60 cm of water
 _LATITUDE = 4.0  # widest automatic window of a signal, e⁴ = 55:1 in exposure; by eye, for a pelvis and its soft tissue
+_LEAST_SPREAD = 0.2  # interquartile range of the attenuation; a phantom of one material in front of others has less
 _BLOCKS = 128  # along the shorter side, so that noise does not widen the statistics
 
 
@@ -56,6 +58,7 @@ def display(
     gamma: float = 1.0,
     clahe: float | None = None,
     dtype: Depth = "uint8",
+    region: Image | None = None,
 ) -> Picture:
     """The picture of a raw image or of line integrals, as a viewer would show it.
 
@@ -71,6 +74,7 @@ def display(
         clahe: clip limit of contrast-limited adaptive histogram equalisation, in (0, 1], e.g. 0.01; None for none.
             Needs the extra `clahe`.
         dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
+        region: bool [..., H, W], the pixels that the automatic window looks at; None: all.
 
     Returns:
         NumPy array [..., H, W] on the CPU.
@@ -88,10 +92,11 @@ def display(
     window, gamma = _as_numbers(window), as_number(gamma, "gamma")
     _check_tone(window, gamma, clahe)
     values, reference = checked_planes(image, quantity, open_field)
+    regions = checked_regions(region, _to_numpy(image).shape)
     pictures = []
-    for plane, open_plane in zip(values, reference, strict=True):
+    for plane, open_plane, looked_at in zip(values, reference, regions, strict=True):
         dense = log_attenuation(plane, open_plane) if quantity == "signal" else plane
-        low, high = window or window_of(plane, quantity, open_plane)
+        low, high = window or window_of(plane, quantity, open_plane, looked_at)
         gray = np.clip((dense - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(dense)
         gray = (gray if clahe is None else _equalized(gray, clahe)) ** gamma
         pictures.append(quantize(1.0 - gray if polarity == "bone_black" else gray, dtype))
@@ -117,20 +122,22 @@ def attenuation(signal: Image, open_field: Image | None = None) -> Values:
 
 
 def automatic_window(
-    image: Image, *, quantity: Quantity = "signal", open_field: Image | None = None
+    image: Image, *, quantity: Quantity = "signal", open_field: Image | None = None, region: Image | None = None
 ) -> tuple[float, float]:
     """The window that `display` chooses for an image; to show several images alike, give the window of one to all.
 
     It runs from the 2nd to the 99.8th percentile of the attenuation in the patient. Pixels with more than three
     tenths of the greatest attenuation count as patient (if the open field is unknown: more than a twentieth of the
-    range), so that neither the air beside the patient nor the thin ends of a cropped CT shift the window. For a signal
-    the window is at most 4 wide; thin parts then become dark. The statistics use means over blocks of pixels, so that
-    noise does not widen the window, and leave out blocks without any signal.
+    range), so that neither the air beside the patient nor the thin ends of a cropped CT shift the window. It goes no
+    farther than 3 interquartile ranges beyond the quartiles (the outer fences of Tukey 1977), so that metal darkens the
+    anatomy less. For a signal the window is at most 4 wide; thin parts then become dark. The statistics use means over
+    blocks of pixels, so that noise does not widen the window, and leave out blocks without any signal.
 
     Args:
         image: [H, W].
         quantity: as in `display`.
         open_field: as in `display`.
+        region: as in `display`.
 
     Returns:
         (low, high), attenuation; equal for a constant image.
@@ -141,7 +148,7 @@ def automatic_window(
     values, reference = checked_planes(image, quantity, open_field)
     if len(values) != 1:
         raise ValueError(f"image must be one picture [H, W], got shape {_to_numpy(image).shape}")
-    return window_of(values[0], quantity, reference[0])
+    return window_of(values[0], quantity, reference[0], checked_regions(region, _to_numpy(image).shape)[0])
 
 
 def quantize(gray: Values, dtype: Depth) -> Picture:
@@ -157,18 +164,33 @@ def log_attenuation(plane: Values, open_plane: Values | None) -> Values:
     return np.asarray(-np.log(np.maximum(plane / reference, _FLOOR)))
 
 
-def window_of(plane: Values, quantity: Quantity, reference: Values | None) -> tuple[float, float]:
+def window_of(
+    plane: Values, quantity: Quantity, reference: Values | None, region: Values | None = None
+) -> tuple[float, float]:
+    wanted = True if region is None else block_means(region) > 0.5
     if quantity == "attenuation":
-        blocks = block_means(plane)
+        blocks, chosen = block_means(plane), wanted
     else:
         transmission = block_means(plane / (_brightest(plane) if reference is None else reference))
-        alive = transmission[transmission > _FLOOR]
-        blocks = -np.log(alive) if alive.size else np.zeros(1)
-    bottom, top = (float(p) for p in np.percentile(blocks, (0.1, 99.9)))
+        alive = transmission > _FLOOR
+        blocks, chosen = -np.log(np.where(alive, transmission, 1.0)), alive & wanted
+    seen = blocks[np.broadcast_to(chosen, blocks.shape)]
+    if not seen.size:
+        seen = np.zeros(1) if region is None else blocks.reshape(-1)
+    bottom, top = (float(p) for p in np.percentile(seen, (0.1, 99.9)))
     relative = quantity == "signal" and reference is None
-    patient = blocks[blocks > (bottom + 0.05 * (top - bottom) if relative else 0.3 * top)]
-    low, high = (float(p) for p in np.percentile(patient if patient.size else blocks, (2.0, 99.8)))
+    patient = seen[seen > (bottom + 0.05 * (top - bottom) if relative else 0.3 * top)]
+    low, high = _without_outliers(patient if patient.size else seen)
     return (low if quantity == "attenuation" else max(low, high - _LATITUDE)), high
+
+
+def _without_outliers(patient: Values) -> tuple[float, float]:
+    """The 2nd and 99.8th percentile, within Tukey's outer fences where the values spread as anatomy does."""
+    low, quarter, three_quarters, high = (float(p) for p in np.percentile(patient, (2.0, 25.0, 75.0, 99.8)))
+    spread = three_quarters - quarter
+    if spread < _LEAST_SPREAD:
+        return low, high
+    return max(low, quarter - 3.0 * spread), min(high, three_quarters + 3.0 * spread)
 
 
 def _brightest(plane: Values) -> float:
@@ -209,6 +231,18 @@ def checked_planes(
     if quantity == "attenuation":
         raise ValueError("open_field belongs to quantity='signal'; attenuation is relative to it already")
     return planes, list(_checked_open_field(open_field, values.shape).reshape(planes.shape))
+
+
+def checked_regions(region: Image | None, shape: tuple[int, ...]) -> Sequence[Values | None]:
+    """The region [H, W] of each plane, 1 where it is looked at, or None."""
+    count = math.prod(shape[:-2])
+    if region is None:
+        return [None] * count
+    looked_at = _to_numpy(region)
+    try:
+        return list(np.broadcast_to(looked_at, shape).reshape(count, *shape[-2:]))
+    except ValueError as error:
+        raise ValueError(f"region must fit {shape}, got shape {looked_at.shape}") from error
 
 
 def _checked_open_field(open_field: Image, shape: tuple[int, ...]) -> Values:

@@ -14,6 +14,7 @@ from deepdrr.display._display import (
     Values,
     block_means,
     checked_planes,
+    checked_regions,
     display,
     log_attenuation,
     quantize,
@@ -107,6 +108,7 @@ def processed(
     *,
     open_field: Image | None = None,
     dtype: Depth = "uint8",
+    region: Image | None = None,
 ) -> Picture:
     """The picture of a raw image as a machine with this processing would show it.
 
@@ -115,6 +117,7 @@ def processed(
         processing: the steps, or the name of one of `PRESETS`.
         open_field: signal without the patient, a number or [..., H, W]; None: the brightest thousandth of each image.
         dtype: `"uint8"`, `"uint16"` (full range) or `"float32"` in [0, 1].
+        region: bool [..., H, W], the pixels that the automatic window looks at; None: all.
 
     Returns:
         NumPy array [..., H, W].
@@ -131,14 +134,15 @@ def processed(
             raise ValueError(f"processing must be one of {', '.join(PRESETS)}, got {processing!r}")
         processing = PRESETS[processing]
     planes, opens = checked_planes(signal, "signal", open_field)
-    pictures = [quantize(_gray(*plane, processing), dtype) for plane in zip(planes, opens, strict=True)]
+    regions = checked_regions(region, np.shape(signal))
+    pictures = [quantize(_gray(*plane, processing), dtype) for plane in zip(planes, opens, regions, strict=True)]
     return np.stack(pictures).reshape(np.shape(signal))
 
 
-def _gray(plane: Values, open_plane: Values | None, steps: Processing) -> Values:
+def _gray(plane: Values, open_plane: Values | None, region: Values | None, steps: Processing) -> Values:
     """Grey values [H, W] in [0, 1] of one raw image."""
     plain = dense = log_attenuation(plane, open_plane)
-    low, high = steps.window or window_of(plane, "signal", open_plane)
+    low, high = steps.window or window_of(plane, "signal", open_plane, region)
     pivot = (low + high) / 2
     if steps.compression:
         sigma = max(steps.compression_scale * min(dense.shape), 0.5)

@@ -14,7 +14,7 @@ from torch import Tensor
 from deepdrr._names import unknown_name
 from deepdrr._version import __version__
 from deepdrr.detector import Detector, FlatPanel, PhotonCounter, equivalent_mas
-from deepdrr.display import PRESETS, Depth, Picture, Processing
+from deepdrr.display import PRESETS, Depth, Picture, Processing, automatic_window
 from deepdrr.io import DicomUids, RadiographMetadata, write_dicom, write_npy, write_npz, write_png, write_tiff
 from deepdrr.projector._outputs import OUTPUTS, Output, OutputName
 from deepdrr.projector._pictures import output_picture
@@ -33,6 +33,7 @@ class _Plane:
 
     values: Tensor
     open_field: Callable[[], Tensor]
+    region: Tensor | None
 
 
 class DicomFields(TypedDict, total=False):
@@ -92,14 +93,15 @@ def _planes(shot: "Radiograph", output: Output, path: Path) -> Iterator[tuple[Pa
     if values.numel() == 0:
         raise ValueError(f"nothing to write to '{path}': the label map has no label but 0, and none is named")
     if values.ndim == 2:
-        yield path, _Plane(values, partial(shot.open_field_of, output.name))
+        yield path, _Plane(values, partial(shot.open_field_of, output.name), shot.looked_at(output))
         return
     names = [re.sub(r"\W+", "_", name).strip("_") for name in shot.channel_names(output.name)]
     names = names or [f"window_{n}" for n in range(len(values))]
     if len(set(names)) < len(names):
         names = [f"{n}_{name}" for n, name in enumerate(names)]
     for n, name in enumerate(names):
-        plane = _Plane(values[n], partial(_open_window, shot, output.name, n))
+        region = shot.looked_at(output)
+        plane = _Plane(values[n], partial(_open_window, shot, output.name, n), None if region is None else region[0])
         yield path.with_name(f"{path.stem}-{name}{path.suffix}"), plane
 
 
@@ -128,7 +130,7 @@ def _write_plane(
 
 
 def _picture(output: Output, plane: _Plane, processing: Processing | str, dtype: Depth) -> Picture:
-    return output_picture(output, plane.values, plane.open_field, processing, dtype)
+    return output_picture(output, plane.values, plane.open_field, processing, dtype, plane.region)
 
 
 def _write_dicom(
@@ -143,7 +145,11 @@ def _write_dicom(
     if output.name not in ("image", "expected_image"):
         raise ValueError(f"a DICOM file holds image or expected_image, got {output.name!r}")
     steps = PRESETS[processing] if isinstance(processing, str) else processing
-    tone = Processing(window=steps.window, gamma=steps.gamma, polarity=steps.polarity)
+    open_field = plane.open_field()
+    window = steps.window
+    if window is None and plane.region is not None:
+        window = automatic_window(plane.values, open_field=open_field, region=plane.region)
+    tone = Processing(window=window, gamma=steps.gamma, polarity=steps.polarity)
     stored = dicom.get("stored", "log_signal" if steps.is_pointwise else "picture")
     is_picture = stored == "picture"
     header = radiograph_metadata(shot, dicom)
@@ -155,7 +161,7 @@ def _write_dicom(
         header,
         stored=stored,
         object_class=dicom.get("object_class", "XA"),
-        open_field=plane.open_field(),
+        open_field=open_field,
         polarity=steps.polarity,
         tone=tone,
         uids=dicom.get("uids"),

@@ -13,7 +13,12 @@ __all__ = ["output_picture"]
 
 
 def output_picture(
-    output: Output, values: Tensor, open_field: Callable[[], Tensor], processing: Processing | str, dtype: Depth
+    output: Output,
+    values: Tensor,
+    open_field: Callable[[], Tensor],
+    processing: Processing | str,
+    dtype: Depth,
+    region: Tensor | None = None,
 ) -> Picture:
     """The picture of a result.
 
@@ -26,6 +31,7 @@ def output_picture(
         open_field: computes the signal without the patient; called only if needed.
         processing: window, polarity and enhancement, or a preset's name.
         dtype: of the picture.
+        region: bool [..., H, W], the pixels that an automatic window looks at; None: all.
 
     Returns:
         NumPy array [..., H, W].
@@ -37,23 +43,32 @@ def output_picture(
     if output.kind == "mask":
         return _mask(values, dtype)
     if output.name == "line_integrals":
-        return _signal(torch.exp(-values.detach().double()), values.new_ones(()), steps, dtype)
+        return _signal(torch.exp(-values.detach().double()), values.new_ones(()), steps, dtype, region)
     if output.kind == "signal" and output.name != "open_field":
-        return _signal(values, open_field(), steps, dtype)
+        return _signal(values, open_field(), steps, dtype, region)
     if output.kind != "attenuation":
-        return _signal(values, None, steps, dtype)
+        return _signal(values, None, steps, dtype, region)
     if _enhances(steps):
         raise ValueError(f"processing of {output.name!r} must be plain, which is no signal, got {steps.description}")
-    return _plain(values, "attenuation", None, steps, dtype)
+    return _plain(values, "attenuation", None, steps, dtype, region)
 
 
-def _signal(values: Tensor, open_field: Tensor | None, steps: Processing, dtype: Depth) -> Picture:
+def _signal(
+    values: Tensor, open_field: Tensor | None, steps: Processing, dtype: Depth, region: Tensor | None
+) -> Picture:
     if _enhances(steps):
-        return processed(values, steps, open_field=open_field, dtype=dtype)
-    return _plain(values, "signal", open_field, steps, dtype)
+        return processed(values, steps, open_field=open_field, dtype=dtype, region=region)
+    return _plain(values, "signal", open_field, steps, dtype, region)
 
 
-def _plain(values: Tensor, quantity: Quantity, open_field: Tensor | None, steps: Processing, dtype: Depth) -> Picture:
+def _plain(
+    values: Tensor,
+    quantity: Quantity,
+    open_field: Tensor | None,
+    steps: Processing,
+    dtype: Depth,
+    region: Tensor | None,
+) -> Picture:
     return display(
         values,
         quantity=quantity,
@@ -63,6 +78,7 @@ def _plain(values: Tensor, quantity: Quantity, open_field: Tensor | None, steps:
         gamma=steps.gamma,
         clahe=steps.clahe,
         dtype=dtype,
+        region=region,
     )
 
 

@@ -18,7 +18,9 @@ from deepdrr.detector import Exposure
 from deepdrr.geometry import finest_dtype
 from deepdrr.materials import DensityModel
 from deepdrr.projector._aim import warn_if_missed
+from deepdrr.projector._beyond import Beyond
 from deepdrr.projector._clearance import check_clearance
+from deepdrr.projector._cut import warn_if_cut
 from deepdrr.projector._expose import expose
 from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import OutputName, check_outputs
@@ -53,6 +55,8 @@ class Projector(NamedState):
             all volumes, or one each. A `Scene` has its own.
         device: device of densities and all stages, `"cpu"` or a GPU, `"cuda"`; results stay there. A `Scene` has its
             own.
+        beyond: what is beyond the faces at which a CT cuts through the body, `"air"` (with a warning, if the beam goes
+            there), `"repeat"` or `"fade"`, see `Scene`, which has its own.
         fields: changes of the technique: `kvp`, `mas`, `spectrum`, `exposure`, `detector`, `scatter`,
             `integration`, `backend`; see `TechniqueFields`.
 
@@ -86,9 +90,10 @@ class Projector(NamedState):
         technique: Technique | None = None,
         materials: "Materials | None" = None,
         device: torch.device | str | None = None,
+        beyond: Beyond | None = None,
         **fields: Unpack[TechniqueFields],
     ) -> None:
-        self.scene = _as_scene(scene, materials, device)
+        self.scene = _as_scene(scene, materials, device, beyond)
         self.carm = carm
         if technique is not None and not isinstance(technique, Technique):
             raise TypeError(f"technique must be a Technique, got {technique!r}")
@@ -196,7 +201,7 @@ class Projector(NamedState):
             photon arrives. See `deepdrr.display` for pictures.
         """
         name = "expected_image" if generator is None else "image"
-        return expose(self.scene, self._checked_camera(), self.technique, (name,), generator)[name]
+        return expose(self.scene, self._checked_camera()[0], self.technique, (name,), generator)[name]
 
     def project(
         self, *outputs: OutputName, labels: LabelSelection = None, generator: torch.Generator | None = None
@@ -217,16 +222,22 @@ class Projector(NamedState):
             TypeError: if `"image"` is requested without a generator.
         """
         check_outputs(outputs, self.technique)
-        shot = expose(self.scene, self._checked_camera(), self.technique, outputs, generator, labels=labels)
-        return replace(shot, isocenter_world=_isocenter(self.carm))
+        camera, whole = self._checked_camera()
+        shot = expose(self.scene, camera, self.technique, outputs, generator, labels=labels)
+        return replace(shot, isocenter_world=_isocenter(self.carm), whole=whole)
 
-    def _checked_camera(self) -> Camera:
-        """The camera, outside the patient; a beam that misses is warned of."""
+    def _checked_camera(self) -> tuple[Camera, Tensor | None]:
+        """The camera, outside the patient, and where the CT holds all of the body, if that is known.
+
+        A beam that misses the CT, or that goes beyond its ends, is warned of.
+        """
         camera = self.camera
         for volume in self.scene.volumes:
             check_clearance(volume, camera)
         warn_if_missed(self.scene.volumes, camera)
-        return camera
+        if self.scene.beyond != "air":
+            return camera, None
+        return camera, warn_if_cut(self.scene.volumes, camera, self.technique.source.shutters)
 
 
 _PARTS = frozenset(TechniqueFields.__annotations__)
@@ -235,9 +246,11 @@ _PARTS = frozenset(TechniqueFields.__annotations__)
 Materials = DensityModel | str | Sequence[DensityModel | str]
 
 
-def _as_scene(scene: object, materials: Materials | None, device: torch.device | str | None) -> Scene:
+def _as_scene(
+    scene: object, materials: Materials | None, device: torch.device | str | None, beyond: Beyond | None
+) -> Scene:
     if isinstance(scene, Scene):
-        for name, value in (("materials", materials), ("device", device)):
+        for name, value in (("materials", materials), ("device", device), ("beyond", beyond)):
             if value is not None:
                 raise ValueError(f"{name} belongs to the Scene, which has its own, got {value!r}")
         _double_precision(scene.device)
@@ -247,7 +260,8 @@ def _as_scene(scene: object, materials: Materials | None, device: torch.device |
         if not isinstance(volume, Volume):
             raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
     models = "continuous" if materials is None else materials
-    return Scene(*volumes, materials=models, device=_double_precision("cpu" if device is None else device))
+    where = _double_precision("cpu" if device is None else device)
+    return Scene(*volumes, materials=models, device=where, beyond="air" if beyond is None else beyond)
 
 
 def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:

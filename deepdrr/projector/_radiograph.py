@@ -9,6 +9,7 @@ from typing import Self, Unpack
 
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from deepdrr._arguments import checked_path
 from deepdrr._names import unknown_name
@@ -41,6 +42,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
         seed: the seed of the noise, or None.
         anatomical_from_world: transform [4, 4] into the first patient's RAS frame, mm, or None.
         isocenter_world: point [3] about which the arm turned, mm, or None.
+        whole: where the CT holds all of the body on the way, bool [*batch, h, w] on a coarse grid, for the automatic
+            window of pictures; None if unknown.
 
     Example:
         >>> from deepdrr import Projector, Volume
@@ -61,6 +64,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
     seed: int | None = None
     anatomical_from_world: Tensor | None = None
     isocenter_world: tuple[float, float, float] | None = field(default=None, kw_only=True)
+    whole: Tensor | None = field(default=None, kw_only=True)
 
     # -- a mapping ---------------------------------------------------------------------------------------------------
 
@@ -119,7 +123,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
         if index >= count:
             raise ValueError(f"index must be {-count} to {count - 1} for {count} views, got {index}")
         results = {name: values[index] for name, values in self.results.items()}
-        return replace(self, results=results, camera=self.camera[index])
+        whole = None if self.whole is None else self.whole[index]
+        return replace(self, results=results, camera=self.camera[index], whole=whole)
 
     def open_field(self) -> Tensor:
         """Mean signal with nothing in the beam, in the detector's unit; computed if it is not among the results."""
@@ -163,7 +168,19 @@ class Radiograph(Mapping[OutputName, Tensor]):
             ValueError: if there is no such result, or no name is given and there are several.
         """
         name = self._chosen(name)
-        return output_picture(_output(name), self[name], partial(self.open_field_of, name), processing, dtype)
+        output, values = _output(name), self[name]
+        region = self.looked_at(output)
+        return output_picture(output, values, partial(self.open_field_of, name), processing, dtype, region)
+
+    def looked_at(self, output: Output) -> Tensor | None:
+        """The pixels that the automatic window of a result's picture looks at, bool, of its shape; None for all."""
+        if self.whole is None or bool(self.whole.all()):
+            return None
+        batch, size = self.whole.shape[:-2], self[output.name].shape[-2:]
+        coarse = self.whole.double().reshape(-1, 1, *self.whole.shape[-2:])
+        region = interpolate(coarse, size=tuple(size), mode="nearest") > 0.5
+        extra = self[output.name].ndim - len(batch) - 2
+        return region.reshape(*batch, *[1] * extra, *size)
 
     def save(
         self,

@@ -13,7 +13,9 @@ from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.camera import Camera
 from deepdrr.data import Source
 from deepdrr.geometry import finest_dtype
-from deepdrr.materials import G_CM2_PER_MM, Densities, DensityModel, Material, scaled
+from deepdrr.materials import Densities, DensityModel, Material, scaled
+from deepdrr.projector._area_sums import areas_of, summed
+from deepdrr.projector._beyond import Beyond, Continuation, continuations
 from deepdrr.projector._labels import LabelChannels, LabelSelection, check_selection, label_channels, unknown_label
 from deepdrr.projector._overlap import displaced
 from deepdrr.projector._scene_checks import check_volumes, one_each
@@ -82,6 +84,8 @@ class Scene:
             all, or a list with one per volume.
         overlap: the rule where grids overlap.
         device: device of the densities and the rays, `"cpu"` or a GPU.
+        beyond: what is beyond the faces at which a CT cuts through the body: `"air"`; `"repeat"`: the values at the
+            face for 400 mm; `"fade"`: these values, falling to nothing over 100 mm. Labels end with the CT.
         kept: holder of densities, to share them with other scenes of the same volumes; None for this scene alone.
 
     Raises:
@@ -106,14 +110,18 @@ class Scene:
         materials: DensityModel | str | Sequence[DensityModel | str] = "continuous",
         overlap: Overlap = "displace",
         device: torch.device | str = "cpu",
+        beyond: Beyond = "air",
         kept: Kept | None = None,
     ) -> None:
         check_volumes(volumes)
+        if beyond not in get_args(Beyond):
+            raise ValueError(f"beyond must be one of {', '.join(get_args(Beyond))}, got {beyond!r}")
         if overlap not in get_args(Overlap):
             raise ValueError(f"overlap must be one of {', '.join(get_args(Overlap))}, got {overlap!r}")
         self.volumes = volumes
         self.models = one_each(materials, len(volumes))
         self.overlap: Overlap = overlap
+        self.beyond: Beyond = beyond
         self.device = checked_device(device)
         self._kept = Kept() if kept is None else kept
 
@@ -172,11 +180,13 @@ class Scene:
         if isinstance(view, Camera):
             view = view.to(finest_dtype(self.device)).to(self.device)
         found = []
-        for prepared, model in zip(self._prepared(), self.models, strict=True):
+        for n, (prepared, model) in enumerate(zip(self._prepared(), self.models, strict=True)):
             integrals = project(prepared.field, view, integration=integration, backend=backend)
-            areas = scaled(_areas(integrals, backend), prepared.materials, _factors(model))
+            for part in self._beyond(n, prepared.field):
+                integrals = integrals + project(part, view, integration=integration, backend=backend)
+            areas = scaled(areas_of(integrals, backend), prepared.materials, _factors(model))
             found.append((areas, prepared.materials))
-        return found[0][0] if len(found) == 1 else _summed(found)
+        return found[0][0] if len(found) == 1 else summed(found)
 
     def label_fields(self, labels: LabelSelection = None) -> Iterator[Field]:
         """Fields of path lengths per label; their channels after the first correspond, in order, to `label_channels`.
@@ -258,6 +268,21 @@ class Scene:
         )
         return self._placed(found, volume)
 
+    def _beyond(self, index: int, field: Field) -> list[Field]:
+        """The body beyond the faces of a volume's densities, at their place."""
+        if self.beyond == "air":
+            return []
+        volume, values = self.volumes[index], field.values
+        assert values is not None  # densities are values
+
+        def make() -> tuple[Continuation, ...]:
+            spacing_mm = torch.linalg.inv(volume.ijk_from_world.detach().cpu().double())[:3, :3].norm(dim=0)
+            return continuations(values, spacing_mm, self.beyond)
+
+        snapshot = Snapshot(values, self.beyond)
+        found = make() if values.requires_grad else self._kept.get(_owner(volume), "beyond", snapshot, make)
+        return [_laid_out(part.placed(field.ijk_from_world)) for part in found]
+
     def _placed(self, prepared: _Prepared, volume: Body) -> _Prepared:
         """The densities at the current place of the volume."""
         return replace(prepared, field=replace(prepared.field, ijk_from_world=self._place(volume)))
@@ -280,22 +305,6 @@ def _laid_out(field: Field) -> Field:
     assert field.values is not None  # densities are values
     read = field.device.type in ("cpu", "cuda") and field.dtype == torch.float32 and not field.values.requires_grad
     return with_kernel_layout(field) if read else field
-
-
-def _areas(integrals: Tensor, backend: str) -> Tensor:
-    """Convert integrals of densities in g/cm³ along rays in mm to g/cm²; the reference keeps double precision."""
-    if backend == "reference":
-        integrals = integrals.to(finest_dtype(integrals.device))
-    return integrals * G_CM2_PER_MM if integrals.requires_grad else integrals.mul_(G_CM2_PER_MM)
-
-
-def _summed(parts: Sequence[tuple[Tensor, tuple[Material, ...]]]) -> Tensor:
-    """Sum the area densities of several volumes, each with its own materials, into one image per material."""
-    planes: dict[Material, Tensor] = {}
-    for areas, materials in parts:
-        for plane, material in zip(areas.unbind(-3), materials, strict=True):
-            planes[material] = planes[material] + plane if material in planes else plane
-    return torch.stack(list(planes.values()), dim=-3)
 
 
 def _inputs(model: DensityModel) -> tuple[object, ...]:

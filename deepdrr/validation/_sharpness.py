@@ -8,15 +8,22 @@ from torch import Tensor
 from deepdrr.detector import Blur, filtered_signal, optical_transfer
 from deepdrr.validation._check import Check, Curve, Figure, Group, worst
 from deepdrr.validation._noise import PIXEL_MM
+from deepdrr.validation._wires import Wire, wire_mtf, wire_variation
 
 __all__ = ["mtf_model", "sharpness_group", "slanted_edge_mtf"]
 
 _LIMIT = 0.02
+_LIMIT_BEYOND = 0.03  # its profile is sampled at a quarter of a pixel, not far below the aperture
 _BLURS = {
     "flat panel without glare": Blur(glare=None),
     "light spread 0.3 mm": Blur(light_spread_mm=0.3, glare=None),
     "aperture alone": Blur(light_spread_mm=0.0, glare=None),
 }
+_RAYS = 4  # per side of a pixel, for what is finer than pixels
+_WIRES = (
+    ("guide wire of 0.36 mm, pixels of 0.194 mm", 0.18, PIXEL_MM),
+    ("K-wire of 1.6 mm, pixels of 1.55 mm", 0.8, 8 * PIXEL_MM),
+)
 _PUBLISHED = ((1.0, 0.76), (2.0, 0.48), (3.0, 0.29))
 
 
@@ -35,15 +42,46 @@ def sharpness_group(short: bool) -> Group:
         )
         for (f, reference), value in zip(_PUBLISHED, optical_transfer(frequencies, 0.15).tolist(), strict=True)
     ]
+    checks += [worst(_beyond_nyquist()), *(_wire_check(*wire) for wire in _WIRES)]
     return Group(
         title="Modulation transfer",
         text=(
             "An edge at 3° to the columns is blurred by the panel (pixels of 0.194 mm), its profile sampled at a "
             "quarter of a pixel, differentiated and transformed, as IEC 62220-1 does. Each row is the frequency up to "
-            "Nyquist that is furthest from the product of aperture and light spread."
+            "Nyquist that is furthest from the product of aperture and light spread. With 4 × 4 rays per pixel, the "
+            "shadow of a hair of a wire shows the aperture beyond Nyquist too, and steel wires cast an even shadow."
         ),
         checks=tuple(checks),
         figures=(_figure(),),
+    )
+
+
+def _beyond_nyquist() -> list[Check]:
+    """The aperture's MTF from Nyquist to its first zero, at the sampling frequency."""
+    frequency, mtf = wire_mtf(PIXEL_MM, _RAYS)
+    seen = (frequency > 0.5 / PIXEL_MM) & (frequency < 1.0 / PIXEL_MM)
+    model = torch.sinc(frequency * PIXEL_MM).abs()
+    return [
+        Check(
+            name=f"MTF beyond Nyquist, aperture alone, {f:.2f} /mm",
+            value=value,
+            reference=reference,
+            source="model",
+            limit=_LIMIT_BEYOND,
+            kind="absolute",
+        )
+        for f, value, reference in zip(*(t[seen].tolist() for t in (frequency, mtf, model)), strict=True)
+    ]
+
+
+def _wire_check(name: str, radius_mm: float, pixel_mm: float) -> Check:
+    return Check(
+        name=f"shadow of a slanted {name}, how it varies along it",
+        value=wire_variation(Wire(radius_mm=radius_mm), pixel_mm, _RAYS),
+        reference=0.0,
+        source="an even shadow",
+        limit=0.03,
+        kind="absolute",
     )
 
 

@@ -68,6 +68,38 @@ def test_the_window_is_that_of_the_patient_not_of_the_air() -> None:
     assert automatic_window(dense, quantity="attenuation") == pytest.approx((5.02, 7.0), abs=0.01)
 
 
+def test_metal_does_not_darken_the_anatomy() -> None:
+    """A twentieth of the picture is a nail: the window stops at the outer fence instead of at 13."""
+    anatomy = torch.linspace(7.8, 8.8, 4000, dtype=torch.float64).reshape(50, 80)
+    with_nail = anatomy.clone()
+    with_nail[:, 40:44] = 13.0
+    for quantity in ("signal", "attenuation"):
+        shown = torch.exp(-with_nail) if quantity == "signal" else with_nail
+        low, high = automatic_window(shown, quantity=quantity, open_field=1.0 if quantity == "signal" else None)
+        assert low == pytest.approx(7.82, abs=0.02)
+        assert high == pytest.approx(
+            8.55 + 3 * 0.5, abs=0.15
+        )  # three times the quartiles' distance above the upper one
+
+
+def test_the_window_looks_at_a_region() -> None:
+    dense = torch.linspace(5.0, 7.0, 1000, dtype=torch.float64).expand(50, 1000).clone()
+    dense[:20] = 4.0  # a strip of a cut CT
+    region = torch.ones(50, 1000, dtype=torch.bool)
+    region[:20] = False
+    signal = OPEN_FIELD * torch.exp(-dense)
+    found = automatic_window(signal, open_field=OPEN_FIELD, region=region)
+    assert found == pytest.approx((5.02, 7.0), abs=0.03)
+    assert automatic_window(signal, open_field=OPEN_FIELD)[0] < 4.1
+    assert np.array_equal(
+        display(signal, open_field=OPEN_FIELD, region=region), display(signal, open_field=OPEN_FIELD, window=found)
+    )
+    nowhere = automatic_window(signal, open_field=OPEN_FIELD, region=torch.zeros(50, 1000))
+    assert nowhere == automatic_window(signal, open_field=OPEN_FIELD)  # better than a window of nothing
+    with pytest.raises(ValueError, match=r"region must fit \(50, 1000\), got shape \(3, 4\)"):
+        automatic_window(signal, region=torch.ones(3, 4))
+
+
 def test_noise_does_not_stretch_the_window(generator: torch.Generator) -> None:
     signal = phantom(1024)[1] * 10  # behind the body some 10 to 70 counts
     noisy = torch.poisson(signal, generator=generator)
