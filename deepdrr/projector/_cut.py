@@ -15,12 +15,12 @@ __all__ = ["warn_if_cut"]
 
 _BODY_HU = -200.0  # below fat (about −100 HU)
 _SIDE = 32  # rays along each side of the picture that are looked at
-_LEAST_SHARE = 0.01
+_LEAST_SHARE = 0.03  # of the pixels: a corner that grazes the skin at a cut is no news
 _LEAST_VALUES = 10  # a cut through tissue has some hundred HU; a phantom's face, which is meant to end there, a few
 
 
 def warn_if_cut(volumes: Sequence[Body], camera: Camera, shutters: Shutters | None) -> Tensor:
-    """Warn if rays enter or leave a CT through a face that cuts the body, in more than a hundredth of the open pixels.
+    """Warn if rays enter or leave a CT through a face that cuts the body, in more than 3 % of the open pixels.
 
     Args:
         volumes: the volumes of the scene.

@@ -57,7 +57,8 @@ class Wire:
         across = torch.linalg.cross(ray, axis.expand_as(ray))
         distance = (source.double() * across).sum(dim=-1) / across.norm(dim=-1)
         chord_mm = 2 * (self.radius_mm**2 - distance**2).clamp(min=0).sqrt() / across.norm(dim=-1)
-        return (0.1 * self.made_of.density_g_cm3 * chord_mm)[..., None, :, :]
+        areas: Tensor = (0.1 * self.made_of.density_g_cm3 * chord_mm)[..., None, :, :]
+        return areas
 
 
 def wire_variation(wire: Wire, pixel_mm: float, rays_per_pixel: int) -> float:

@@ -32,8 +32,7 @@ def test_the_seed_example() -> None:
     with Projector(ct, carm=carm) as projector:
         ct.orient_patient(head_first=True, supine=True)
         carm.move_to(alpha=30, beta=10, degrees=True)
-        with pytest.warns(UserWarning, match="the CT ends inside the beam in 28 % of the pixels"):  # above the pelvis
-            image = projector()
+        image = projector()
     assert image.shape == (1536, 1536)
     assert image.dtype == torch.float32
     assert bool((image > 0).all())
