@@ -138,14 +138,14 @@ def technique(options: TechniqueOptions) -> Technique:
         detector=detector(options.exposure),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
-        beyond=options.model.beyond,
         rays_per_pixel=options.model.rays_per_pixel,
     )
 
 
 def projector(volume: Volume, view: Camera, technique: Technique, options: TechniqueOptions) -> Projector:
     """The projector that takes this technique's images of a volume, with its exposure control."""
-    found = Projector(volume, carm=view, technique=technique, materials=material_model(options.model))
+    model, beyond = material_model(options.model), options.model.beyond
+    found = Projector(volume, carm=view, technique=technique, materials=model, beyond=beyond)
     return _controlled(found, options.exposure)
 
 
