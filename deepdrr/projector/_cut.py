@@ -1,6 +1,7 @@
 """Warn if the CT ends inside the beam, where the image then shows air instead of the rest of the body."""
 
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -16,7 +17,7 @@ __all__ = ["warn_if_cut"]
 _BODY_HU = -200.0  # below fat (about −100 HU)
 _SIDE = 32  # rays along each side of the picture that are looked at
 _LEAST_SHARE = 0.03  # of the pixels: a corner that grazes the skin at a cut is no news
-_LEAST_VALUES = 10  # a cut through tissue has some hundred HU; a phantom's face, which is meant to end there, a few
+_MOST_ALIKE = 0.25  # of the voxels at a cut through tissue share one HU; nearly all do where a phantom ends
 
 
 def warn_if_cut(volumes: Sequence[Body], camera: Camera, shutters: Shutters | None) -> Tensor:
@@ -61,7 +62,8 @@ def _cut(volume: Body, camera: Camera) -> Tensor:
     hit = leave > enter.clamp(min=0.0)
     hu = torch.stack([_at(volume.hu, source + way * t[..., None]) for t in (enter.clamp(min=0.0), leave)])
     inside = hit & (hu > _BODY_HU)
-    if len(set(hu[inside].tolist())) < _LEAST_VALUES:
+    found = hu[inside].tolist()
+    if not found or Counter(found).most_common(1)[0][1] > _MOST_ALIKE * len(found):
         return torch.zeros_like(hit)
     return inside.any(dim=0)
 
