@@ -155,7 +155,8 @@ class ModelOptions:
     materials: Literal["continuous", "three_class"] = "continuous"
     """HU to materials: a continuous scale, or air, soft tissue and bone by thresholds."""
     label_materials: OptionalWords = ()
-    """Material that fills a label, as LABEL=MATERIAL, e.g. 3=titanium; repeated for several."""
+    """Material that fills a label, as LABEL=MATERIAL, e.g. 3=titanium; repeated for several. LABEL=contrast is
+    blood with as much iodine as the HU of a vessel show."""
     ct_kvp: float | None = None
     """Tube voltage of the CT scan, kV. [default: the header's, or 120]"""
     step_mm: float | None = None

@@ -22,7 +22,7 @@ from deepdrr.cli._status import stage
 from deepdrr.data import Volume
 from deepdrr.detector import PANELS, Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
-from deepdrr.materials import MaterialModel
+from deepdrr.materials import IodineAbove, MaterialModel
 from deepdrr.projector import DEFAULT_EXPOSURE, Projector, Technique, automatic_exposure
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
@@ -151,7 +151,8 @@ def projector(volume: Volume, view: Camera, technique: Technique, options: Techn
 
 def material_model(options: ModelOptions) -> MaterialModel:
     """How HU and labels become materials."""
-    fills = _by_label(options.label_materials, "label_materials")
+    words = _by_label(options.label_materials, "label_materials")
+    fills = {label: IodineAbove() if word == "contrast" else word for label, word in words.items()}
     return MaterialModel(method=options.materials, ct_kvp=options.ct_kvp, by_label=fills)
 
 

@@ -14,6 +14,7 @@ from deepdrr.materials._material import EnergyScaled, Material, compound, mixtur
 from deepdrr.materials._model import DensityModel, MaterialModel, Voxels, as_density_model, scaled
 from deepdrr.materials._registry import as_material, material, materials
 from deepdrr.materials._units import G_CM2_PER_MM, NGY_PER_KEV_MM2_CM2_G, UGY_PER_KEV_MM2_CM2_G
+from deepdrr.materials._vessel import IodineAbove
 
 __all__ = [
     "CT_KVP_RANGE",
@@ -24,6 +25,7 @@ __all__ = [
     "Densities",
     "DensityModel",
     "EnergyScaled",
+    "IodineAbove",
     "MatchHU",
     "Material",
     "MaterialModel",

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from deepdrr._numbers import plain
 from deepdrr.materials._basis import basis_materials
+from deepdrr.materials._contrast import IOHEXOL
 from deepdrr.materials._ct_beam import check_ct_kvp, density_from_hu
 from deepdrr.materials._hu_table import continuous_densities, three_class_densities
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import as_material, material
+from deepdrr.materials._vessel import IodineAbove, iodine_densities
 
 __all__ = ["Densities", "MatchHU", "Method", "decompose"]
 
@@ -52,7 +54,7 @@ class MatchHU:
     material: Material | str
 
 
-LabelMaterials = Mapping[int, Material | str | MatchHU]
+LabelMaterials = Mapping[int, Material | str | MatchHU | IodineAbove]
 
 
 def decompose(
@@ -79,7 +81,8 @@ def decompose(
         ct_kvp: tube voltage of the CT scan in kV, 70 to 150.
         labels: integers in the shape of `hu`; required with `label_materials`.
         label_materials: for each label, the material that fills its voxels: at the material's own density, or with
-            `MatchHU(material)` at the density that shows the voxel's HU. Unlisted labels follow `method`.
+            `MatchHU(material)` at the density that shows the voxel's HU; or `IodineAbove()`, blood with as much
+            contrast medium as shows the HU of a vessel above blood. Unlisted labels follow `method`.
 
     Returns:
         The materials and their densities [M, ...], float32.
@@ -98,14 +101,21 @@ def decompose(
     _check(hu, method, ct_kvp, labels, label_materials)
     fills = {label: _as_fill(value) for label, value in (label_materials or {}).items()}
     base = basis_materials() if method == "continuous" else _three_classes()
-    found = tuple(dict.fromkeys([*base, *(fill for fill, _ in fills.values())]))
+    found = tuple(dict.fromkeys([*base, *(part for fill in fills.values() for part in _materials_of(fill))]))
     values = _from_hu(hu, method, ct_kvp, len(found))
-    for label, (fill, follows_hu) in fills.items():
+    for label, fill in fills.items():
         assert labels is not None
         inside = labels.to(hu.device) == label
-        density = density_from_hu(fill, hu[inside], ct_kvp=ct_kvp) if follows_hu else fill.density_g_cm3
+        if isinstance(fill, IodineAbove):
+            above, *parts = iodine_densities(fill, hu[inside], ct_kvp)
+            inside = inside.masked_scatter(inside, above)
+        elif isinstance(fill, MatchHU):
+            parts = [density_from_hu(fill.material, hu[inside], ct_kvp=ct_kvp)]
+        else:
+            parts = [torch.tensor(fill.density_g_cm3)]
         values[:, inside] = 0.0
-        values[found.index(fill), inside] = density
+        for part, density in zip(_materials_of(fill), parts, strict=True):
+            values[found.index(part), inside] = density.to(values)
     return Densities(found, values)
 
 
@@ -133,11 +143,15 @@ def _three_classes() -> tuple[Material, ...]:
     return material("air"), material("soft tissue"), material("cortical bone")
 
 
-def _as_fill(value: Material | str | MatchHU) -> tuple[Material, bool]:
-    """The material of a label and whether its density follows the HU."""
-    if isinstance(value, MatchHU):
-        return as_material(value.material), True
-    return as_material(value), False
+def _as_fill(value: Material | str | MatchHU | IodineAbove) -> Material | MatchHU | IodineAbove:
+    return value if isinstance(value, MatchHU | IodineAbove) else as_material(value)
+
+
+def _materials_of(fill: Material | MatchHU | IodineAbove) -> tuple[Material, ...]:
+    """The materials of which the voxels of a label consist."""
+    if isinstance(fill, IodineAbove):
+        return as_material(fill.base), IOHEXOL
+    return (as_material(fill.material),) if isinstance(fill, MatchHU) else (fill,)
 
 
 def _check(

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, get_args, runtime_checkable
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,10 +15,13 @@ from deepdrr.materials._ct_beam import CT_KVP_RANGE
 from deepdrr.materials._decompose import Densities, MatchHU, Method, decompose
 from deepdrr.materials._material import Material
 from deepdrr.materials._registry import as_material
+from deepdrr.materials._vessel import IodineAbove
 
 __all__ = ["DensityModel", "MaterialModel", "Voxels", "as_density_model", "scaled"]
 
 _USUAL_CT_KVP = 120.0
+# Enamel and the densest bone end near 3000 HU, where 12-bit scanners end (3071); metal is above.
+_METAL_HU = 3000.0
 
 
 class Voxels(Protocol):
@@ -62,11 +65,14 @@ class MaterialModel:
             air, soft tissue and bone).
         ct_kvp: tube voltage of the CT scan, kV; None for that of the scan's header, or 120 if it has none.
         by_label: material of the voxels of a label, at its own density, or `MatchHU(material)` at the density that
-            shows the voxel's HU. Use it to mark metal.
+            shows the voxel's HU, or `IodineAbove()`, blood with as much contrast medium as a vessel's HU show. Use it
+            to mark metal.
         contrast: mg of iodine or of barium sulfate per ml in each voxel [I, J, K], by agent; see `with_contrast`.
         density_factors: factors on the area density of basis materials, by name: `{"cortical bone": 1.1}` makes bone a
             tenth denser. Numbers, or tensors [*batch] with a value per picture; differentiable, at no cost of a
             gradient with respect to the voxels.
+        assume: `"bone"`: voxels of 3000 HU and more that no label names are dense bone, as they are taken to be. None
+            warns of them.
 
     Example:
         >>> MaterialModel(by_label={3: "titanium"}).method
@@ -75,14 +81,17 @@ class MaterialModel:
 
     method: Method = "continuous"
     ct_kvp: float | None = None
-    by_label: Mapping[int, Material | str | MatchHU] = field(default_factory=dict)
+    by_label: Mapping[int, Material | str | MatchHU | IodineAbove] = field(default_factory=dict)
     contrast: Mapping[ContrastAgent, Tensor] = field(default_factory=dict)
     density_factors: Mapping[Material | str, float | Tensor] = field(default_factory=dict, compare=False)
+    assume: Literal["bone"] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         plain_fields(self)
         if self.method not in get_args(Method):
             raise ValueError(f"materials must be 'continuous', 'three_class' or a model, got {self.method!r}")
+        if self.assume not in (None, "bone"):
+            raise ValueError(f"assume must be 'bone' or None, got {self.assume!r}")
 
     def densities(self, volume: Voxels) -> Densities:
         """Densities of the basis materials in every voxel of a volume.
@@ -115,6 +124,8 @@ class MaterialModel:
             label_materials=self.by_label or None,
         )
         self._warn_of_absent_labels(labels)
+        if self.assume is None:
+            self._warn_of_metal(hu.detach(), labels)
         for agent, mg_per_ml in self.contrast.items():
             found = with_contrast(found, mg_per_ml, agent=agent)
         return found
@@ -136,6 +147,24 @@ class MaterialModel:
                 UserWarning,
                 stacklevel=2,
             )
+
+    def _warn_of_metal(self, hu: Tensor, labels: Tensor | None) -> None:
+        if not hu.numel() or float(hu.amax()) < _METAL_HU:
+            return
+        dense = hu >= _METAL_HU
+        if labels is not None:
+            for label in self.by_label:
+                dense &= labels.to(hu.device) != label
+        count = int(dense.sum())
+        if not count:
+            return
+        warnings.warn(
+            f"{count} voxels are at or above {_METAL_HU:.0f} HU, as metal and contrast media are, and no label names "
+            "their material: they count as dense bone, which attenuates less; label them and give "
+            "by_label={label: 'titanium'}, IodineAbove() for a vessel, or assume='bone' if they are bone",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def as_density_model(materials: object) -> DensityModel:
