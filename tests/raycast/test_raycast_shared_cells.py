@@ -123,7 +123,9 @@ def test_empty_blocks_are_skipped_and_add_nothing(build, storage, generator):
     assert field.arrangement.layout.occupied is not None
     for angles in POSES:
         camera = carm(20, 24, 30.0, angles)
-        assert_same_integrals(field, camera, build)
+        # Beside matter, sums that it was part of leave their rounding: 1e-5 of what a ray through it would have.
+        expected, found = (project(field, camera, backend=name) for name in ("reference", build))
+        assert_close(found, expected, rtol=0, atol=1e-5 * 1000 * 8)
         seen = Rays.from_camera(camera)  # read in the same layout, with the map and without
         assert torch.equal(
             project(field, seen, backend=build), project(replace(field, arrangement=None), seen, backend=build)

@@ -8,8 +8,10 @@
 
 #include <vector>
 
+#include "adjoint/column_slopes.h"
 #include "adjoint/ray_gradients.h"
 #include "march/piece_march.h"
+#include "march/slab_bundles.h"
 #include "march/slope_march.h"
 
 namespace deepdrr {
@@ -133,6 +135,49 @@ MatrixGradient linear_grad_rays(const RayTask& task, const Values<T>& values, do
                          int threads) {
     if (values.grid.n[2] > 1) return march_grad_rays<March, false>(task, values, step, upstream, threads);
     return march_grad_rays<March, true>(task, values, step, upstream, threads);
+}
+
+// The tiles whose rays have no axis in common.
+template <bool THIN, class T>
+void march_alone(const RayTask& task, const Values<T>& values, const Image& upstream, const std::vector<LoneTile>& tiles,
+                 MatrixGradient& grad_matrix) {
+    for (const LoneTile& lone : tiles) {
+        std::vector<float> weights((std::size_t)LANES * (upstream.channels + 1));
+        read_tile(upstream, lone.tile, values.scale, weights.data());
+        const WeightedChannels<T, THIN> field(values, weights.data());
+        PieceMarch march(lone.chords, values.grid, 0.0);
+        while (march.advance(field)) {}
+        TracedChord traced[LANES];
+        trace_tile(task.rays, lone.tile, task.ijk_from_world, task.grid, traced);
+        finish_tile(task, lone.tile, traced, true, [&](int l) { return march.sums(l); }, grad_matrix);
+    }
+}
+
+// The gradients of exact integrals with respect to the rays for any number of channels, upstream [B, C, H, W].
+template <class T>
+MatrixGradient exact_grad_rays(const RayTask& task, const Values<T>& values, double /*step*/, const Image& upstream,
+                               int threads) {
+    const Bundling bundling(task.rays);
+    return sum_matrix_gradients(bundling.count, threads, [&](std::int64_t index, MatrixGradient& grad_matrix) {
+        BundleRays<SlopePacket> bundle(task.rays, bundling.at(index), task.ijk_from_world, values.grid);
+        std::vector<float> weights((std::size_t)LANES * (upstream.channels + CHANNELS));
+        for (int first = 0; first < values.channels; first += CHANNELS) {
+            bundle.for_each_packet([&](SlopePacket& packet) {
+                read_tile(upstream, packet.tile, values.scale, weights.data());
+                packet.weigh(weights.data() + (std::size_t)first * LANES);
+            });
+            bundle.march(values, first, lesser(values.channels - first, CHANNELS));
+        }
+        bundle.for_each_packet([&](const SlopePacket& packet) {
+            TracedChord traced[LANES];
+            trace_tile(task.rays, packet.tile, task.ijk_from_world, task.grid, traced);
+            finish_tile(task, packet.tile, traced, true, [&](int l) { return packet.sums(l); }, grad_matrix);
+        });
+        if (values.grid.n[2] > 1)
+            march_alone<false>(task, values, upstream, bundle.alone, grad_matrix);
+        else
+            march_alone<true>(task, values, upstream, bundle.alone, grad_matrix);
+    });
 }
 
 }  // namespace deepdrr

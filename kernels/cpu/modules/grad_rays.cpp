@@ -71,7 +71,8 @@ void define_slopes(py::module_& module, const std::string& rule) {
     module.def((rule + "_with_slopes").c_str(), &with_slopes<March, T>, py::arg("values").noconvert(),
                py::arg("scale").noconvert(), py::arg("ijk_from_world").noconvert(), py::arg("rays"), py::arg("step"),
                py::arg("out").noconvert(), py::arg("threads"));
-    define(module, (rule + "_grad_rays").c_str(), &grad_rays<T, linear_grad_rays<March, T>>);
+    constexpr Gradients<T> gradients = March::exact ? exact_grad_rays<T> : linear_grad_rays<March, T>;
+    define(module, (rule + "_grad_rays").c_str(), &grad_rays<T, gradients>);
 }
 
 // Both kinds of storage under one name.

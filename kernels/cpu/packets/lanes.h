@@ -32,6 +32,7 @@ using Floats = float __attribute__((vector_size(4 * GROUP)));
 using Ints = int __attribute__((vector_size(4 * GROUP)));
 
 DEEPDRR_FN Floats to_float(Ints v) { return __builtin_convertvector(v, Floats); }
+DEEPDRR_FN Ints to_int(Floats v) { return __builtin_convertvector(v, Ints); }  // toward 0
 
 DEEPDRR_FN int lane(Ints v, int l) { return v[l]; }
 DEEPDRR_FN float lane(Floats v, int l) { return v[l]; }
@@ -42,6 +43,7 @@ using Floats = float;
 using Ints = int;
 
 DEEPDRR_FN Floats to_float(Ints v) { return (float)v; }
+DEEPDRR_FN Ints to_int(Floats v) { return (int)v; }
 
 DEEPDRR_FN int lane(Ints v, int) { return v; }
 DEEPDRR_FN float lane(Floats v, int) { return v; }
