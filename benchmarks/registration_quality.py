@@ -172,20 +172,20 @@ def run(pose: Pose, kind: Kind, motion: Tensor, xray: Tensor) -> dict[str, Any]:
 
 def summary(rows: list[dict[str, Any]]) -> str:
     """A line per kind, what separates right from wrong, and the errors against those expected."""
-    lines = ["| X-ray | runs | within 5 mm | agreement | hint |", "|---|---|---|---|---|"]
+    lines = ["| X-ray | runs | within 5 mm | agreement |", "|---|---|---|---|"]
     for kind in dict.fromkeys(row["kind"] for row in rows):
         mine = [row for row in rows if row["kind"] == kind]
         found = sorted(float(row["agreement"]) for row in mine)
-        right, hints = (sum(bool(row[key]) for row in mine) for key in ("is_right", "hint"))
-        lines.append(f"| {kind} | {len(mine)} | {right} | {found[0]:.2f} to {found[-1]:.2f} | {hints} |")
-    right = [row for row in rows if row["is_right"]]
+        right = sum(row["is_right"] for row in mine)
+        lines.append(f"| {kind} | {len(mine)} | {right} | {found[0]:.2f} to {found[-1]:.2f} |")
+    good = [row for row in rows if row["is_right"]]
     wrong = [row for row in rows if not row["is_right"]]
-    lines += ["", f"Right: {len(right)}, agreement {min(row['agreement'] for row in right):.3f} and more."]
+    lines += ["", f"Right: {len(good)}, agreement {min(row['agreement'] for row in good):.3f} and more."]
     lines += [f"Wrong: {len(wrong)}, agreement {max(row['agreement'] for row in wrong):.3f} and less.", ""]
     lines += ["| | error, median | expected, median | within 2 expected |", "|---|---|---|---|"]
     for name, unit in (("across", "mm"), ("depth", "mm"), ("turn", "deg")):
         error, expected = (
-            torch.tensor([row[f"{prefix}{name}_{unit}"] for row in right], dtype=torch.float64)
+            torch.tensor([row[f"{prefix}{name}_{unit}"] for row in good], dtype=torch.float64)
             for prefix in ("", "expected_")
         )
         share = (error < 2 * expected).double().mean()

@@ -12,7 +12,7 @@ from deepdrr.registration.targets._target import Target
 
 __all__ = ["SURE", "TRUSTED", "DoubtfulRegistrationWarning", "Quality", "quality_of"]
 
-TRUSTED = 0.8
+TRUSTED = 0.75
 """Least agreement of a registration that ended in the right place: `docs/registration.md`, measured by
 `benchmarks/registration_quality.py`."""
 
@@ -49,7 +49,7 @@ class Quality:
 
     @property
     def is_good(self) -> bool:
-        """Whether every view agrees as where registrations ended in the right place (0.8 and more), without a hint."""
+        """Whether every view agrees as where registrations ended in the right place (0.75 and more), without a hint."""
         return self.least >= TRUSTED and not self.hint
 
     def __str__(self) -> str:

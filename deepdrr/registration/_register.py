@@ -13,7 +13,7 @@ from deepdrr._progress import progress_bar
 from deepdrr.geometry import in_double
 from deepdrr.registration._certainty import certainty_of
 from deepdrr.registration._checks import check_target
-from deepdrr.registration._diagnosis import hint_of
+from deepdrr.registration._diagnosis import hint_of, hint_of_distance
 from deepdrr.registration._quality import SURE, TRUSTED, DoubtfulRegistrationWarning, Quality, quality_of
 from deepdrr.registration._registration import Registration
 from deepdrr.registration._result import Iterate, RegistrationResult
@@ -91,8 +91,10 @@ def register(
     trajectory = [Iterate(-1, float("nan"), registration.pose.detach().clone(), 0.0)]
     stopped = _walk(registration, prepared, chosen, trajectory, backend=backend, progress=progress)
     quality = quality_of(registration, prepared, backend)
-    if quality.least < SURE:
-        quality = replace(quality, hint=hint_of(registration, first, target, quality, polarity, backend))
+    hint = hint_of_distance(first, registration.motion.detach(), chosen)
+    if not hint and quality.least < SURE:
+        hint = hint_of(registration, first, target, quality, polarity, backend)
+    quality = replace(quality, hint=hint)
     if not quality.is_good:
         warnings.warn(_doubt(quality), DoubtfulRegistrationWarning, stacklevel=2)
     certainty = certainty_of(registration, prepared, backend)

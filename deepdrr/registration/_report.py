@@ -18,12 +18,13 @@ from deepdrr._extras import require
 from deepdrr.metrics import rotation_angle
 from deepdrr.plot import draw_frames, overlay, write_frames
 from deepdrr.registration._registration import Registration
-from deepdrr.registration._result import Iterate, RegistrationResult
+from deepdrr.registration._result import Iterate, RegistrationResult, shift_between
 from deepdrr.registration._summary import summary_of
 
 __all__ = ["write_report"]
 
 _MOST_FRAMES = 40
+_TO_END = ("to_end_deg", "to_end_mm", "to_end_across_mm", "to_end_depth_mm")
 # Bones in a radiograph are soft: their edges rise by a few hundredths of the grey scale over a pixel.
 _EDGES: dict[str, Any] = {"blur_kernel": 5, "canny_low": 8.0, "canny_high": 24.0}
 
@@ -39,11 +40,13 @@ def write_report(
 ) -> tuple[Path, ...]:
     """Write a folder that shows a registration.
 
-    - `overlay.png`: edges of the patient at the start (above) and at the end (below) over the X-rays;
-    - `trajectory.csv` and `trajectory.png`: loss, and how far each iteration is from the end;
+    - `overlay.png`: edges of the patient at the start (above) and at the end (below) over the X-rays, in the polarity
+      in which they were compared; with the quality, the shift, and how sure the pose is, across the beam and in depth;
+    - `trajectory.csv` and `trajectory.png`: loss, and how far each iteration is from the end: turn, shift across the
+      beam and along it;
     - `registration.gif`: the way, view after view side by side; `registration.mp4` too if an `ffmpeg` program or the
       extra `film` is there;
-    - `result.json`: poses, loss, iterations, and why each stage stopped.
+    - `result.json`: poses, quality, certainty, what was left out, loss, iterations, and why each stage stopped.
 
     Args:
         registration: its cameras and patient.
@@ -67,11 +70,11 @@ def write_report(
         return registration.render(pose, n_samples, backend=backend).sum(dim=1, keepdim=True).cpu()
 
     first = result.trajectory[0]
-    xrays = target.detach().cpu()
+    xrays = result.target.pixels.detach().cpu()
     written = [
-        _write_overlay(where / "overlay.png", seen(first.pose), seen(result.pose), xrays),
-        _write_table(where / "trajectory.csv", result, registration),
-        _write_curves(where / "trajectory.png", result, registration),
+        _write_overlay(where / "overlay.png", seen(first.pose), seen(result.pose), xrays, result),
+        _write_table(where / "trajectory.csv", result),
+        _write_curves(where / "trajectory.png", result),
         _write_result(where / "result.json", result),
     ]
     chosen = _frames(result.trajectory)
@@ -86,27 +89,34 @@ def write_report(
     return tuple(written)
 
 
-def _write_overlay(path: Path, start: Tensor, end: Tensor, target: Tensor) -> Path:
+def _write_overlay(path: Path, start: Tensor, end: Tensor, target: Tensor, result: RegistrationResult) -> Path:
     views = len(target)
     figure = require("matplotlib.figure", "plot", "a report").Figure(figsize=(4 * views, 8), layout="constrained")
     axes = figure.subplots(2, views, squeeze=False)
     for row, (images, name) in enumerate(((start, "start"), (end, "registered"))):
         overlay(images, target, [f"{name}, view {view + 1}" for view in range(views)], False, list(axes[row]), **_EDGES)
+    across, along = result.shift_mm
+    figure.suptitle(
+        f"{result.quality}\nshifted by {across:.1f} mm across and {along:.1f} mm along the beam\n"
+        f"{result.certainty}".replace(" in depth, ", " in depth\n"),
+        fontsize="x-small",
+    )
     return _save(figure, path)
 
 
-def _write_table(path: Path, result: RegistrationResult, registration: Registration) -> Path:
+def _write_table(path: Path, result: RegistrationResult) -> Path:
     with atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["iteration", "stage", "loss", "to_end_deg", "to_end_mm", "seconds"])
+        writer.writerow(["iteration", "stage", "loss", *_TO_END, "seconds"])
         for number, iterate in enumerate(result.trajectory):
-            turn, shift = _distance(iterate, result, registration)
+            turn, across, depth = _distance(iterate, result)
             loss = "" if math.isnan(iterate.loss) else f"{iterate.loss:.6g}"
-            writer.writerow([number, iterate.stage, loss, f"{turn:.5g}", f"{shift:.5g}", f"{iterate.seconds:.3f}"])
+            apart = [f"{distance:.5g}" for distance in (turn, math.hypot(across, depth), across, depth)]
+            writer.writerow([number, iterate.stage, loss, *apart, f"{iterate.seconds:.3f}"])
     return path
 
 
-def _write_curves(path: Path, result: RegistrationResult, registration: Registration) -> Path:
+def _write_curves(path: Path, result: RegistrationResult) -> Path:
     figure = require("matplotlib.figure", "plot", "a report").Figure(figsize=(9, 3.5), layout="constrained")
     losses, distances = figure.subplots(1, 2)
     for stage in sorted({iterate.stage for iterate in result.trajectory if iterate.stage >= 0}):
@@ -114,11 +124,16 @@ def _write_curves(path: Path, result: RegistrationResult, registration: Registra
         losses.plot(numbers, [result.trajectory[n].loss for n in numbers], "o-", label=f"stage {stage + 1}")
     losses.set(xlabel="iteration", ylabel="loss", yscale="log")
     losses.legend()
-    between = np.array([_distance(iterate, result, registration) for iterate in result.trajectory])
-    distances.plot(between[:, 0], "o-", label="rotation, degrees")
-    distances.plot(between[:, 1], "o-", label="translation, mm")
+    turn, across, depth = np.array([_distance(iterate, result) for iterate in result.trajectory]).T
+    sure = result.certainty
+    for values, what, deviation in (
+        (across, "shift across the beam, mm", sure.in_plane_mm),
+        (np.abs(depth), "shift along the beam, mm", sure.depth_mm),
+        (turn, "turn, degrees", math.hypot(sure.in_plane_deg, sure.out_of_plane_deg)),
+    ):
+        distances.plot(values, "o-", label=f"{what} (±{deviation:.2g} at the end)")
     distances.set(xlabel="iteration", ylabel="distance to the end")
-    distances.legend()
+    distances.legend(fontsize="small")
     return _save(figure, path)
 
 
@@ -129,13 +144,11 @@ def _write_result(path: Path, result: RegistrationResult) -> Path:
     return path
 
 
-def _distance(iterate: Iterate, result: RegistrationResult, registration: Registration) -> tuple[float, float]:
-    """Rotation in degrees and shift of the isocenter in mm, from an iterate to the end, seen by the first camera."""
+def _distance(iterate: Iterate, result: RegistrationResult) -> tuple[float, float, float]:
+    """Turn in degrees, and shift of the isocenter across and along the beam in mm, to the end, for the first camera."""
     here, there = iterate.pose[0].cpu().double(), result.pose[0].cpu().double()
-    center = torch.cat([registration.subject.isocenter.cpu().double(), torch.ones(1, dtype=torch.float64)])
-    shift = (torch.linalg.inv(here) - torch.linalg.inv(there)) @ center
     turn = torch.rad2deg(rotation_angle(here[:3, :3], there[:3, :3]))
-    return float(turn), float(shift[:3].norm())
+    return float(turn), *shift_between(here, there, result.isocenter)
 
 
 def _frames(trajectory: tuple[Iterate, ...]) -> list[Iterate]:

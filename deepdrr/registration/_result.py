@@ -11,7 +11,7 @@ from deepdrr.registration._quality import Quality
 from deepdrr.registration.targets._mask import LeftOut
 from deepdrr.registration.targets._target import Target
 
-__all__ = ["Iterate", "RegistrationResult"]
+__all__ = ["Iterate", "RegistrationResult", "shift_between"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +63,7 @@ class RegistrationResult:
     @property
     def shift_mm(self) -> tuple[float, float]:
         """How far the isocenter has moved for the first camera: across the beam, and along it, positive if away."""
-        center = torch.cat([in_double(self.isocenter).cpu(), torch.ones(1, dtype=torch.float64)])
-        poses = (self.trajectory[0].pose, self.pose)
-        start, end = (torch.linalg.inv(in_double(pose[0]).cpu()) @ center for pose in poses)
-        moved = (end - start)[:3]
-        return float(moved[:2].norm()), float(moved[2])
+        return shift_between(self.trajectory[0].pose[0], self.pose[0], self.isocenter)
 
     @property
     def loss(self) -> float:
@@ -83,3 +79,11 @@ class RegistrationResult:
     def seconds(self) -> float:
         """Wall time."""
         return self.trajectory[-1].seconds
+
+
+def shift_between(here: Tensor, there: Tensor, point: Tensor) -> tuple[float, float]:
+    """How far a point of the world moves for a camera from one pose [4, 4] to another: across and along its axis."""
+    place = torch.cat([in_double(point).cpu(), torch.ones(1, dtype=torch.float64)])
+    before, after = (torch.linalg.inv(in_double(pose).cpu()) @ place for pose in (here, there))
+    moved = (after - before)[:3]
+    return float(moved[:2].norm()), float(moved[2])

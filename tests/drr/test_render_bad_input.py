@@ -135,9 +135,7 @@ def test_a_source_inside_the_patient_is_refused_as_by_a_projector() -> None:
     inside[0, :3, 3] = torch.tensor([500.0, 0.0, 0.0])
     inside[1, :3, 3] = torch.tensor([9.0, 9.0, 9.0])
     for physics in ({}, {"kvp": 80.0}):
-        with pytest.raises(
-            ValueError, match=r"source must be outside the patient, got .* at \(9, 9, 9\) mm in the body"
-        ):
+        with pytest.raises(ValueError, match=r"source must be outside the patient, got .* at \(9, 9, 9\) mm"):
             render(water, **(GOOD | {"rt_inv": inside}), **physics)
     with pytest.raises(ValueError, match="source must be outside the patient"):
         render([water, water], **(GOOD | {"rt_inv": inside}))

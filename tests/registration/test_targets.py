@@ -151,6 +151,14 @@ class TestRegistration:
         with pytest.warns(DoubtfulRegistrationWarning, match="mirrored from left to right the X-ray fits better"):
             register(start, clean.flip(-1))
 
+    def test_a_wrong_distance_of_the_source(self, start: Registration, clean: Tensor) -> None:
+        """The picture agrees, since a shift along the beam makes good for the magnification."""
+        wrong = start.k_inv * torch.tensor([[1.25], [1.25], [1.0]])
+        other = Registration(start.subject, start.rt_inv, wrong, start.sdd / 1.25, SIDE, SIDE)
+        with pytest.warns(DoubtfulRegistrationWarning, match="are the source-to-detector distance and the size of a"):
+            result = register(other, clean)
+        assert abs(result.shift_mm[1]) > 52.5
+
     def test_no_contrast_but_for_the_border(self, start: Registration, clean: Tensor) -> None:
         blank = torch.where(outside("disc"), 0.0, torch.ones_like(clean))
         with pytest.raises(ValueError, match="target must have contrast, view 0 is 1 everywhere that is not left out"):
