@@ -5,7 +5,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import TextIO
@@ -53,7 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _outcome(words: list[str], debug: bool) -> int:
     """Run a command; the exit code."""
     try:
-        with _warnings_as_sentences(), _termination_as_exit(), _interrupt_as_exception():
+        with (
+            _warnings_as_sentences(),
+            _handled(signal.SIGTERM, _leave),
+            # While the command started, Ctrl-C ended the process at once.
+            _handled(signal.SIGINT, signal.default_int_handler),
+        ):
             return EXIT_DOUBTFUL if _run(words) else 0
     except KeyboardInterrupt:
         return _failed("interrupted; no half-written file was left behind", EXIT_INTERRUPTED, debug)
@@ -117,32 +122,19 @@ def _warnings_as_sentences() -> Iterator[None]:
 
 
 @contextmanager
-def _interrupt_as_exception() -> Iterator[None]:
-    """Let Ctrl-C unwind the stack: while the command started, it ended the process at once."""
+def _handled(number: int, handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    """Have a handler answer a signal while the block runs."""
     try:
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        before = signal.signal(number, handler)
     except ValueError:  # only the main thread can handle signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before)
 
 
-@contextmanager
-def _termination_as_exit() -> Iterator[None]:
-    """Let SIGTERM unwind the stack, so that temporary files are removed."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    try:
-        before = signal.signal(signal.SIGTERM, leave)
-    except ValueError:  # only the main thread can handle signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+def _leave(number: int, frame: FrameType | None) -> None:
+    """End by unwinding the stack, so that temporary files are removed."""
+    raise SystemExit(128 + number)

@@ -38,6 +38,8 @@ _PADDING_HU = -1500.0
 _GAS_HU = -200.0
 # DICOM's extended CT scale ends at 30,710; 64,512 is −1024 read as unsigned.
 _HIGHEST_HU = 35000.0
+# Tungsten just above its K edge attenuates a thousand times as much as water, and so has a million HU.
+_NO_MATTER_HU = 1e7
 # The longest edge of a scan: a metre in metres is 1, a mouse in micrometres 30,000. Whole bodies are 2 m.
 _SMALLEST_MM, _LARGEST_MM = 2.0, 10000.0
 # Bytes: asking the system takes longer than allocating this much.
@@ -163,6 +165,8 @@ def checked_scan(scan: Scan, check_hu: CheckHU, assume: Assume | None = None) ->
 
 def _check_finite(hu: NDArray[np.float32], name: str) -> None:
     if np.isfinite(hu.min()) and np.isfinite(hu.max()):
+        if float(hu.max()) > _NO_MATTER_HU:
+            raise ValueError(f"{name} must hold Hounsfield units, got {float(hu.max()):g}, which no matter has")
         return
     bad = ~np.isfinite(hu)
     where = tuple(int(n) for n in np.argwhere(bad)[0])

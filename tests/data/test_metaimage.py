@@ -131,7 +131,7 @@ def test_what_the_header_lacks_can_be_given(field: str, tmp_path: Path) -> None:
         ({"HeaderSize": "10"}, "'HeaderSize'"),
         ({"CompressedData": "True", "CompressedDataSize": "99999999999999"}, "99999999999999 compressed bytes"),
         ({"CompressedData": "True"}, "cannot be unpacked"),
-        ({"BinaryData": None}, "no BinaryData"),
+        ({"BinaryData": None}, "no 'BinaryData'"),
         ({"BinaryData": "yes"}, "True or False"),
         ({"DistanceUnit": "cm"}, "did it mean 'DistanceUnits'"),
     ],

@@ -133,6 +133,14 @@ def test_numbers_that_are_not_hu(values: np.ndarray, seen: str) -> None:
     assert Volume.from_array(values, torch.eye(4), check_hu="off").shape == (7, 6, 5)
 
 
+@pytest.mark.parametrize("value", [1e8, 1e38])
+def test_numbers_that_no_matter_has_are_refused_whatever_is_checked(value: float) -> None:
+    hu = ramp().astype(np.float32)
+    hu[1, 2, 3] = value
+    with pytest.raises(ValueError, match=r"which no matter has"):
+        Volume.from_array(hu, torch.eye(4), check_hu="off")
+
+
 def test_check_hu_is_one_of_its_words() -> None:
     with pytest.raises(ValueError, match="check_hu must be one of 'refuse', 'warn', 'off', got False"):
         Volume.from_array(ramp(), torch.eye(4), check_hu=False)  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from deepdrr._door import shown
 
-__all__ = ["Field", "check_spelling", "lps_from_ijk", "next_line", "one_volume"]
+__all__ = ["Field", "TextHeader", "check_spelling", "lps_from_ijk", "next_line", "one_volume"]
 
 # 3D Slicer writes the names and colours of segments into headers: 100 kB for 100 of them.
 _LONGEST_LINE = 2**20
@@ -64,6 +64,46 @@ class Field:
     def refused(self, accepted: str) -> ValueError:
         """The error for a value that is not accepted."""
         return ValueError(f"'{self.name}' of '{self.file}' must be {accepted}, got {shown(self.text)}")
+
+
+@dataclass(frozen=True)
+class TextHeader:
+    """A header as it stands in the file.
+
+    Attributes:
+        file: the file.
+        fields: the fields by name.
+        end: the first byte after the header.
+        data_files: the lines after the word LIST, names of files with voxels.
+    """
+
+    file: Path
+    fields: dict[str, Field]
+    end: int
+    data_files: tuple[str, ...] = ()
+
+    def required(self, name: str) -> Field:
+        """A field that a volume must have.
+
+        Raises:
+            ValueError: if the header lacks it.
+        """
+        if name not in self.fields:
+            raise ValueError(f"'{self.file}' has no '{name}' in its header, which a volume must have")
+        return self.fields[name]
+
+    def lengths(self, count: str, sizes: str, most: int) -> list[int]:
+        """The length of each axis, the fastest first.
+
+        Args:
+            count: name of the field with the number of axes.
+            sizes: name of the field with their lengths.
+            most: the largest number of axes that the format knows.
+        """
+        number = self.required(count).whole_numbers(1, 1)[0]
+        if number > most:
+            raise self.fields[count].refused(f"an integer from 1 to {most}")
+        return self.required(sizes).whole_numbers(number, 1)
 
 
 def next_line(stream: BinaryIO, file: Path) -> str | None:

@@ -7,7 +7,6 @@ what a header lacks, ignores units, intensity functions and checksums, and damag
 
 import math
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,7 +17,7 @@ from deepdrr._door import check_file, shown
 from deepdrr.data._checks import given_affine, warn_of_size
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data.readers._data_files import named_file, numbered_files
-from deepdrr.data.readers._header_text import Field, check_spelling, lps_from_ijk, next_line, one_volume
+from deepdrr.data.readers._header_text import Field, TextHeader, check_spelling, lps_from_ijk, next_line, one_volume
 from deepdrr.data.readers._text_voxels import read_text_voxels
 from deepdrr.data.readers._unpack import Packing, Part
 from deepdrr.data.readers._voxels import Scale, read_voxels
@@ -58,21 +57,8 @@ _MOST_AXES = 10
 _COSINE_TOLERANCE = 1e-2
 
 
-@dataclass(frozen=True)
-class MetaHeader:
-    """A header as it stands in the file.
-
-    Attributes:
-        file: the file.
-        fields: the fields by name, those of the user among them.
-        end: the first byte after the header.
-        data_files: the lines after `ElementDataFile = LIST`.
-    """
-
-    file: Path
-    fields: dict[str, Field]
-    end: int
-    data_files: tuple[str, ...] = ()
+class MetaHeader(TextHeader):
+    """The header of a MetaImage file; fields of the user are among its fields."""
 
     def first(self, *names: str) -> Field | None:
         """The field of the first name that is there.
@@ -84,16 +70,6 @@ class MetaHeader:
         if len(found) > 1:
             raise ValueError(f"'{self.file}' must state one of {', '.join(f.name for f in found)}, its header has both")
         return found[0] if found else None
-
-    def required(self, name: str) -> Field:
-        """A field that a volume must have.
-
-        Raises:
-            ValueError: if the header lacks it.
-        """
-        if name not in self.fields:
-            raise ValueError(f"'{self.file}' has no {name} in its header, which a volume must have")
-        return self.fields[name]
 
     def flag(self, name: str, default: bool | None = None) -> bool:
         """True or False.
@@ -110,10 +86,7 @@ class MetaHeader:
 
     def sizes(self) -> list[int]:
         """The length of each axis, the fastest first."""
-        count = self.required("NDims").whole_numbers(1, 1)[0]
-        if count > _MOST_AXES:
-            raise self.fields["NDims"].refused(f"an integer from 1 to {_MOST_AXES}")
-        return self.required("DimSize").whole_numbers(count, 1)
+        return self.lengths("NDims", "DimSize", _MOST_AXES)
 
 
 def read_metaimage(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike | None = None) -> Scan:

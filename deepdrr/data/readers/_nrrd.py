@@ -16,7 +16,7 @@ from deepdrr._door import check_file, shown
 from deepdrr.data._checks import given_affine, warn_of_size
 from deepdrr.data._scan import Scan, Source
 from deepdrr.data.readers._data_files import named_file, numbered_files
-from deepdrr.data.readers._header_text import Field, next_line, one_volume
+from deepdrr.data.readers._header_text import Field, TextHeader, next_line, one_volume
 from deepdrr.data.readers._nrrd_grid import PATIENT_SPACES, affine_of
 from deepdrr.data.readers._text_voxels import read_text_voxels
 from deepdrr.data.readers._unpack import Packing, Part
@@ -57,39 +57,18 @@ _MOST_AXES = 16
 
 
 @dataclass(frozen=True)
-class NrrdHeader:
-    """A header as it stands in the file.
+class NrrdHeader(TextHeader):
+    """The header of a NRRD file; its fields have their names without aliases.
 
     Attributes:
-        file: the file.
-        fields: the fields by their names without aliases.
         pairs: the key/value pairs, such as 3D Slicer's names of segments.
-        end: the first byte after the header.
-        data_files: the lines after `data file: LIST`.
     """
 
-    file: Path
-    fields: dict[str, Field]
-    pairs: dict[str, str]
-    end: int
-    data_files: tuple[str, ...] = field(default=())
-
-    def required(self, name: str) -> Field:
-        """A field that a volume must have.
-
-        Raises:
-            ValueError: if the header lacks it.
-        """
-        if name not in self.fields:
-            raise ValueError(f"'{self.file}' has no '{name}' in its header, which a volume must have")
-        return self.fields[name]
+    pairs: dict[str, str] = field(default_factory=dict)
 
     def sizes(self) -> list[int]:
         """The length of each axis, the fastest first."""
-        count = self.required("dimension").whole_numbers(1, 1)[0]
-        if count > _MOST_AXES:
-            raise self.required("dimension").refused(f"an integer from 1 to {_MOST_AXES}")
-        return self.required("sizes").whole_numbers(count, 1)
+        return self.lengths("dimension", "sizes", _MOST_AXES)
 
 
 def read_nrrd(path: str | os.PathLike[str], *, anatomical_from_ijk: ArrayLike | None = None) -> Scan:
@@ -150,7 +129,7 @@ def read_nrrd_header(file: Path) -> NrrdHeader:
         for _ in range(_MOST_LINES):
             line = next_line(stream, file)
             if not line:
-                return NrrdHeader(file, fields, pairs, stream.tell(), tuple(names))
+                return NrrdHeader(file, fields, stream.tell(), tuple(names), pairs)
             if "data file" in fields and fields["data file"].text.split()[:1] == ["LIST"]:
                 names.append(line)
             else:
