@@ -63,9 +63,17 @@ def _cut(volume: Body, camera: Camera) -> Tensor:
     hu = torch.stack([_at(volume.hu, source + way * t[..., None]) for t in (enter.clamp(min=0.0), leave)])
     inside = hit & (hu > _BODY_HU)
     found = hu[inside].tolist()
-    if not found or Counter(found).most_common(1)[0][1] > _MOST_ALIKE * len(found):
+    alike = bool(found) and Counter(found).most_common(1)[0][1] > _MOST_ALIKE * len(found)
+    if alike or not _stands_in_air(volume.hu):
         return torch.zeros_like(hit)
     return inside.any(dim=0)
+
+
+def _stands_in_air(hu: Tensor) -> bool:
+    """Whether a face of the grid is free of body, as one of a scan is; a block of noise is a phantom."""
+    step = max(1, min(hu.shape) // 32)
+    faces = [hu.select(axis, end)[::step, ::step] for axis in range(3) for end in (0, -1)]
+    return any(float((face > _BODY_HU).double().mean()) < 0.01 for face in faces)
 
 
 def _at(hu: Tensor, points_ijk: Tensor) -> Tensor:
