@@ -114,6 +114,7 @@ class CompiledOperator:
         assert torch.equal(self.values(scene, case, "auto"), self.values(scene, case, fastest_build()))
 
     @OF_THE_BUILDS
+    @pytest.mark.filterwarnings("ignore:the reference backend computes this:RuntimeWarning")
     def test_without_the_kernels_torch_computes(self, generator, without_kernels):
         case = next(iter(self.case.values()))
         scene = self.scene(case, generator)

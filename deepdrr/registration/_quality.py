@@ -75,8 +75,8 @@ def quality_of(registration: Registration, target: Target, backend: str = "auto"
     weights = torch.ones_like(wanted) if problem.mask is None else (problem.mask > 0).to(wanted)
     longer = max(wanted.shape[-2:])
     patch = min(max(4, round(_PATCH * longer)), *wanted.shape[-2:])
-    gradients = [image_gradients(image, _SIGMA * longer).double() for image in (seen, wanted)]
-    views = zip(*gradients, weights.double(), strict=True)
+    gradients = [image_gradients(image, _SIGMA * longer).cpu().double() for image in (seen, wanted)]
+    views = zip(*gradients, weights.cpu().double(), strict=True)
     return Quality(tuple(_agreement(a[None], b[None], kept[None], patch) for a, b, kept in views))
 
 

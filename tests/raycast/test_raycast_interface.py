@@ -182,9 +182,10 @@ def test_under_no_grad_a_tensor_that_could_have_a_gradient_is_compiled():
 
 
 @pytest.mark.cpu_only("of the CPU's builds")
-def test_a_missing_module_is_a_reason_not_a_crash(without_kernels):
+def test_a_missing_module_is_a_reason_and_a_warning(without_kernels):
     assert "deepdrr._kernels_baseline is missing" in backends()["cpu"]
-    assert select_backend(request(unit_field(ONES))).backend.name == "reference"
+    with pytest.warns(RuntimeWarning, match=r"hundreds of times more slowly.*deepdrr._kernels_baseline is missing"):
+        assert select_backend(request(unit_field(ONES))).backend.name == "reference"
 
 
 @pytest.mark.cpu_only("of the CPU's builds")

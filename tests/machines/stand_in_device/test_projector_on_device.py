@@ -15,7 +15,7 @@ from deepdrr.camera import Camera
 from deepdrr.detector import Detector, FlatPanel, Grid, IdealCounter, PhotonCounter, Readout, random_pattern
 from deepdrr.materials import MaterialModel
 from deepdrr.projector import Projector, Radiograph
-from deepdrr.projector._projector import _checked_device
+from deepdrr.projector._projector import _double_precision
 from deepdrr.projector._stages import Stages
 from deepdrr.resources import resource_path
 from deepdrr.spectrum import FocalSpot, HeelEffect, Shutters, XRaySource, tungsten_spectrum
@@ -63,7 +63,7 @@ def taken(ct: Volume, device: str, source: str, detector: Detector) -> Radiograp
 def _only_with_double_precision(single: bool) -> None:
     if single:
         with pytest.raises(ValueError, match="device must have double precision, such as 'cpu' or 'cuda', got"):
-            _checked_device(NAME)
+            _double_precision(NAME)
         pytest.skip("a projector needs double precision, and says so")
 
 
