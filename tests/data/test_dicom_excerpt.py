@@ -78,3 +78,10 @@ def test_slices_that_differ_in_more_than_their_position(tmp_path: Path) -> None:
     """What is alike is looked up once; the rescale slope of a slice is not."""
     write_slices(tmp_path, Grid(shape=(6, 5, 8)), rescale=lambda k: (0.25 + 0.05 * (k % 3), -1024.0))
     assert np.allclose(read_dicom(tmp_path).hu, Grid(shape=(6, 5, 8)).phantom(), rtol=0, atol=0.18)
+
+
+def test_folders_have_a_depth(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*["d"] * 70)
+    deep.mkdir(parents=True)
+    with pytest.raises(ValueError, match="must hold folders at most 64 deep, got deeper ones"):
+        read_dicom(tmp_path)
