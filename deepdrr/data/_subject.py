@@ -11,19 +11,19 @@ from deepdrr._numbers import as_count
 from deepdrr._state import NamedState
 from deepdrr.data._checks import CheckHU
 from deepdrr.data._doubts import Assume
-from deepdrr.data._labels import LabelMap, Labels, labels_on_grid
-from deepdrr.data._scan import Scan
+from deepdrr.data._labels import Labels, labels_on_grid
 from deepdrr.data._subject_checks import (
     channels_of,
     checked_image,
     checked_labels,
     first_image,
+    label_image,
     labels_present,
+    scan_as_it_is,
     world_transform,
 )
 from deepdrr.data._volume import Volume
 from deepdrr.data.preprocess import HU_BONE, MU_BONE, MU_WATER, hu_to_mu
-from deepdrr.data.readers._files import format_of, read_grid
 from deepdrr.geometry import ArrayLike, as_point, not_halved
 
 __all__ = ["Attenuation", "Subject"]
@@ -233,7 +233,7 @@ class Subject(NamedState, nn.Module):
         if attenuation.get("convert_to_mu", True):
             volume = Volume.from_file(imagepath, labels=labelpath, check_hu=check_hu, assume=assume)
             return cls._of(volume.hu, volume.world_from_ijk, volume.labels, max_label, attenuation)
-        scan = _as_it_is(imagepath)
+        scan = scan_as_it_is(imagepath)
         shape, affine = (scan.hu.shape[0], scan.hu.shape[1], scan.hu.shape[2]), scan.anatomical_from_ijk
         labels = None if labelpath is None else labels_on_grid(labelpath, shape, affine)[0]
         return cls._of(torch.from_numpy(scan.hu), affine, labels, max_label, attenuation)
@@ -251,14 +251,7 @@ class Subject(NamedState, nn.Module):
             attenuation: see `Attenuation`.
         """
         voxels, affine = first_image(image, "image")
-        labels = None
-        if label is not None:
-            values, own = first_image(label, "label")
-            grid = voxels[0, 0].permute(2, 1, 0).shape
-            found = labels_on_grid(
-                LabelMap(values[0, 0].permute(2, 1, 0), own), (grid[0], grid[1], grid[2]), world_transform(affine)
-            )[0]
-            labels = found.permute(2, 1, 0)[None, None].to(voxels.device)
+        labels = None if label is None else label_image(label, voxels, affine)
         return cls(voxels, affine, labels, max_label=max_label, **attenuation)
 
     @classmethod
@@ -325,12 +318,3 @@ def _check_names(given: dict[str, object]) -> None:
     """Refuse unknown keyword arguments."""
     if unknown := sorted(given.keys() - _DEFAULTS.keys()):
         raise TypeError(f"the attenuation of a subject is set by {', '.join(_DEFAULTS)}, got {', '.join(unknown)}")
-
-
-def _as_it_is(path: FilePath) -> Scan:
-    """Read a scan whose numbers need not be Hounsfield units."""
-    if format_of(path) != "dicom":
-        return read_grid(path)
-    from deepdrr.data.dicom._read import read_dicom
-
-    return read_dicom(path)

@@ -1,14 +1,27 @@
 """Checks of the images, labels and transforms of a subject."""
 
+import os
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from deepdrr.data._label_numbers import as_array, whole_labels
+from deepdrr.data._labels import LabelMap, labels_on_grid
+from deepdrr.data._scan import Scan
+from deepdrr.data.readers._files import format_of, read_grid
 from deepdrr.geometry import check_affine
 
-__all__ = ["channels_of", "checked_image", "checked_labels", "first_image", "labels_present", "world_transform"]
+__all__ = [
+    "channels_of",
+    "checked_image",
+    "checked_labels",
+    "first_image",
+    "label_image",
+    "labels_present",
+    "scan_as_it_is",
+    "world_transform",
+]
 
 
 def checked_image(image: Tensor, name: str) -> Tensor:
@@ -80,3 +93,28 @@ def first_image(image: Any, name: str) -> tuple[Tensor, Tensor]:
     if voxels.dim() != 4 or len(voxels) != 1:
         raise ValueError(f"{name} must have one channel, data [1, I, J, K], got shape {tuple(voxels.shape)}")
     return voxels.permute(0, 3, 2, 1)[None], torch.as_tensor(affine)
+
+
+def label_image(label: Any, voxels: Tensor, affine: Tensor) -> Tensor:
+    """The labels [1, 1, D, H, W] of an object like TorchIO's images, where its affine says, on the grid of a CT.
+
+    Args:
+        label: the label map.
+        voxels: the CT [1, 1, D, H, W].
+        affine: its affine to RAS mm [4, 4].
+    """
+    values, own = first_image(label, "label")
+    depth, height, width = voxels.shape[2:]
+    found, _ = labels_on_grid(
+        LabelMap(values[0, 0].permute(2, 1, 0), own), (width, height, depth), world_transform(affine)
+    )
+    return found.permute(2, 1, 0)[None, None].to(voxels.device)
+
+
+def scan_as_it_is(path: str | os.PathLike[str]) -> Scan:
+    """Read a scan whose numbers need not be Hounsfield units."""
+    if format_of(path) != "dicom":
+        return read_grid(path)
+    from deepdrr.data.dicom._read import read_dicom
+
+    return read_dicom(path)
