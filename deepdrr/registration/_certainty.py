@@ -28,7 +28,7 @@ class Certainty:
     covariance is \( H^{-1} (\sum_b g_b g_b^T) H^{-1} \), H = Jᵀ J, with the part g of the gradient Jᵀ r that each of
     the blocks b of the pictures contributes (White, Econometrica 50, 1982; by blocks: Liang and Zeger, Biometrika 73,
     1986). It knows noise and what the model leaves out here and there, but no error that all blocks share, such as a
-    wrong distance or another position of the patient's joints.
+    wrong distance or another position of the patient's joints. So these are least values: `docs/registration.md`.
 
     Attributes:
         covariance: [6, 6] of turns about the camera's x, y, z in radians, then of shifts along them in mm, about the

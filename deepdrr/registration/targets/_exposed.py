@@ -15,8 +15,8 @@ Pixels = NDArray[np.bool_]
 Grey = NDArray[np.float64]
 
 # Parts of the range of grey values in the middle of the picture, where the field surely is. Measured on radiographs of
-# pelves and a chest at 128 pixels: across three pixels of its edge a border differs by 0.3 to 2.1 in the median, a
-# region that is flat by chance by at most 0.13.
+# an abdomen, a pelvis and a chest at 128 pixels: across three pixels of its edge a border differs by 0.3 to 2.1 in the
+# median, a region that is flat by chance by at most 0.13.
 _STEP = 0.2
 _FLATNESS = 0.012  # of a border: three of 255 grey values, for JPEG
 _BEYOND = 0.5  # grey values further out than this are as good as equal: shutters let scatter and noise through

@@ -19,9 +19,9 @@ _SIGMA_PX = 2.0
 def signs(problem: Problem) -> Tensor:
     """The factor of each view, 1 or −1, with which the X-rays are most alike to what is seen around the start.
 
-    A picture with reversed grey correlates with the patient's as strongly, with the other sign. In 90 pictures of two
-    pelves and a chest, from starts up to 25° and 60 mm off, the stronger correlation was 0.55 to 0.98, the other at
-    most 0.29.
+    A picture with reversed grey correlates with the patient's as strongly, with the other sign. In 90 pictures of an
+    abdomen, a pelvis and a chest, from starts up to 25° and 60 mm off, the stronger correlation was 0.55 to 0.98, the
+    other at most 0.29.
 
     Args:
         problem: at a few pixels.
