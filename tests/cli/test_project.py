@@ -221,7 +221,7 @@ def test_info_tells_grid_frame_and_hu(run, ct, labels) -> None:
 
 
 def test_a_picture_that_does_not_fit_names_the_bytes(run, ct, tmp_path) -> None:
-    words = ("--height", 3_000_000, "--width", 3_000_000, "--pixel-mm", 0.0001)
+    words = ("--height", 3_000_000, "--width", 3_000_000, "--pixel-mm", 0.001)
     code, _, error = run("project", ct, "--out", tmp_path / "a.png", *words)
     assert code == 2
     assert "bytes" in error
