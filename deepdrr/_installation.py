@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
-__all__ = ["warn_of_others", "warn_without_kernels"]
+__all__ = ["has_kernels", "warn_of_others", "warn_without_kernels"]
 
 # A file that this project has and the other has not.
 _OURS = "_kernels.py"
@@ -22,9 +22,9 @@ def warn_without_kernels(package: Path, search: Iterable[str]) -> None:
         package: the folder that was imported.
         search: folders that Python searches (`sys.path`), for a compiled copy that this one hides.
     """
-    if _compiled(package):
+    if has_kernels(package):
         return
-    hidden = next((other for other in _packages(search) if other != package and _compiled(other)), None)
+    hidden = next((other for other in _packages(search) if other != package and has_kernels(other)), None)
     if hidden is not None:
         way_out = f"{hidden} has them: start Python in another folder, or take {package.parent} off the search path"
     elif (package.parent / "setup.py").exists():
@@ -36,6 +36,13 @@ def warn_without_kernels(package: Path, search: Iterable[str]) -> None:
         f"hundreds of times as long; {way_out}",
         RuntimeWarning,
         stacklevel=2,
+    )
+
+
+def has_kernels(package: Path) -> bool:
+    """Whether a folder of the package holds kernels that were compiled for this Python."""
+    return any(
+        path.name.removeprefix(path.name.partition(".")[0]) in EXTENSION_SUFFIXES for path in package.glob("_kernels_*")
     )
 
 
@@ -55,7 +62,3 @@ def _packages(search: Iterable[str]) -> list[Path]:
     """Folders named deepdrr that Python could import, as real paths."""
     folders = dict.fromkeys(Path(folder or ".").resolve() / "deepdrr" for folder in search)
     return [folder for folder in folders if (folder / "__init__.py").is_file()]
-
-
-def _compiled(package: Path) -> bool:
-    return any(path.name.endswith(tuple(EXTENSION_SUFFIXES)) for path in package.glob("_kernels_*"))

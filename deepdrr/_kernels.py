@@ -1,8 +1,10 @@
 """Choose the build of the compiled kernels that this machine runs, or say why none can be used."""
 
-import importlib
+import importlib.util
 import os
+import struct
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -62,7 +64,26 @@ def _runs_here(name: str) -> bool:
 
 
 def _import(name: str) -> ModuleType | str:
+    module = f"deepdrr._kernels_{name}"
     try:
-        return importlib.import_module(f"deepdrr._kernels_{name}")
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin is not None and _is_cut_off(Path(spec.origin)):
+            return f"the compiled module {spec.origin} is cut off; reinstall deepdrr"
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        return f"the compiled module {module} is missing ({error}); reinstall with a C++17 compiler"
     except ImportError as error:
-        return f"the compiled module deepdrr._kernels_{name} is missing ({error}); reinstall with a C++17 compiler"
+        return f"the compiled module {module} cannot be loaded ({error}); reinstall with a C++17 compiler"
+
+
+def _is_cut_off(path: Path) -> bool:
+    """Whether a shared library of Linux (ELF, 64 bits) ends before the table of its sections, which comes last.
+
+    To load such a file ends the process with SIGBUS.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:6] != b"\x7fELF\x02\x01":
+        return False
+    (offset,), (size, count) = struct.unpack_from("<Q", head, 40), struct.unpack_from("<HH", head, 58)
+    return path.stat().st_size < offset + size * count

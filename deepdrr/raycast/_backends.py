@@ -4,9 +4,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import Tensor
 
+from deepdrr._installation import has_kernels
 from deepdrr._kernels import BUILDS
 from deepdrr.raycast._engine import Backend, Engine
 from deepdrr.raycast._reference import ReferenceBackend
@@ -29,6 +31,7 @@ _PREFERRED = ("cuda", "cpu")
 _COMPILED: list[Engine] = [CudaEngine(), CpuEngine(), *(CpuEngine(build) for build in BUILDS)]
 _ENGINES = {engine.name: engine for engine in _COMPILED}
 _REFERENCE = ReferenceBackend()
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
@@ -131,8 +134,9 @@ def _first_able(request: Request) -> Selection:
 
 
 def _warn_without_kernels(request: Request) -> None:
+    """Say why kernels that are installed cannot be used; that there are none was said at import."""
     missing = _ENGINES["cpu"].reason_against()
-    if missing is not None and request.field.device.type == "cpu":
+    if missing is not None and request.field.device.type == "cpu" and has_kernels(_PACKAGE):
         warnings.warn(
             f"the reference backend computes this, hundreds of times more slowly than compiled kernels: {missing}",
             RuntimeWarning,
