@@ -86,4 +86,4 @@ def _is_cut_off(path: Path) -> bool:
     if head[:6] != b"\x7fELF\x02\x01":
         return False
     (offset,), (size, count) = struct.unpack_from("<Q", head, 40), struct.unpack_from("<HH", head, 58)
-    return path.stat().st_size < offset + size * count
+    return bool(path.stat().st_size < offset + size * count)

@@ -1,6 +1,8 @@
 """`render`: radiographs of a subject, for one effective energy or a spectrum, with gradients."""
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import cache, wraps
 from typing import ParamSpec, TypeVar, Unpack
 
 import torch
@@ -29,10 +31,21 @@ _BACKENDS = {"torch": "reference"}
 
 
 def _between_graphs(function: Callable[P, R]) -> Callable[P, R]:
-    """A function that torch.compile does not trace."""
+    """A function that torch.compile does not trace. The compiler, which takes seconds, is not imported for that."""
     why = "render checks values, which a traced graph cannot do: it runs as it is, between graphs"
-    disabled: Callable[P, R] = torch.compiler.disable(function, reason=why)
-    return disabled
+
+    @cache
+    def disabled() -> Callable[P, R]:
+        found: Callable[P, R] = torch.compiler.disable(function, reason=why)
+        return found
+
+    @wraps(function)
+    def untraced(*args: P.args, **kwargs: P.kwargs) -> R:
+        return (disabled() if "torch._dynamo" in sys.modules else function)(*args, **kwargs)
+
+    # The marks by which the compiler knows what torch.compiler.disable has made.
+    vars(untraced).update(_torchdynamo_disable=True, _torchdynamo_disable_msg=why)
+    return untraced
 
 
 @_between_graphs
