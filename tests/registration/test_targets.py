@@ -25,13 +25,13 @@ def k_inv() -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def truth(subject: Subject) -> Tensor:
+def true_pose(subject: Subject) -> Tensor:
     return make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, 530.0, 0.0]]), "AP", subject.isocenter)
 
 
 @pytest.fixture(scope="module")
-def clean(subject: Subject, k_inv: Tensor, truth: Tensor) -> Tensor:
-    return render(subject, k_inv, truth, SDD_MM, SIDE, SIDE)
+def clean(subject: Subject, k_inv: Tensor, true_pose: Tensor) -> Tensor:
+    return render(subject, k_inv, true_pose, SDD_MM, SIDE, SIDE)
 
 
 @pytest.fixture
@@ -108,12 +108,12 @@ class TestMask:
 
 
 class TestRegistration:
-    def error_mm(self, pose: Tensor, truth: Tensor, subject: Subject) -> float:
+    def error_mm(self, pose: Tensor, true_pose: Tensor, subject: Subject) -> float:
         corners = subject.isocenter + 50.0 * torch.cartesian_prod(*[torch.tensor([-1.0, 1.0])] * 3)
-        return float(mean_target_registration_error(pose, truth, corners))
+        return float(mean_target_registration_error(pose, true_pose, corners))
 
     @pytest.mark.parametrize("change", ["none", "marker", "disc", "rectangle", "reversed", "reversed in a white disc"])
-    def test_the_right_place(self, start: Registration, clean: Tensor, truth: Tensor, change: str) -> None:
+    def test_the_right_place(self, start: Registration, clean: Tensor, true_pose: Tensor, change: str) -> None:
         image = clean.clone()
         if change == "marker":
             image[..., 5:15, 62:74] = clean.max()
@@ -122,14 +122,14 @@ class TestRegistration:
         if "reversed" in change:
             image = -image
         result = register(start, image)
-        assert self.error_mm(result.pose, truth, start.subject) < 0.1  # the same renderer, without noise
+        assert self.error_mm(result.pose, true_pose, start.subject) < 0.1  # the same renderer, without noise
         assert result.quality.is_good
         assert result.target.is_reversed == ("reversed" in change,)
         assert bool(result.left_out) == (change not in ("none", "reversed"))
 
-    def test_polarity_on_request(self, start: Registration, clean: Tensor, truth: Tensor) -> None:
+    def test_polarity_on_request(self, start: Registration, clean: Tensor, true_pose: Tensor) -> None:
         result = register(start, -clean, polarity="reversed")
-        assert self.error_mm(result.pose, truth, start.subject) < 0.1
+        assert self.error_mm(result.pose, true_pose, start.subject) < 0.1
         with pytest.raises(ValueError, match="polarity must be 'auto', 'as_given' or 'reversed', got 'negative'"):
             register(start, clean, polarity="negative")  # type: ignore[arg-type]
 
