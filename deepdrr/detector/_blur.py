@@ -199,7 +199,9 @@ def filtered_signal(mean: Tensor, noise: Tensor | None, blur: Blur, pixel_mm: tu
 
 
 def _scaled(frequencies: Tensor, transfer: Tensor) -> Tensor:
-    """Multiply complex numbers in place by real ones, which torch would make complex first: ten times as fast."""
+    """Complex numbers times real ones, which torch would make complex first; in place it is ten times as fast."""
+    if frequencies.device.type not in ("cpu", "cuda"):  # not every other device has such views
+        return frequencies * transfer
     torch.view_as_real(frequencies).mul_(transfer[..., None])
     return frequencies
 

@@ -20,7 +20,7 @@ Grey = Callable[[Tensor], Tensor]
 
 
 @pytest.fixture(scope="module")
-def k_inv() -> Tensor:
+def view_k_inv() -> Tensor:
     return make_k_inv(SDD_MM, 3.7, 3.7, 0.0, 0.0, SIDE, SIDE)
 
 
@@ -30,15 +30,15 @@ def true_pose(subject: Subject) -> Tensor:
 
 
 @pytest.fixture(scope="module")
-def clean(subject: Subject, k_inv: Tensor, true_pose: Tensor) -> Tensor:
-    return render(subject, k_inv, true_pose, SDD_MM, SIDE, SIDE)
+def clean(subject: Subject, view_k_inv: Tensor, true_pose: Tensor) -> Tensor:
+    return render(subject, view_k_inv, true_pose, SDD_MM, SIDE, SIDE)
 
 
 @pytest.fixture
-def start(subject: Subject, k_inv: Tensor) -> Registration:
+def start(subject: Subject, view_k_inv: Tensor) -> Registration:
     """8 mm, 5 mm, 6 mm and some degrees off."""
     pose = make_rt_inv(torch.tensor([[2.0, -3.0, 2.0]]), torch.tensor([[8.0, 535.0, -6.0]]), "AP", subject.isocenter)
-    return Registration(subject, pose, k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
+    return Registration(subject, pose, view_k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
 
 
 def outside(shape: str) -> Tensor:
@@ -89,7 +89,7 @@ class TestMask:
         assert 0.019 < left_out[0].share < 0.05
 
     def test_nothing_is_left_out_of_a_radiograph(self, clean: Tensor, xrays: Tensor) -> None:
-        for image in (clean, -clean, xrays, torch.rand(1, 1, 60, 60, generator=torch.Generator().manual_seed(1))):
+        for image in (clean, -clean, xrays, -xrays):
             mask, left_out = comparable_pixels(image)
             assert left_out == ()
             assert bool((mask == 1).all())
@@ -153,7 +153,7 @@ class TestRegistration:
 
     def test_a_wrong_distance_of_the_source(self, start: Registration, clean: Tensor) -> None:
         """The picture agrees, since a shift along the beam makes good for the magnification."""
-        wrong = start.k_inv * torch.tensor([[1.25], [1.25], [1.0]])
+        wrong = start.view_k_inv * torch.tensor([[1.25], [1.25], [1.0]])
         other = Registration(start.subject, start.rt_inv, wrong, start.sdd / 1.25, SIDE, SIDE)
         with pytest.warns(DoubtfulRegistrationWarning, match="are the source-to-detector distance and the size of a"):
             result = register(other, clean)
@@ -167,12 +167,12 @@ class TestRegistration:
 
 class TestSight:
     @pytest.mark.parametrize("shift", [(300.0, 0.0, 0.0), (0.0, 0.0, 900.0)])
-    def test_how_far_the_ct_is_from_the_beam(self, k_inv: Tensor, shift: tuple[float, ...]) -> None:
+    def test_how_far_the_ct_is_from_the_beam(self, view_k_inv: Tensor, shift: tuple[float, ...]) -> None:
         """A box of 100 mm about the isocenter; its nearest edge is the far one, where the beam is widest."""
         box = Subject(torch.zeros(1, 1, 25, 25, 25), torch.diag(torch.tensor([4.0, 4.0, 4.0, 1.0])))
         pose = make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, 530.0, 0.0]]), "AP", box.isocenter)
         pose[:, :3, 3] += torch.tensor(shift)
-        registration = Registration(box, pose, k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
+        registration = Registration(box, pose, view_k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
         target = torch.rand(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
         slope = SIDE / 2 * 3.7 / SDD_MM
         side = max(abs(shift[0]), abs(shift[2])) - 50.0
@@ -184,12 +184,12 @@ class TestSight:
         told = float(str(refusal.value).split(" lies ")[1].split(" mm")[0])
         assert told == pytest.approx(exact, abs=0.6)  # whole millimetres
 
-    def test_only_air_in_sight(self, k_inv: Tensor) -> None:
+    def test_only_air_in_sight(self, view_k_inv: Tensor) -> None:
         hu = torch.full((1, 1, 25, 25, 25), -1000.0)
         hu[..., 0, 0, 0] = 0.0
         box = Subject(hu, torch.diag(torch.tensor([20.0, 20.0, 20.0, 1.0])))
         pose = make_rt_inv(torch.zeros(1, 3), torch.tensor([[0.0, 530.0, 0.0]]), "AP", box.isocenter)
-        registration = Registration(box, pose, k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
+        registration = Registration(box, pose, view_k_inv, torch.tensor([SDD_MM]), SIDE, SIDE)
         target = torch.rand(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
         with pytest.raises(ValueError, match="shows nothing but air there"):
             register(registration, target)
