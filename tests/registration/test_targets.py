@@ -153,7 +153,7 @@ class TestRegistration:
 
     def test_a_wrong_distance_of_the_source(self, start: Registration, clean: Tensor) -> None:
         """The picture agrees, since a shift along the beam makes good for the magnification."""
-        wrong = start.view_k_inv * torch.tensor([[1.25], [1.25], [1.0]])
+        wrong = start.k_inv * torch.tensor([[1.25], [1.25], [1.0]])
         other = Registration(start.subject, start.rt_inv, wrong, start.sdd / 1.25, SIDE, SIDE)
         with pytest.warns(DoubtfulRegistrationWarning, match="are the source-to-detector distance and the size of a"):
             result = register(other, clean)
