@@ -55,6 +55,12 @@ def without_kernels(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     _kernels._load.cache_clear()
 
 
+@pytest.fixture
+def batch_rounding(request: pytest.FixtureRequest) -> float:
+    """How far a view in a batch may lie from the same view alone: nothing on the CPU, float32's rounding on a GPU."""
+    return 0.0 if request.config.getoption("--device") == "cpu" else 1e-5
+
+
 @pytest.fixture(scope="session")
 def cuda_session() -> Iterator[Gpu]:
     if (missing := reason_against_tests()) is not None:
