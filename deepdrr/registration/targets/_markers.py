@@ -30,7 +30,7 @@ def marks(image: Grey, field: Pixels) -> Pixels:
         field: [H, W], where to look.
 
     Returns:
-        [H, W].
+        [H, W], with a pixel around, which shows a part of its edge.
     """
     low, high = np.quantile(image[field], [0.005, 0.995])
     found = np.zeros(field.shape, dtype=bool)
@@ -39,6 +39,7 @@ def marks(image: Grey, field: Pixels) -> Pixels:
     values = np.clip((image - low) / (high - low), -0.1, 1.1)
     for grey in (values, 1.0 - values):
         found |= _bright_marks(np.where(field, grey, -1.0), field)
+    found = ndimage.binary_dilation(found, _NEIGHBOURS) & field
     return found if found.sum() <= _MOST * field.sum() else np.zeros_like(found)
 
 

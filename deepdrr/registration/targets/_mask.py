@@ -95,4 +95,4 @@ def _borders_and_marks(image: NDArray[np.float64]) -> tuple[Pixels, Pixels]:
     border = ndimage.binary_dilation(~field, _NEIGHBOURS)
     if border.all():
         border = ~field
-    return border, ndimage.binary_dilation(marks(image, ~border), _NEIGHBOURS)
+    return border, marks(image, ~border)
