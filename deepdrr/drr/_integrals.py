@@ -1,6 +1,7 @@
 """Line integrals of a subject's attenuation along given rays."""
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +16,14 @@ from deepdrr.raycast import Exact, Field, Rays, Routing, Samples, project
 __all__ = ["Rule", "integrals"]
 
 
+class How(TypedDict):
+    """Arguments of `project`."""
+
+    integration: Exact | Samples
+    routing: Routing
+    backend: str
+
+
 @dataclass(frozen=True)
 class Rule:
     """The integration rule and the backend."""
@@ -23,10 +32,10 @@ class Rule:
     soft_labels: bool
     backend: str
 
-    def __call__(self, field: Field, rays: Rays) -> Tensor:
-        """Line integrals [*B, C, H, W] of a field."""
+    def of(self, field: Field) -> How:
+        """The arguments of `project` for a field."""
         routing: Routing = "soft" if self.soft_labels and field.labels is not None else "hard"
-        return project(field, rays, integration=self.integration, routing=routing, backend=self.backend)
+        return {"integration": self.integration, "routing": routing, "backend": self.backend}
 
 
 def integrals(subject: Subject, rays: Rays, rule: Rule, channels: int | None = None) -> Tensor:
@@ -40,7 +49,8 @@ def integrals(subject: Subject, rays: Rays, rule: Rule, channels: int | None = N
     if subject.convert_to_mu and any(isinstance(value, Tensor) for value in given.values()):
         result = _mixed(subject, {name: _per_picture(name, value, rays) for name, value in given.items()}, rays, rule)
     else:
-        result = rule(attenuation_field(subject), rays)
+        field = attenuation_field(subject)
+        result = project(field, rays, **rule.of(field))
     return result if channels is None else F.pad(result, (0, 0, 0, 0, 0, channels - result.shape[-3]))
 
 
@@ -52,7 +62,7 @@ def _mixed(subject: Subject, parameters: dict[str, Tensor], rays: Rays, rule: Ru
             "mu_bone must not be so far below mu_water that the densest voxel attenuates less than nothing, "
             f"got {float(lowest):.3g}/mm for it; as numbers, not tensors, they are accepted"
         )
-    parts = [rule(field, rays) for field in basis_fields(subject)]
+    parts = [project(field, rays, **rule.of(field)) for field in basis_fields(subject)]
     water, excess = parts if len(parts) == 2 else parts[0].split(1, dim=-3)
     return a * water + b * excess
 

@@ -5,7 +5,7 @@ beam, its kerma, the signal that a detector absorbs. The heel adds layers of tun
 one of air; the focal spot blurs its result, or averages it over points of the spot; the shutters multiply the result.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import product
 from typing import TypeVar
@@ -31,9 +31,9 @@ __all__ = [
     "each",
     "layer_materials",
     "layers",
-    "mean_over",
     "parts_of_pixels",
     "plane_magnification",
+    "plus",
     "point_sources",
 ]
 
@@ -104,17 +104,8 @@ def parts_of_pixels(camera: Camera, count: int) -> Iterator[Camera]:
         yield replace(camera, intrinsics=camera.intrinsics - shift)
 
 
-def mean_over(cameras: Iterable[Camera], stage: Callable[[Camera], Signal]) -> Signal:
-    """Mean of a stage over cameras, with one projection for each."""
-    total, count = None, 0
-    for camera in cameras:
-        found = stage(camera)
-        total, count = found if total is None else _plus(total, found), count + 1
-    assert total is not None  # there is a camera
-    return total if count == 1 else each(total, lambda image: image / count)
-
-
-def _plus(one: Signal, other: Signal) -> Signal:
+def plus(one: Signal, other: Signal) -> Signal:
+    """The sum of two signals, image by image."""
     if isinstance(one, PrimaryBeam | QuantumSignal):
         return type(one)(*(getattr(one, field.name) + getattr(other, field.name) for field in fields(one)))
     return one + other

@@ -30,9 +30,9 @@ from deepdrr.projector._source_shape import (
     each,
     layer_materials,
     layers,
-    mean_over,
     parts_of_pixels,
     plane_magnification,
+    plus,
     point_sources,
 )
 from deepdrr.projector._technique import Technique
@@ -155,14 +155,22 @@ class Stages:
     def _seen(self, stage: Callable[..., Signal]) -> Signal:
         """A stage after the area densities, with heel, focal spot and shutters of the source.
 
+        It is the mean over the rays of each pixel, and over the points of a sampled focal spot.
+
         Args:
             stage: function of area densities [*batch, M, H, W] and a factor `fluence` on the photons.
         """
         spot = self.technique.source.focal_spot
-        if spot is not None and spot.samples is not None:
-            found = mean_over(point_sources(self.camera, spot), partial(self._over_pixels, stage))
-        else:
-            found = self._over_pixels(stage, self.camera)
+        points = [self.camera] if spot is None or spot.samples is None else point_sources(self.camera, spot)
+        cameras = [part for point in points for part in parts_of_pixels(point, self.rays_per_pixel)]
+        total: Signal | None = None
+        for camera in cameras:
+            areas = self.area_densities if camera is self.camera else cast_rays(self.scene, camera, self.technique)
+            areas = self._layers(areas, camera)
+            one = stage(areas, fluence=self._fluence(areas))
+            total = one if total is None else plus(total, one)
+        assert total is not None  # there is a camera
+        found = total if len(cameras) == 1 else each(total, lambda image: image / len(cameras))
         if spot is not None and spot.samples is None:
             magnifications, pixel_mm = plane_magnification(self.scene.center_world, self.camera), self.pixel_mm
             views = len(magnifications)
@@ -171,15 +179,6 @@ class Stages:
 
     def _layers(self, area_densities: Tensor, camera: Camera) -> Tensor:
         return layers(area_densities, camera, self.technique.source, self.materials)
-
-    def _over_pixels(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
-        """A stage for a single point of the focal spot: its mean over the rays of each pixel."""
-        return mean_over(parts_of_pixels(camera, self.rays_per_pixel), partial(self._along_rays, stage))
-
-    def _along_rays(self, stage: Callable[..., Signal], camera: Camera) -> Signal:
-        cast = self.area_densities if camera is self.camera else cast_rays(self.scene, camera, self.technique)
-        areas = self._layers(cast, camera)
-        return stage(areas, fluence=self._fluence(areas))
 
     def _collimated(self, signal: Signal) -> Signal:
         source = self.technique.source

@@ -24,6 +24,14 @@ def test_a_kernel_is_four_calls_away_at_most(generator):
 
 
 @pytest.mark.cpu_only("of the CPU's kernels")
+@pytest.mark.parametrize(("name", "most"), [("project", 3), ("projector()", 9), ("render()", 7)])
+def test_what_users_call_is_near_its_kernels(name, most):
+    """Every call between costs microseconds for every image; these are the numbers that the design promises."""
+    for kernel, depth in count_calls.depths_of(count_calls.calls()[name]).items():
+        assert 1 < len(depth) <= most, f"{kernel}: {depth}"
+
+
+@pytest.mark.cpu_only("of the CPU's kernels")
 def test_no_call_waits_for_an_operator_of_torch_without_need(generator):
     """An operator of torch costs as long as a small picture: it is there for gradients, compilers and transforms."""
     field = unit_field(noise((1, 5, 6, 7), generator).requires_grad_())
