@@ -28,7 +28,7 @@ with Projector(ct, carm=carm) as projector:
     for _ in range({images}):
         projector(generator=noise)
     processor, wall = time.process_time() - processor, time.perf_counter() - wall
-print(f"{{1000 * processor / {images}:.0f} ms of processor time, {{1000 * wall / {images}:.0f} ms in all, per image")
+print(f"{{1000 * processor / {images}:.0f}} ms of processor time, {{1000 * wall / {images}:.0f}} ms in all, per image")
 """
 WAYS = {
     "deepdrr imported first": ("import deepdrr, torch", None),

@@ -184,3 +184,14 @@ def test_calls_are_measured_whole_and_on_the_host(tmp_path: Path, monkeypatch: p
     assert len(rows) == 5
     assert all(0 < float(row["host_ms"]) <= float(row["call_ms"]) for row in rows)
     assert all(row["gpu_ms"] == "" for row in rows)
+
+
+def test_what_waiting_threads_cost_is_a_line_each_way(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["threads.py", "--images", "1", "--binning", "96"])
+    runpy.run_path(str(BENCHMARKS / "threads.py"), run_name="__main__")
+    found = [line for line in capsys.readouterr().out.splitlines() if "ms of processor time" in line]
+    assert [line[:22].strip() for line in found] == [
+        "deepdrr imported first",
+        "torch imported first",
+        "spinning threads",
+    ]
