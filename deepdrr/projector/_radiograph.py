@@ -25,6 +25,8 @@ from deepdrr.projector._technique import Technique
 
 __all__ = ["Radiograph"]
 
+# Of the pixels of a view: fewer that see all of the body do not stand for it (the inlet view of the demo: 0.4 %).
+_LEAST_WHOLE = 0.1
 # The result that represents the exposure if none is named.
 _SHOWN_FIRST = ("image", "expected_image")
 
@@ -173,11 +175,15 @@ class Radiograph(Mapping[OutputName, Tensor]):
         return output_picture(output, values, partial(self.open_field_of, name), processing, dtype, region)
 
     def looked_at(self, output: Output) -> Tensor | None:
-        """The pixels that the automatic window of a result's picture looks at, bool, of its shape; None for all."""
+        """The pixels that the automatic window of a result's picture looks at, bool, of its shape; None for all.
+
+        They are those that see all of the body, or all of a view where hardly any does.
+        """
         if self.whole is None or bool(self.whole.all()):
             return None
         batch, size = self.whole.shape[:-2], self[output.name].shape[-2:]
-        coarse = self.whole.double().reshape(-1, 1, *self.whole.shape[-2:])
+        share = self.whole.double().mean(dim=(-2, -1), keepdim=True)
+        coarse = (self.whole | (share < _LEAST_WHOLE)).double().reshape(-1, 1, *self.whole.shape[-2:])
         region = interpolate(coarse, size=tuple(size), mode="nearest") > 0.5
         extra = self[output.name].ndim - len(batch) - 2
         return region.reshape(*batch, *[1] * extra, *size)

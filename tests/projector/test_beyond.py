@@ -1,5 +1,6 @@
 """A CT that ends inside the beam: the warning, the body beyond, and the window of the picture."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from deepdrr.data import Source
 from deepdrr.detector import EnergyIntegratingDetector
 from deepdrr.display import automatic_window, display
 from deepdrr.materials import MaterialModel
-from deepdrr.projector import Scene
+from deepdrr.projector import OUTPUTS, Scene
 from deepdrr.spectrum import Shutters, XRaySource, tungsten_spectrum
 
 IDEAL = EnergyIntegratingDetector()
@@ -169,8 +170,18 @@ class TestBeyond:
             Projector(Scene(body), carm=camera(), beyond="fade")
 
 
+@pytest.mark.filterwarnings("ignore:the CT ends inside the beam")
 class TestWindow:
-    @pytest.mark.filterwarnings("ignore:the CT ends inside the beam")
+    def test_a_view_that_hardly_sees_the_whole_body_is_looked_at_everywhere(self, generator: torch.Generator) -> None:
+        projector = Projector(trunk(40, generator), carm=camera(), detector=IDEAL, exposure=None)
+        shot = projector.project("expected_image")
+        for share, seen in ((0.05, 1.0), (0.5, 0.5)):
+            grid = torch.zeros(20, 20, dtype=torch.bool)
+            grid[: round(20 * share)] = True
+            region = replace(shot, whole=grid).looked_at(OUTPUTS["expected_image"])
+            assert region is not None
+            assert float(region.double().mean()) == pytest.approx(seen, abs=0.03)
+
     def test_the_picture_of_a_cropped_ct_has_the_window_of_the_whole(self, generator, tmp_path: Path) -> None:
         """Rays that pass the cut are thin; the window is that of those that see all of the body, in PNG and DICOM."""
         whole, cropped = (
