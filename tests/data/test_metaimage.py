@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK
 import torch
+from ramp_files import RAW, refused, same
 from volume_phantoms import GRIDS, ramp
 
 from deepdrr import Volume
@@ -25,9 +26,6 @@ HEADER = {
     "ElementType": "MET_SHORT",
     "a user's field": "kept",
 }
-RAW = ramp().tobytes(order="F")
-LPS = torch.diag(torch.tensor([-2.0, -2.0, 2.0, 1.0], dtype=torch.float64))
-LPS[:3, 3] = torch.tensor([-1.0, -2.0, 3.0])
 
 
 def write(path: Path, content: bytes = RAW, data: str = "LOCAL", **changes: str | None) -> Path:
@@ -35,17 +33,6 @@ def write(path: Path, content: bytes = RAW, data: str = "LOCAL", **changes: str 
     lines = [f"{name} = {value}\n" for name, value in (HEADER | changes).items() if value is not None]
     path.write_bytes("".join([*lines, f"ElementDataFile = {data}\n"]).encode() + content)
     return path
-
-
-def same(path: Path, affine: torch.Tensor = LPS) -> bool:
-    ct = Volume.from_file(path)
-    return torch.equal(ct.hu, torch.from_numpy(ramp()).float()) and torch.allclose(ct.anatomical_from_ijk, affine)
-
-
-def refused(path: Path, sentence: str, error: type[Exception] = ValueError) -> None:
-    with pytest.raises(error, match=sentence) as caught:
-        Volume.from_file(path)
-    assert path.name in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from ramp_files import LPS, RAW, refused, same
 from volume_phantoms import GRIDS, ramp
 
 from deepdrr import Volume
@@ -23,9 +24,6 @@ HEADER = {
     "encoding": "raw",
     "space origin": "(1,2,3)",
 }
-RAW = ramp().tobytes(order="F")
-LPS = torch.diag(torch.tensor([-2.0, -2.0, 2.0, 1.0], dtype=torch.float64))
-LPS[:3, 3] = torch.tensor([-1.0, -2.0, 3.0])
 
 
 def write(path: Path, content: bytes = RAW, **changes: str | None) -> Path:
@@ -34,17 +32,6 @@ def write(path: Path, content: bytes = RAW, **changes: str | None) -> Path:
     lines = [f"{name}: {value}\n" for name, value in fields.items() if value is not None]
     path.write_bytes(("NRRD0005\n# a comment\n" + "".join(lines) + "key:=a: value\n\n").encode() + content)
     return path
-
-
-def same(path: Path, affine: torch.Tensor = LPS) -> bool:
-    ct = Volume.from_file(path)
-    return torch.equal(ct.hu, torch.from_numpy(ramp()).float()) and torch.allclose(ct.anatomical_from_ijk, affine)
-
-
-def refused(path: Path, sentence: str, error: type[Exception] = ValueError) -> None:
-    with pytest.raises(error, match=sentence) as caught:
-        Volume.from_file(path)
-    assert path.name in str(caught.value)
 
 
 @pytest.mark.parametrize(
