@@ -250,7 +250,7 @@ def _as_scene(
     scene: object, materials: Materials | None, device: torch.device | str | None, beyond: Beyond | None
 ) -> Scene:
     if isinstance(scene, Scene):
-        for name, value in (("materials", materials), ("device", device), ("beyond", beyond)):
+        for name, value in (("materials", materials), ("beyond", beyond), ("device", device)):
             if value is not None:
                 raise ValueError(f"{name} belongs to the Scene, which has its own, got {value!r}")
         _double_precision(scene.device)
