@@ -34,6 +34,7 @@ def faults(package: Path, cuda: bool) -> list[str]:
     wanted = [
         *modules,
         "_share/data/cross_sections.csv",
+        "_share/data/scattering_functions.csv",
         "_share/data/ct/pelvis.nii.gz",
         *(CUDA if cuda else ()),
     ]
