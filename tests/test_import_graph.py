@@ -42,6 +42,7 @@ ORDER = (
     ("spectrum",),
     ("device",),
     ("raycast",),
+    ("tools",),
     ("detector",),
     ("display",),
     ("io",),
@@ -129,6 +130,7 @@ def test_import_is_light() -> None:
         "rich",
         "cyclopts",
         "pyvista",
+        "trimesh",
     )
     program = f"import sys, deepdrr, deepdrr.projector; print([m for m in {(*heavy, 'pyvista')} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -1,0 +1,7 @@
+"""Tools and implants: closed meshes of one material that stand in the beam beside the patient."""
+
+from deepdrr.tools._mesh import Mesh
+from deepdrr.tools._mesh_checks import Defects, defects
+from deepdrr.tools._solid import Presence, Solid
+
+__all__ = ["Defects", "Mesh", "Presence", "Solid", "defects"]
