@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from deepdrr._names import unknown_name
 from deepdrr.materials._elements import mass_fractions
-from deepdrr.materials._material import Material
+from deepdrr.materials._material import Material, mixture
 
 __all__ = ["as_material", "material", "materials"]
 
@@ -37,10 +37,22 @@ _BY_WEIGHT: dict[str, tuple[str, float, str]] = {
     "cortical bone": ("H 3.4 C 15.5 N 4.2 O 43.5 Na .1 Mg .2 P 10.3 S .3 Ca 22.5", 1.92, _ICRU44),
     "stainless steel": ("Fe 65.5 Cr 17.0 Ni 12.0 Mo 2.5 Mn 2.0 Si 1.0", 8.0, "AISI 316L, nominal (ISO 5832-1)"),
     "titanium alloy": ("Ti 90 Al 6 V 4", 4.43, "Ti-6Al-4V, nominal (ISO 5832-3)"),
+    "titanium aluminium niobium": ("Ti 87 Al 6 Nb 7", 4.52, "Ti-6Al-7Nb, nominal (ISO 5832-11)"),
     "cobalt chromium": ("Co 65 Cr 28 Mo 6 Mn .5 Si .5", 8.3, "Co-28Cr-6Mo, nominal (ASTM F75)"),
     "nitinol": ("Ni 55.5 Ti 44.5", 6.45, "nominal (ASTM F2063)"),
     "borosilicate glass": ("B 4.0064 O 53.9562 Na 2.8191 Al 1.1644 Si 37.7220 K .3321", 2.23, _NIST),
     "lead glass": ("O 15.6453 Si 8.0866 Ti .8092 As .2651 Pb 75.1938", 6.22, _NIST),
+}
+
+# name: (mass of each registered material, g/cm³, source)
+_BY_MASS: dict[str, tuple[dict[str, float], float, str]] = {
+    # Powder of 36 g PMMA and 4 g barium sulfate with 20 ml of monomer at 0.94 g/ml, all of which becomes PMMA. Density
+    # by the volumes of the cured parts: 58.8 g in (54.8 / 1.19 + 4 / 4.50) cm³.
+    "bone cement": (
+        {"pmma": 54.8, "barium sulfate": 4.0},
+        1.25,
+        "acrylic cement (ISO 5833), usual recipe: 40 g powder with 10 % barium sulfate, 20 ml monomer",
+    ),
 }
 
 # name: (formula, g/cm³, source)
@@ -51,6 +63,8 @@ _BY_FORMULA: dict[str, tuple[str, float, str]] = {
     "polystyrene": ("C8H8", 1.06, _NIST),
     "polycarbonate": ("C16H14O3", 1.20, _NIST),
     "peek": ("C19H12O3", 1.30, "nominal"),
+    "uhmwpe": ("C2H4", 0.935, "nominal, within ISO 5834-2"),
+    "alumina": ("Al2O3", 3.97, "nominal, within ISO 6474-1"),
     "teflon": ("C2F4", 2.25, _NIST),
     "hydroxyapatite": ("Ca10(PO4)6(OH)2", 3.16, "nominal, crystalline"),
     "barium sulfate": ("BaSO4", 4.50, _NIST),
@@ -99,7 +113,18 @@ _ALIASES = {
     "steel": "stainless steel",
     "316l": "stainless steel",
     "ti6al4v": "titanium alloy",
+    "ti 6al 4v": "titanium alloy",
+    "ti6al7nb": "titanium aluminium niobium",
+    "ti 6al 7nb": "titanium aluminium niobium",
+    "titanium aluminum niobium": "titanium aluminium niobium",
     "cocr": "cobalt chromium",
+    "cocrmo": "cobalt chromium",
+    "ultra high molecular weight polyethylene": "uhmwpe",
+    "polyether ether ketone": "peek",
+    "niti": "nitinol",
+    "aluminium oxide": "alumina",
+    "aluminum oxide": "alumina",
+    "cement": "bone cement",
     "acrylic": "pmma",
     "perspex": "pmma",
     "plexiglas": "pmma",
@@ -183,4 +208,6 @@ def _registry() -> MappingProxyType[str, Material]:
         registry[name] = Material(name, weights, density, source)
     for name, (formula, density, source) in _BY_FORMULA.items():
         registry[name] = Material(name, mass_fractions(formula), density, source)
+    for name, (masses, density, source) in _BY_MASS.items():
+        registry[name] = mixture({registry[part]: grams for part, grams in masses.items()}, density, name, source)
     return MappingProxyType(registry)

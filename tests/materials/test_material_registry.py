@@ -1,6 +1,7 @@
 """Materials: compositions, formulas, mixtures, names."""
 
 import copy
+import math
 import pickle
 
 import pytest
@@ -40,6 +41,32 @@ def test_spelling_case_and_separators_do_not_matter() -> None:
     assert material("Aluminum") is material("aluminium") is material("Al")
     assert material("Cortical_Bone") is material("cortical bone") is material("bone")
     assert material("barium sulphate") is material("barium sulfate")
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("Ti-6Al-4V", "titanium alloy"),
+        ("Ti6Al7Nb", "titanium aluminium niobium"),
+        ("316L", "stainless steel"),
+        ("CoCr", "cobalt chromium"),
+        ("NiTi", "nitinol"),
+        ("Ta", "tantalum"),
+        ("PEEK", "peek"),
+        ("UHMWPE", "uhmwpe"),
+        ("bone_cement", "bone cement"),
+    ],
+)
+def test_implants_have_their_materials(asked: str, name: str) -> None:
+    assert material(asked).name == name
+
+
+def test_bone_cement_is_its_recipe() -> None:
+    """4 g of barium sulfate in 58.8 g; its barium is 137.33 / 233.38 of it."""
+    cement = material("bone cement")
+    assert math.isclose(cement.composition["Ba"], 4 / 58.8 * 137.33 / 233.38, rel_tol=1e-3)  # weights to 5 digits
+    volumes = 54.8 / material("pmma").density_g_cm3 + 4 / material("barium sulfate").density_g_cm3
+    assert math.isclose(cement.density_g_cm3, 58.8 / volumes, rel_tol=5e-3)  # stated to 0.01 g/cm³
 
 
 def test_unknown_name_suggests_names() -> None:
