@@ -131,8 +131,9 @@ def check_affine(matrix: ArrayLike, name: str) -> Tensor:
         raise ValueError(f"{name} must be finite, got {affine.tolist()}")
     if affine[3].tolist() != [0.0, 0.0, 0.0, 1.0]:
         raise ValueError(f"{name} must end in the row 0 0 0 1, got {affine[3].tolist()}")
-    columns = affine[:3, :3].norm(dim=0)
-    volume = float(torch.linalg.det(affine[:3, :3]).abs())
+    numbers = affine.detach()[:3, :3]
+    columns = numbers.norm(dim=0)
+    volume = float(torch.linalg.det(numbers).abs())
     # Relative to a box of the same edges: 1e-6 is a grid sheared to within 0.0001 degrees of a plane.
     if volume <= 1e-6 * float(columns.prod()):
         raise ValueError(f"{name} must be invertible, got the singular matrix {affine.tolist()}")
