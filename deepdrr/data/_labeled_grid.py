@@ -16,8 +16,10 @@ from deepdrr.data._labels import Labels, labels_on_grid, warn_if_in_air
 from deepdrr.data._placement import PlacedGrid
 from deepdrr.data._regrid import as_spacing, crop_box, cropped_affine, resample_linear, resample_nearest, resampled_grid
 from deepdrr.data._scan import Scan, Source
-from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load_landmarks, save_landmarks
+from deepdrr.data._sidecars import LabelNames, Landmarks, load_label_names, load_landmarks
 from deepdrr.data._write import check_name, save_labels, write_nifti
+from deepdrr.data.markups._annotations import check_near
+from deepdrr.data.markups._files import write_annotations
 from deepdrr.geometry import ArrayLike
 
 __all__ = ["LabeledGrid"]
@@ -41,7 +43,10 @@ class LabeledGrid(PlacedGrid):
     ) -> None:
         if scan.hu.ndim != 3 or 0 in scan.hu.shape:
             raise ValueError(f"hu must be a 3-D array with at least one voxel, got shape {scan.hu.shape}")
-        super().__init__(scan.hu.shape, scan.anatomical_from_ijk, load_landmarks(landmarks or {}))
+        marks = load_landmarks(landmarks)
+        super().__init__(scan.hu.shape, scan.anatomical_from_ijk, marks)
+        if isinstance(landmarks, str | os.PathLike):
+            check_near(marks, self.shape, self.anatomical_from_ijk, f"landmarks of '{landmarks}'")
         if label_names is not None and labels is None:
             raise ValueError("label_names needs labels, but labels is None")
         self._label_names = load_label_names(label_names or {})
@@ -181,7 +186,8 @@ class LabeledGrid(PlacedGrid):
         Args:
             path: .nii or .nii.gz.
             labels: .nii or .nii.gz for the label map; the names go beside it, into a .csv of the same name.
-            landmarks: .json.
+            landmarks: .mrk.json or .json for points and all else that is marked; .fcsv or .csv, see
+                `deepdrr.annotations.write_annotations`.
 
         Raises:
             ValueError: if a suffix is wrong, or the volume has no labels to save.
@@ -193,13 +199,13 @@ class LabeledGrid(PlacedGrid):
                 raise ValueError(f"labels cannot be saved to '{labels}': the volume has none")
             save_labels(labels, self._labels, self._label_names, self.anatomical_from_ijk)
         if landmarks is not None:
-            save_landmarks(check_name(landmarks, "landmarks", ".json"), self.landmarks)
+            write_annotations(check_name(landmarks, "landmarks", ".json", ".fcsv", ".csv"), self.annotations)
         write_nifti(path, self._hu, self.anatomical_from_ijk)
 
     def _with(self, hu: Tensor, anatomical_from_ijk: Tensor, labels: Tensor | None) -> Self:
         """The same patient in the same place on another grid."""
         scan = Scan(hu.cpu().numpy(), anatomical_from_ijk, self._source)
-        made = type(self)(scan, landmarks=self.landmarks, check_hu="off")
+        made = type(self)(scan, landmarks=self.annotations, check_hu="off")
         made._labels = None if labels is None else labels.cpu().contiguous().clone()
         made._label_names = self.label_names
         made.world_from_anatomical = self.world_from_anatomical

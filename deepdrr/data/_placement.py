@@ -1,12 +1,11 @@
 """`PlacedGrid`: a voxel grid in the patient, and the patient in the room."""
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor
 
 from deepdrr._names import unknown_name
 from deepdrr._state import NamedState
+from deepdrr.data.markups._annotations import Annotations
 from deepdrr.geometry import (
     ArrayLike,
     as_point,
@@ -29,7 +28,7 @@ class PlacedGrid(NamedState):
     Args:
         shape: voxels along i, j, k.
         anatomical_from_ijk: affine from voxel centres (integers) to RAS mm, [4, 4].
-        landmarks: named points, RAS mm.
+        annotations: named points and what else is marked in the patient, RAS mm.
     """
 
     INSTEAD = "with_labels, crop, resample and from_array make another, and world_from_anatomical can be assigned"
@@ -38,12 +37,12 @@ class PlacedGrid(NamedState):
         self,
         shape: tuple[int, int, int],
         anatomical_from_ijk: ArrayLike,
-        landmarks: Mapping[str, Tensor],
+        annotations: Annotations,
     ) -> None:
         self._shape = shape
         self._anatomical_from_ijk = check_affine(anatomical_from_ijk, "anatomical_from_ijk").clone()
         self._world_from_anatomical = torch.eye(4, dtype=torch.float64)
-        self._landmarks = dict(landmarks)
+        self._annotations = annotations
 
     # -- the grid in the patient -------------------------------------------------------------------------------------
 
@@ -72,7 +71,12 @@ class PlacedGrid(NamedState):
     @property
     def landmarks(self) -> dict[str, Tensor]:
         """Named points, RAS mm [3] each."""
-        return {name: p.clone() for name, p in self._landmarks.items()}
+        return self._annotations.points
+
+    @property
+    def annotations(self) -> Annotations:
+        """All that is marked in the patient, RAS mm: points, lines, curves, planes and boxes by name."""
+        return self._annotations
 
     # -- the patient in the room -------------------------------------------------------------------------------------
 
@@ -181,6 +185,7 @@ class PlacedGrid(NamedState):
         """A point given by RAS coordinates or by a landmark's name."""
         if not isinstance(point, str):
             return as_point(point, "point_anatomical")
-        if point in self._landmarks:
-            return self._landmarks[point]
-        raise unknown_name("landmark", point, sorted(self._landmarks))
+        landmarks = self._annotations.points
+        if point in landmarks:
+            return landmarks[point]
+        raise unknown_name("landmark", point, sorted(landmarks))

@@ -1,32 +1,29 @@
-"""Label names and landmarks in small text files beside the images."""
+"""Names of labels and landmarks, as they are given: as they are, or in small text files beside the images."""
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
 from numbers import Integral
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
 
 from deepdrr._atomic import atomic_path
-from deepdrr._door import read_text, shown
-from deepdrr._structured import read_fields
-from deepdrr.geometry import ArrayLike, as_point
+from deepdrr._door import check_file, read_text, shown
+from deepdrr.data.markups._annotations import Annotations
+from deepdrr.data.markups._files import read_annotations
+from deepdrr.data.markups._markup import Point
+from deepdrr.geometry import ArrayLike
 
-__all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names", "save_landmarks"]
+__all__ = ["LabelNames", "Landmarks", "load_label_names", "load_landmarks", "save_label_names"]
 
 LabelNames = Mapping[int, str] | str | os.PathLike[str]
 """Label → name, or a CSV file with the columns `id` and `name` (or `structure`)."""
 
-Landmarks = Mapping[str, ArrayLike] | str | os.PathLike[str]
-"""Name → RAS mm, or a JSON file `{"frame": "RAS", "unit": "mm", "points": {name: [x, y, z]}}`."""
+Landmarks = Mapping[str, ArrayLike] | Annotations | str | os.PathLike[str]
+"""Name → RAS mm, annotations, or a file of them, see `deepdrr.annotations.read_annotations`."""
 
 _LABEL = re.compile(r"[+-]?[0-9]{1,18}")
-_FRAME = {"frame": "RAS", "unit": "mm"}
 
 
 def load_label_names(names: LabelNames) -> dict[int, str]:
@@ -78,33 +75,21 @@ def save_label_names(path: Path, names: Mapping[int, str]) -> None:
         csv.writer(stream).writerows([("id", "name"), *sorted(names.items())])
 
 
-def load_landmarks(landmarks: Landmarks) -> dict[str, Tensor]:
-    """Check landmarks, or read them from a JSON file.
+def load_landmarks(landmarks: Landmarks | None) -> Annotations:
+    """Check landmarks, or read them from a file.
 
     Raises:
         OSError: if the file cannot be read.
         TypeError: if it is neither a mapping nor a path.
         ValueError: if it is not such a file, or a point is not three finite numbers.
     """
-    points = _json_points(landmarks) if isinstance(landmarks, str | os.PathLike) else landmarks
-    if not isinstance(points, Mapping):
-        raise TypeError(f"landmarks must map names to points, got {points!r}")
-    return {str(name): as_point(p, f"landmark {name!r}").clone() for name, p in points.items()}
-
-
-def _json_points(file: str | os.PathLike[str]) -> dict[str, Any]:
-    content = read_fields(file, "landmarks")
-    if not isinstance(content.get("points"), dict):
-        raise ValueError(f"'{file}' must hold an object with 'frame', 'unit' and 'points'")
-    frame = {key: content.get(key) for key in _FRAME}
-    if frame != _FRAME:
-        raise ValueError(f"'{file}' must give its points in {_FRAME}, got {shown(frame)}")
-    points: dict[str, Any] = content["points"]
-    return points
-
-
-def save_landmarks(path: str | os.PathLike[str], landmarks: Mapping[str, Tensor]) -> None:
-    """Write a JSON file that `load_landmarks` reads."""
-    content = {**_FRAME, "points": {name: p.tolist() for name, p in landmarks.items()}}
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if landmarks is None:
+        return Annotations()
+    if isinstance(landmarks, Annotations):
+        return landmarks
+    if isinstance(landmarks, str | os.PathLike):
+        check_file(landmarks, "landmarks")
+        return read_annotations(landmarks)
+    if not isinstance(landmarks, Mapping):
+        raise TypeError(f"landmarks must map names to points, got {landmarks!r}")
+    return Annotations(Point(str(name), p, "defined") for name, p in landmarks.items())  # type: ignore[arg-type]

@@ -52,7 +52,8 @@ class Volume(LabeledGrid):
             or within a tenth of one. Where masks overlap the later one has the voxel, with a warning.
         label_names: label → name, or a CSV file with the columns id and name; without it the names that come with the
             labels. It chooses the labels of masks of these names; other masks are numbered in order.
-        landmarks: name → RAS mm, or a JSON file written by `save`.
+        landmarks: name → RAS mm, `Annotations`, or a file of points, lines, curves, planes and boxes: 3D Slicer's
+            .mrk.json or .fcsv, or a .json or .csv written by `save`. A file that lies far outside the CT is refused.
         check_hu: what to do when the numbers do not look like Hounsfield units: `"refuse"`, `"warn"` or `"off"`.
         assume: what voxels in doubt are: `"air"`, or `"tissue"`, what their numbers say. In doubt are blocks of one
             value denser than air at the border, as tools fill in that resample, and padding of DICOM whose value is

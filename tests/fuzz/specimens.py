@@ -238,7 +238,7 @@ def _texts(folder: Path) -> list[Specimen]:
     readers: dict[str, Callable[[Path], NDArray[Any]]] = {
         "cameras.json": lambda path: read_cameras(path, [(8, 9)])[0].intrinsics.numpy(),
         "cameras.yaml": lambda path: read_cameras(path, [(8, 9)])[0].intrinsics.numpy(),
-        "points.json": lambda path: of(load_landmarks(path)),
+        "points.json": lambda path: of(load_landmarks(path).points),
         "names.csv": lambda path: of(load_label_names(path)),
         "beam.csv": lambda path: Spectrum.from_csv(path).photons.numpy(),
         "config.yaml": lambda path: of(read_fields(path, "config")),

@@ -1,0 +1,1 @@
+"""Points, lines, curves, planes and boxes with names, in a patient or a tool, and the files that hold them."""
