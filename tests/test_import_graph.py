@@ -48,6 +48,7 @@ ORDER = (
     ("io",),
     ("scatter",),
     ("projector",),
+    ("annotations",),
     ("metrics",),
     ("drr",),
     ("plot",),
@@ -95,7 +96,7 @@ def test_no_arrow_runs_back() -> None:
 # Inner rooms that know nothing of each other, within their room.
 APART = {
     "raycast": ("cpu", "cuda"),
-    "data": ("dicom", "readers", "samples"),
+    "data": ("dicom", "markups", "readers", "samples"),
     "spectrum": ("tube", "sums"),
     "detector": ("draws", "exposure"),
 }

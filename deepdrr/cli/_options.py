@@ -52,7 +52,7 @@ class PatientOptions:
     label_names: OptionalWords = ()
     """Name of a label as LABEL=NAME, repeated for several, or one CSV file with the columns id and name."""
     landmarks: Path | None = None
-    """JSON file of named points: frame RAS, unit mm, and points, a mapping from names to R, A, S."""
+    """File of named points: 3D Slicer's .mrk.json or .fcsv, or .json or .csv in RAS, mm."""
     series: str | None = None
     """Series of a DICOM folder: its number, description or SeriesInstanceUID; needed where there are several."""
     repair: Literal["resample", "shear"] | None = None

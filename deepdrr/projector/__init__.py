@@ -5,6 +5,7 @@ from deepdrr.projector._clearance import check_clearance, clear_camera, reason_i
 from deepdrr.projector._expose import expose
 from deepdrr.projector._exposure_control import automatic_exposure
 from deepdrr.projector._files import DicomFields, radiograph_metadata
+from deepdrr.projector._labels import LabelSelection
 from deepdrr.projector._outputs import OUTPUTS, Output, OutputName, outputs_table
 from deepdrr.projector._projector import Positioned, Projector
 from deepdrr.projector._radiograph import Radiograph
@@ -17,6 +18,7 @@ __all__ = [
     "BeamFields",
     "Body",
     "DicomFields",
+    "LabelSelection",
     "Output",
     "OutputName",
     "Overlap",

@@ -1,7 +1,7 @@
 """The labels of a volume as channels of path lengths."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -9,9 +9,18 @@ from torch import Tensor
 
 from deepdrr._names import unknown_name
 from deepdrr._numbers import plain
+from deepdrr.materials import G_CM2_PER_MM
 from deepdrr.raycast import MAX_LABELS, Field
 
-__all__ = ["LabelChannels", "LabelSelection", "Labeled", "check_selection", "label_channels", "unknown_label"]
+__all__ = [
+    "LabelChannels",
+    "LabelSelection",
+    "Labeled",
+    "attenuation_field",
+    "check_selection",
+    "label_channels",
+    "unknown_label",
+]
 
 # Labels by name, or by number where none has such a name, in the order of their channels; None for all.
 LabelSelection = Sequence[int | str] | None
@@ -96,6 +105,25 @@ def label_channels(volume: Labeled, chosen: tuple[int | str, ...] | None, device
     ids = tuple(dict.fromkeys(label for some in found.values() for label in some))
     absent = frozenset(one for one, some in found.items() if not some)
     return LabelChannels(tuple(names[label] for label in ids), tuple(_fields(volume, ids, device)), absent)
+
+
+def attenuation_field(labels: Field, densities: Field, mu: Tensor) -> Field:
+    """A field of labels whose values are the attenuation of the voxels.
+
+    Args:
+        labels: the field of labels.
+        densities: M channels on the same grid, g/cm³, as the kernels hold them.
+        mu: µ/ρ of each [M], cm²/g.
+
+    Returns:
+        The field, in 1/mm.
+    """
+    assert densities.values is not None  # densities are values
+    per_mm = G_CM2_PER_MM * mu * (1.0 if densities.scale is None else densities.scale.to(mu))
+    total = torch.zeros(densities.shape, dtype=densities.dtype, device=densities.device)
+    for values, factor in zip(densities.values, per_mm.to(total), strict=True):
+        total = total + factor * values
+    return replace(labels, values=total[None])
 
 
 def unknown_label(name: int | str, volumes: Sequence[Labeled]) -> ValueError:

@@ -169,6 +169,16 @@ _TABLE = (
         along="nothing",
     ),
     Output(
+        name="label_line_integrals",
+        meaning="∫ µ dℓ in each label at the beam's mean energy",
+        unit="dimensionless",
+        axes=("L", "H", "W"),
+        kind="attenuation",
+        compute=attrgetter("label_line_integrals"),
+        absolute=False,
+        along="axis",
+    ),
+    Output(
         name="label_masks",
         meaning="where a ray meets each label",
         unit="0 or 1",

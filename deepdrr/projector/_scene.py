@@ -13,10 +13,17 @@ from deepdrr._snapshot import Kept, Snapshot, wants_grad
 from deepdrr.camera import Camera
 from deepdrr.data import Source
 from deepdrr.geometry import finest_dtype
-from deepdrr.materials import Densities, DensityModel, Material, scaled
+from deepdrr.materials import Densities, DensityModel, Material, attenuation_matrix, scaled
 from deepdrr.projector._area_sums import areas_of, summed
 from deepdrr.projector._beyond import Beyond, Continuation, continuations
-from deepdrr.projector._labels import LabelChannels, LabelSelection, check_selection, label_channels, unknown_label
+from deepdrr.projector._labels import (
+    LabelChannels,
+    LabelSelection,
+    attenuation_field,
+    check_selection,
+    label_channels,
+    unknown_label,
+)
 from deepdrr.projector._overlap import displaced
 from deepdrr.projector._scene_checks import check_volumes, one_each
 from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
@@ -198,6 +205,23 @@ class Scene:
         """
         for volume, channels in zip(self._labeled(), self._label_channels(labels), strict=True):
             yield from (replace(field, ijk_from_world=self._place(volume)) for field in channels.fields)
+
+    def label_attenuation_fields(self, energy_kev: Tensor, labels: LabelSelection = None) -> Iterator[Field]:
+        """The same fields with the attenuation of the matter in them, 1/mm at an energy, as values.
+
+        Args:
+            energy_kev: the energy [1], keV.
+            labels: as for `label_channels`, which also says what is raised.
+        """
+        matter = dict(zip(self.volumes, zip(self._prepared(), self.models, strict=True), strict=True))
+        for volume, channels in zip(self._labeled(), self._label_channels(labels), strict=True):
+            prepared, model = matter[volume]
+            mu = attenuation_matrix(prepared.materials, energy_kev.reshape(1))[..., None]
+            mu = scaled(mu, prepared.materials, _factors(model))[..., 0, 0]
+            if mu.dim() > 1:
+                raise ValueError(f"label_line_integrals takes one density factor for all views, got {tuple(mu.shape)}")
+            for field in channels.fields:
+                yield attenuation_field(replace(field, ijk_from_world=self._place(volume)), prepared.field, mu)
 
     def _label_channels(self, labels: LabelSelection) -> list[LabelChannels]:
         chosen, volumes = check_selection(labels), self._labeled()

@@ -1,6 +1,6 @@
 """`Stages`: one exposure of a scene; each stage is computed on request and at most once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, Literal, TypeVar
@@ -36,7 +36,7 @@ from deepdrr.projector._source_shape import (
     point_sources,
 )
 from deepdrr.projector._technique import Technique
-from deepdrr.raycast import project
+from deepdrr.raycast import Field, project
 from deepdrr.scatter import InBeam, ScatteredFluence, ScatterInput, scatter_signal
 from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
 
@@ -302,11 +302,25 @@ class Stages:
     @cached_property
     def label_path_lengths(self) -> Tensor:
         """[*batch, L, H, W], mm."""
+        backend = self.technique.backend
+        return self._by_label(
+            self._labeled.label_fields(self.labels), partial(project, interpolation="nearest", backend=backend)
+        )
+
+    @cached_property
+    def label_line_integrals(self) -> Tensor:
+        """∫ µ dℓ in each label at the beam's mean energy [*batch, L, H, W], dimensionless."""
+        technique = self.technique
+        fields = self._labeled.label_attenuation_fields(mean_energy(technique.spectrum), self.labels)
+        cast = partial(project, integration=technique.integration, backend=technique.backend)
+        return self._by_label(fields, cast)
+
+    @property
+    def _labeled(self) -> Scene:
         if not isinstance(self.scene, Scene):
-            raise TypeError(f"label_path_lengths needs a Scene, got {type(self.scene).__name__}")
-        view, backend = self.camera.to(self.scene.device), self.technique.backend
-        lengths = [
-            project(field, view, interpolation="nearest", backend=backend)[..., 1:, :, :]
-            for field in self.scene.label_fields(self.labels)
-        ]
-        return torch.cat(lengths, dim=-3)
+            raise TypeError(f"results of labels need a Scene, got {type(self.scene).__name__}")
+        return self.scene
+
+    def _by_label(self, fields: Iterator[Field], cast: Callable[[Field, Camera], Tensor]) -> Tensor:
+        view = self.camera.to(self.scene.device)
+        return torch.cat([cast(field, view)[..., 1:, :, :] for field in fields], dim=-3)

@@ -168,7 +168,7 @@ def test_a_name_twice(tmp_path: FilePath) -> None:
         (
             "a.csv",
             "name,kind,R_mm,A_mm,S_mm\ntip,dot,1,2,3\n",
-            "unknown kind in line 2 of .* 'dot'; did you mean 'point'",
+            "unknown kind in line 2 of .* 'dot'; did you mean",
         ),
         ("a.fcsv", "1,2,3\n", "must be an .fcsv file with '# columns = …'"),
         ("a.fcsv", f"# CoordinateSystem = 2\n{COLUMNS}", "must state its coordinate system as RAS .* got '2'"),
