@@ -99,7 +99,7 @@ def test_labels_are_chosen_in_a_config_file(stated: str, count: int, run, ct, la
     [
         (("--quantity", "label_masks"), "labels must name a label map for quantity 'label_masks'"),
         (("--label-materials", "3=titanium"), "labels must name a label map for label_materials 3=titanium"),
-        (("--only-labels", "heart"), "only_labels is for the quantity label_path_lengths, label_"),
+        (("--only-labels", "heart"), "only_labels is for the quantity label_path_lengths or label_"),
         (("--seed", "-1"), "seed must be"),
         (("--kvp", "300"), "kvp must be"),
         (("--filter", "kryptonite=1"), "unknown"),
