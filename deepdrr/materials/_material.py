@@ -10,6 +10,7 @@ from deepdrr.materials._elements import atomic_number, mass_fractions
 
 __all__ = ["EnergyScaled", "Material", "check_density", "compound", "mixture"]
 
+_METALS = frozenset((*range(22, 51), *range(72, 83)))
 _SUM_TOLERANCE = 0.02  # published tables are rounded to 0.1 % per element
 
 
@@ -50,6 +51,15 @@ class Material:
         check_density(self.density_g_cm3, self.name)
         normalized = {symbol: fraction / total for symbol, fraction in self.composition.items()}
         object.__setattr__(self, "composition", MappingProxyType(normalized))
+
+    @property
+    def is_metal(self) -> bool:
+        """Whether more than half of its mass is metal of implants and tools: titanium to tin, or hafnium to lead.
+
+        Iodine, barium and gadolinium, the contrast media, lie between.
+        """
+        share = sum(part for symbol, part in self.composition.items() if atomic_number(symbol) in _METALS)
+        return share > 0.5
 
     def with_density(self, density_g_cm3: float) -> "Material":
         """The same composition at another density in g/cm³."""

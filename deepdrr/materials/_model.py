@@ -1,13 +1,14 @@
 """Material models turn the voxels of a CT into densities of basis materials."""
 
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, Protocol, get_args, runtime_checkable
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol, TypeAlias, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 
+from deepdrr._names import unknown_name
 from deepdrr._numbers import plain_fields
 from deepdrr.data import Source
 from deepdrr.materials._contrast_field import ContrastAgent, with_contrast
@@ -19,6 +20,7 @@ from deepdrr.materials._vessel import IodineAbove
 
 __all__ = ["DensityModel", "MaterialModel", "Voxels", "as_density_model", "scaled"]
 
+_Fill: TypeAlias = Material | str | MatchHU | IodineAbove
 _USUAL_CT_KVP = 120.0
 # Enamel and the densest bone end near 3000 HU, where 12-bit scanners end (3071); metal is above.
 _METAL_HU = 3000.0
@@ -64,9 +66,9 @@ class MaterialModel:
         method: `"continuous"` (composition and density continuous in HU) or `"three_class"` (hard thresholds to
             air, soft tissue and bone).
         ct_kvp: tube voltage of the CT scan, kV; None for that of the scan's header, or 120 if it has none.
-        by_label: material of the voxels of a label, at its own density, or `MatchHU(material)` at the density that
-            shows the voxel's HU, or `IodineAbove()`, blood with as much contrast medium as a vessel's HU show. Use it
-            to mark metal.
+        by_label: material of the voxels of a label, which is given by its number or its name in the volume: at its own
+            density, or `MatchHU(material)` at the density that shows the voxel's HU, or `IodineAbove()`, blood with as
+            much contrast medium as a vessel's HU show. Use it to mark metal.
         contrast: mg of iodine or of barium sulfate per ml in each voxel [I, J, K], by agent; see `with_contrast`.
         density_factors: factors on the area density of basis materials, by name: `{"cortical bone": 1.1}` makes bone a
             tenth denser. Numbers, or tensors [*batch] with a value per picture; differentiable, at no cost of a
@@ -81,7 +83,7 @@ class MaterialModel:
 
     method: Method = "continuous"
     ct_kvp: float | None = None
-    by_label: Mapping[int, Material | str | MatchHU | IodineAbove] = field(default_factory=dict)
+    by_label: Mapping[int, _Fill] | Mapping[str, _Fill] | Mapping[int | str, _Fill] = field(default_factory=dict)
     contrast: Mapping[ContrastAgent, Tensor] = field(default_factory=dict)
     density_factors: Mapping[Material | str, float | Tensor] = field(default_factory=dict, compare=False)
     assume: Literal["bone"] | None = field(default=None, compare=False)
@@ -97,35 +99,37 @@ class MaterialModel:
         """Densities of the basis materials in every voxel of a volume.
 
         Raises:
-            ValueError: if materials are given by label and the volume has no labels, or the tube voltage is out of
-                range.
+            ValueError: if materials are given by label and the volume has no labels or no label of a name, or the tube
+                voltage is out of range.
 
         Warns:
             UserWarning: if a material is given for a label that no voxel has.
         """
         # The tables are in host memory, so the look-up runs there.
         labels = None if volume.labels is None else volume.labels.cpu()
-        return self.densities_of(volume.hu.cpu(), labels, ct_kvp=self._tube_voltage(volume))
+        model = replace(self, by_label=_numbered(self.by_label, getattr(volume, "label_names", {})))
+        return model.densities_of(volume.hu.cpu(), labels, ct_kvp=self._tube_voltage(volume))
 
     def densities_of(self, hu: Tensor, labels: Tensor | None = None, *, ct_kvp: float | None = None) -> Densities:
         """Like `densities`, for voxels in memory.
 
         Args:
             hu: CT numbers of any shape; labels and contrast have the same shape.
-            labels: label of each voxel, or None.
+            labels: label of each voxel, or None; without names, so `by_label` must have numbers.
             ct_kvp: tube voltage of the CT, kV; None for that of the model, or 120 if it has none.
         """
+        by_label = _numbered(self.by_label, {})
         usual = _USUAL_CT_KVP if self.ct_kvp is None else self.ct_kvp
         found = decompose(
             hu,
             method=self.method,
             ct_kvp=usual if ct_kvp is None else ct_kvp,
             labels=labels,
-            label_materials=self.by_label or None,
+            label_materials=by_label or None,
         )
-        self._warn_of_absent_labels(labels)
+        _warn_of_absent_labels(by_label, labels)
         if self.assume is None:
-            self._warn_of_metal(hu.detach(), labels)
+            _warn_of_metal(hu.detach(), by_label, labels)
         for agent, mg_per_ml in self.contrast.items():
             found = with_contrast(found, mg_per_ml, agent=agent)
         return found
@@ -139,32 +143,45 @@ class MaterialModel:
             raise ValueError(f"ct_kvp must be given, {low:g} to {high:g} kV: the header of the CT has {stated:g} kV")
         return stated
 
-    def _warn_of_absent_labels(self, labels: Tensor | None) -> None:
-        absent = [label for label in self.by_label if labels is None or not bool((labels == label).any())]
-        if absent:
-            warnings.warn(
-                f"by_label has a material for {', '.join(map(str, absent))}, but no voxel of the CT has such a label",
-                UserWarning,
-                stacklevel=2,
-            )
 
-    def _warn_of_metal(self, hu: Tensor, labels: Tensor | None) -> None:
-        if not hu.numel() or float(hu.amax()) < _METAL_HU:
-            return
-        dense = hu >= _METAL_HU
-        if labels is not None:
-            for label in self.by_label:
-                dense &= labels.to(hu.device) != label
-        count = int(dense.sum())
-        if not count:
-            return
+def _warn_of_absent_labels(by_label: Collection[int], labels: Tensor | None) -> None:
+    absent = [label for label in by_label if labels is None or not bool((labels == label).any())]
+    if absent:
         warnings.warn(
-            f"{count} voxels are at or above {_METAL_HU:.0f} HU, as metal and contrast media are, and no label names "
-            "their material: they count as dense bone, which attenuates less; label them and give "
-            "by_label={label: 'titanium'}, IodineAbove() for a vessel, or assume='bone' if they are bone",
+            f"by_label has a material for {', '.join(map(str, absent))}, but no voxel of the CT has such a label",
             UserWarning,
             stacklevel=2,
         )
+
+
+def _warn_of_metal(hu: Tensor, by_label: Collection[int], labels: Tensor | None) -> None:
+    if not hu.numel() or float(hu.amax()) < _METAL_HU:
+        return
+    dense = hu >= _METAL_HU
+    if labels is not None:
+        for label in by_label:
+            dense &= labels.to(hu.device) != label
+    count = int(dense.sum())
+    if not count:
+        return
+    warnings.warn(
+        f"{count} voxels are at or above {_METAL_HU:.0f} HU, as metal and contrast media are, and no label names "
+        "their material: they count as dense bone, which attenuates less; label them and give "
+        "by_label={label: 'titanium'}, IodineAbove() for a vessel, or assume='bone' if they are bone",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def _numbered(by_label: Mapping[Any, _Fill], names: Mapping[int, str]) -> dict[int, _Fill]:
+    """The materials by number."""
+    found: dict[int, _Fill] = {}
+    for one, fill in by_label.items():
+        numbers = [label for label, name in names.items() if name == one] if isinstance(one, str) else [one]
+        if not numbers:
+            raise unknown_name("label", one, names.values())
+        found.update(dict.fromkeys(numbers, fill))
+    return found
 
 
 def as_density_model(materials: object) -> DensityModel:

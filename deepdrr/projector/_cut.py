@@ -12,10 +12,10 @@ from deepdrr.geometry import transform_points
 from deepdrr.projector._scene import Body
 from deepdrr.spectrum import Shutters, shutter_transmission
 
-__all__ = ["warn_if_cut"]
+__all__ = ["SIDE", "warn_if_cut"]
 
 _BODY_HU = -200.0  # below fat (about −100 HU)
-_SIDE = 32  # rays along each side of the picture that are looked at
+SIDE = 32  # rays along each side of the picture that are looked at
 _LEAST_SHARE = 0.03  # of the pixels: a corner that grazes the skin at a cut is no news
 _MOST_ALIKE = 0.25  # of the voxels at a cut through tissue share one HU; nearly all do where a phantom ends
 
@@ -34,7 +34,7 @@ def warn_if_cut(volumes: Sequence[Body], camera: Camera, shutters: Shutters | No
     Warns:
         UserWarning: with the share of pixels concerned, over all views.
     """
-    coarse = camera.to(torch.float64).resized(min(_SIDE, camera.height), min(_SIDE, camera.width))
+    coarse = camera.to(torch.float64).resized(min(SIDE, camera.height), min(SIDE, camera.width))
     open_pixels = torch.ones(1, dtype=torch.bool)
     if shutters is not None:
         open_pixels = shutter_transmission(coarse, shutters).cpu() > shutters.leakage + 0.5 * (1 - shutters.leakage)
@@ -64,13 +64,13 @@ def _cut(volume: Body, camera: Camera) -> Tensor:
     inside = hit & (hu > _BODY_HU)
     found = hu[inside].tolist()
     alike = bool(found) and Counter(found).most_common(1)[0][1] > _MOST_ALIKE * len(found)
-    if alike or not _stands_in_air(volume.hu):
+    if alike or not (volume.source.format != "array" or _stands_in_air(volume.hu)):
         return torch.zeros_like(hit)
     return inside.any(dim=0)
 
 
 def _stands_in_air(hu: Tensor) -> bool:
-    """Whether a face of the grid is free of body, as one of a scan is; a block of noise is a phantom."""
+    """Whether a face of the grid is free of body, as one of most scans is; an array of noise is a phantom."""
     step = max(1, min(hu.shape) // 32)
     faces = [hu.select(axis, end)[::step, ::step] for axis in range(3) for end in (0, -1)]
     return any(float((face > _BODY_HU).double().mean()) < 0.01 for face in faces)

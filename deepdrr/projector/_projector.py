@@ -23,6 +23,7 @@ from deepdrr.projector._clearance import check_clearance
 from deepdrr.projector._cut import warn_if_cut
 from deepdrr.projector._expose import expose
 from deepdrr.projector._labels import LabelSelection
+from deepdrr.projector._metal import shaded_by_metal
 from deepdrr.projector._outputs import OutputName, check_outputs
 from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._scene import Body, Scene
@@ -224,6 +225,9 @@ class Projector(NamedState):
         check_outputs(outputs, self.technique)
         camera, whole = self._checked_camera()
         shot = expose(self.scene, camera, self.technique, outputs, generator, labels=labels)
+        metal = shaded_by_metal(self.scene, camera, shot.get("area_densities"))
+        if metal is not None:
+            whole = ~metal if whole is None else whole & ~metal
         return replace(shot, isocenter_world=_isocenter(self.carm), whole=whole)
 
     def _checked_camera(self) -> tuple[Camera, Tensor | None]:

@@ -44,8 +44,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
         seed: the seed of the noise, or None.
         anatomical_from_world: transform [4, 4] into the first patient's RAS frame, mm, or None.
         isocenter_world: point [3] about which the arm turned, mm, or None.
-        whole: where the CT holds all of the body on the way, bool [*batch, h, w] on a coarse grid, for the automatic
-            window of pictures; None if unknown.
+        whole: where the CT holds all of the body on the way and no metal is, bool [*batch, h, w] on a coarse grid, for
+            the automatic window of pictures; None if unknown.
 
     Example:
         >>> from deepdrr import Projector, Volume
@@ -177,7 +177,7 @@ class Radiograph(Mapping[OutputName, Tensor]):
     def looked_at(self, output: Output) -> Tensor | None:
         """The pixels that the automatic window of a result's picture looks at, bool, of its shape; None for all.
 
-        They are those that see all of the body, or all of a view where hardly any does.
+        They are those that see all of the body and no metal, or all of a view where hardly any does.
         """
         if self.whole is None or bool(self.whole.all()):
             return None

@@ -271,7 +271,8 @@ class Scene:
         # Densities that carry a gradient are computed for each image: a graph can be used for one backward pass only.
         if wants_grad(*_watched(volume), *_inputs(model)):
             return make()
-        found = self._kept.get(_owner(volume), "alone", Snapshot(_watched(volume), model), make)
+        snapshot = Snapshot(_watched(volume), sorted(volume.label_names.items()), model)
+        found = self._kept.get(_owner(volume), "alone", snapshot, make)
         return self._placed(found, volume)
 
     def _beside(self, index: int, alone: list[_Prepared]) -> _Prepared:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch.testing import assert_close
 
+from deepdrr import Volume
 from deepdrr.materials import (
     IodineAbove,
     MaterialModel,
+    as_material,
     decompose,
     effective_mass_attenuation,
     hu_from_density,
@@ -47,6 +49,28 @@ class TestMetal:
         quietly(MaterialModel(by_label={1: "titanium", 2: "gold"}), self.HU, self.LABELS)
         quietly(MaterialModel(assume="bone"), self.HU)
         quietly(MaterialModel(), self.HU[:0])
+
+    def test_labels_by_name(self) -> None:
+        hu = torch.full((4, 4, 4), 40.0)
+        labels = torch.zeros(4, 4, 4, dtype=torch.int16)
+        labels[2:] = 7
+        ct = Volume.from_array(hu, torch.eye(4), check_hu="off").with_labels(labels, {7: "stem"})
+        by_name, by_number = (MaterialModel(by_label={one: "titanium"}) for one in ("stem", 7))
+        found, expected = by_name.densities(ct), by_number.densities(ct)
+        assert found.materials == expected.materials
+        assert_close(found.values, expected.values, rtol=0.0, atol=0.0)
+        with pytest.raises(ValueError, match="unknown label 'stam'; did you mean 'stem'"):
+            MaterialModel(by_label={"stam": "titanium"}).densities(ct)
+        with pytest.raises(ValueError, match="unknown label 'stem'"):  # no names without a volume
+            by_name.densities_of(hu, labels)
+
+    @pytest.mark.parametrize(
+        ("material", "metal"),
+        [("titanium", True), ("stainless steel", True), ("gold", True), ("cortical bone", False), ("water", False)],
+    )
+    def test_what_is_a_metal(self, material: str, metal: bool) -> None:
+        assert as_material(material).is_metal == metal
+        assert not iodine_contrast(300.0).is_metal
 
     def test_words_that_are_accepted(self) -> None:
         with pytest.raises(ValueError, match="assume must be 'bone' or None, got 'metal'"):

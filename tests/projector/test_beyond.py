@@ -1,5 +1,6 @@
 """A CT that ends inside the beam: the warning, the body beyond, and the window of the picture."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,18 @@ class TestWarning:
         assert oblique is not None
         assert bool(upright.all())
         assert float(oblique.double().mean()) < 0.5
+
+    def test_a_scan_cut_on_all_sides(self, generator: torch.Generator) -> None:
+        """A file is a scan, though no face of it is free of body; the same voxels as an array are a phantom."""
+        block = 40.0 + 15.0 * torch.randn(40, 40, 40, generator=generator)
+        place = torch.diag(torch.tensor([3.0, 3.0, 3.0, 1.0]))
+        place[:3, 3] = -58.5
+        for source, count in ((Source(format="nifti"), 1), (Source(), 0)):
+            body = Volume.from_array(block, place, check_hu="off", source=source)
+            with warnings.catch_warnings(record=True) as found:
+                warnings.simplefilter("always")
+                image(body, camera())
+            assert len([one for one in found if "the CT ends inside the beam" in str(one.message)]) == count
 
     def test_what_is_no_cut(self, generator: torch.Generator) -> None:
         """A field within the CT; a body in the air; shutters over the ends; a phantom; a CT that goes on by request."""
@@ -181,6 +194,24 @@ class TestWindow:
             region = replace(shot, whole=grid).looked_at(OUTPUTS["expected_image"])
             assert region is not None
             assert float(region.double().mean()) == pytest.approx(seen, abs=0.03)
+
+    @pytest.mark.parametrize("asked", [("expected_image",), ("expected_image", "area_densities")])
+    def test_metal_does_not_darken_the_anatomy(self, generator: torch.Generator, asked: tuple[str, ...]) -> None:
+        """The window is that of the same view without the stem, wherever the rays of the metal are at hand or not."""
+        body = trunk(120, generator)
+        labels = torch.zeros(body.hu.shape, dtype=torch.int16)
+        labels[22:27, 22:27, 50:70] = 1
+        implanted = body.with_labels(labels, {1: "stem"})
+        metal = MaterialModel(by_label={"stem": "cobalt chromium"})
+        view = camera(64, 3.5)
+        without = Projector(body, carm=view).project(*asked).picture("expected_image").astype(float)
+        shot = Projector(implanted, carm=view, materials=metal).project(*asked)
+        beside = torch.nn.functional.interpolate(shot.whole[None, None].float(), size=(64, 64)).bool()[0, 0].numpy()
+        assert 0.5 < beside.mean() < 1.0
+        # A tenth of the window: without the pixels beside the stem the percentiles are a little other.
+        assert np.abs(shot.picture("expected_image").astype(float) - without)[beside].mean() < 0.1 * 255
+        everywhere = replace(shot, whole=None).picture("expected_image").astype(float)
+        assert np.abs(everywhere - without)[beside].mean() > 0.2 * 255
 
     def test_the_picture_of_a_cropped_ct_has_the_window_of_the_whole(self, generator, tmp_path: Path) -> None:
         """Rays that pass the cut are thin; the window is that of those that see all of the body, in PNG and DICOM."""
