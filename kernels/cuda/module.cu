@@ -6,6 +6,7 @@
 #include "label_grad_values.cu"
 #include "label_integrals.cu"
 #include "line_integrals.cu"
+#include "mesh_crossings.cu"
 #include "noise.cu"
 #include "prefilter.cu"
 #include "spectral_sums.cu"
@@ -16,4 +17,5 @@ extern "C" __global__ void job_bytes(int* out) {
     out[0] = sizeof(RayJob), out[1] = sizeof(RayAdjointJob), out[2] = sizeof(ValueAdjointJob);
     out[3] = sizeof(NoiseJob), out[4] = sizeof(SpectralJob), out[5] = sizeof(PrefilterJob);
     out[6] = sizeof(Samples), out[7] = sizeof(WalkedChord);
+    out[8] = sizeof(CrossingJob), out[9] = sizeof(DeviceMesh);
 }

@@ -34,6 +34,7 @@ from deepdrr.raycast.cuda._jobs import (
 )
 from deepdrr.raycast.cuda._prefilter import PREFILTER_JOB
 from deepdrr.spectrum.sums._cuda import SPECTRAL_JOB
+from deepdrr.tools.crossings._cuda import CROSSING_JOB, DEVICE_MESH
 
 RULES = [
     ("nearest", Step(mm=0.8)),
@@ -221,10 +222,11 @@ def test_the_deterministic_gradient_of_any_size(gpu: Gpu, deterministic: None, s
 
 def test_the_structs_are_those_of_the_kernels(gpu: Gpu) -> None:
     jobs = (RAY_JOB, RAY_ADJOINT_JOB, VALUE_ADJOINT_JOB, NOISE_JOB, SPECTRAL_JOB, PREFILTER_JOB)
-    sizes = torch.zeros(len(jobs) + 2, dtype=torch.int32, device=gpu.device)
+    others = SAMPLES_BYTES, WALKED_CHORD_BYTES, CROSSING_JOB.itemsize, DEVICE_MESH.itemsize
+    sizes = torch.zeros(len(jobs) + len(others), dtype=torch.int32, device=gpu.device)
     pointer = np.array((sizes.data_ptr(),), dtype=np.dtype([("out", "u8")]))
     gpu.launcher.launch("job_bytes", (1, 1, 1), 1, pointer, [sizes])
-    assert sizes.tolist() == [*(job.itemsize for job in jobs), SAMPLES_BYTES, WALKED_CHORD_BYTES]
+    assert sizes.tolist() == [*(job.itemsize for job in jobs), *others]
 
 
 def test_an_image_without_pixels_launches_nothing(gpu: Gpu, driver: ctypes.CDLL) -> None:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(CUDA))
 from nvcc_build import ARCHITECTURES, LOWEST_VERSION, PTX, build, lowered, usage, wanted_architectures  # noqa: E402
 
 # 80 registers let six blocks of 128 threads be active, 96 five, 128 four (64 K registers per multiprocessor).
-USUAL, BUDGETS = 80, {"quantum_noise": 96, "_group": 96, "grad_rays": 128}
+USUAL, BUDGETS = 80, {"quantum_noise": 96, "write_crossings": 96, "_group": 96, "grad_rays": 128}
 
 
 @pytest.fixture(scope="module")

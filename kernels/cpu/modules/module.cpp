@@ -18,6 +18,7 @@ void define_grad_values(py::module_& module);
 void define_label_integrals(py::module_& module);
 void define_label_grad_rays(py::module_& module);
 void define_label_grad_values(py::module_& module);
+void define_mesh_crossings(py::module_& module);
 void define_prefilter(py::module_& module);
 void define_noise(py::module_& module);
 void define_spectral_sums(py::module_& module);
@@ -39,6 +40,7 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_label_integrals(module);
     define_label_grad_rays(module);
     define_label_grad_values(module);
+    define_mesh_crossings(module);
     define_prefilter(module);
     define_noise(module);
     define_spectral_sums(module);

@@ -8,6 +8,7 @@
 //
 //   DEEPDRR_NO_FUSED_PRODUCTS  what follows in this file of the host rounds a product before it adds it
 //   product(a, b)              a product that is rounded so; on the host it is, after DEEPDRR_NO_FUSED_PRODUCTS
+//   fused(a, b, c)             a * b + c, rounded the same wherever it stands, after DEEPDRR_NO_FUSED_PRODUCTS
 #pragma once
 
 #if defined(__CUDACC__)
@@ -52,8 +53,11 @@ namespace deepdrr {
 
 #if defined(__CUDA_ARCH__)
 DEEPDRR_FN double product(double a, double b) { return __dmul_rn(a, b); }
+DEEPDRR_FN float fused(float a, float b, float c) { return __fmaf_rn(a, b, c); }
 #else
 DEEPDRR_FN double product(double a, double b) { return a * b; }
+template <class F>
+DEEPDRR_FN F fused(F a, float b, F c) { return a * b + c; }
 #endif
 
 }  // namespace deepdrr
