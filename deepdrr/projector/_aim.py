@@ -8,7 +8,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
-from deepdrr.projector._scene import Body
+from deepdrr.projector._body import Body
 
 __all__ = ["warn_if_missed"]
 

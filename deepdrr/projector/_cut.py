@@ -9,7 +9,7 @@ from torch import Tensor
 
 from deepdrr.camera import Camera
 from deepdrr.geometry import transform_points
-from deepdrr.projector._scene import Body
+from deepdrr.projector._body import Body
 from deepdrr.spectrum import Shutters, shutter_transmission
 
 __all__ = ["SIDE", "warn_if_cut"]

@@ -1,21 +1,22 @@
 """`Scene`: the objects in the beam."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Literal, Protocol, TypeAlias, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from deepdrr._arguments import checked_device
-from deepdrr._snapshot import Kept, Snapshot, wants_grad
+from deepdrr._snapshot import Kept, Snapshot
 from deepdrr.camera import Camera
-from deepdrr.data import Source
-from deepdrr.geometry import finest_dtype
-from deepdrr.materials import Densities, DensityModel, Material, attenuation_matrix, scaled
+from deepdrr.geometry import finest_dtype, transform_points
+from deepdrr.materials import DensityModel, Material, attenuation_matrix, scaled
+from deepdrr.projector._anatomy import Anatomy, Overlap, Prepared, factors, owner
 from deepdrr.projector._area_sums import areas_of, summed
-from deepdrr.projector._beyond import Beyond, Continuation, continuations
+from deepdrr.projector._beyond import Beyond
+from deepdrr.projector._body import Body
 from deepdrr.projector._labels import (
     LabelChannels,
     LabelSelection,
@@ -24,59 +25,18 @@ from deepdrr.projector._labels import (
     label_channels,
     unknown_label,
 )
-from deepdrr.projector._overlap import displaced
-from deepdrr.projector._scene_checks import check_volumes, one_each
-from deepdrr.raycast import Exact, Field, Integration, Rays, project, with_kernel_layout
+from deepdrr.projector._scene_checks import check_rules, one_each, sorted_out
+from deepdrr.projector._solids import areas_of_solids, integrals_inside, summed_up, taken_out
+from deepdrr.raycast import Exact, Field, Integration, Rays, project
+from deepdrr.tools import Crossings, Occupancy, PairRules, Solid, cross, displacements, inside, settle
 
 __all__ = ["Body", "Overlap", "Scene"]
-
-Overlap: TypeAlias = Literal["displace", "add"]
 
 _EXACT = Exact()
 
 
-class Body(Protocol):
-    """A CT that stands in the room; a `deepdrr.data.Volume` is one.
-
-    A body may stand for another object: its `owner` is then the object whose densities are kept, and `watched` are the
-    tensors from which they are computed.
-    """
-
-    @property
-    def hu(self) -> Tensor:
-        """Hounsfield units [I, J, K]."""
-
-    @property
-    def labels(self) -> Tensor | None:
-        """Label of each voxel [I, J, K], 0 for background, or None."""
-
-    @property
-    def label_names(self) -> dict[int, str]:
-        """Names of labels."""
-
-    @property
-    def source(self) -> Source:
-        """Origin of the scan."""
-
-    @property
-    def ijk_from_world(self) -> Tensor:
-        """Affine transform [4, 4] from the room, mm, to voxel indices."""
-
-    @property
-    def center_in_world(self) -> Tensor:
-        """Centre of the grid [3], mm."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Prepared:
-    """Densities [M, I, J, K] in g/cm³ as a field for the ray integrals, and the M materials."""
-
-    field: Field
-    materials: tuple[Material, ...]
-
-
 class Scene:
-    """The objects in the beam: one or several volumes, each with its place in the room and its material model.
+    """The objects in the beam: volumes, each with its place in the room and its material model, and solids.
 
     Densities are computed when first needed, kept while voxels and models are unchanged, and move with the volumes.
 
@@ -85,8 +45,12 @@ class Scene:
     name the patient first, then a fragment or a tool; their air displaces nothing. `"add"`:
     densities add up, as those of a contrast medium would.
 
+    A solid (a tool, an implant) has a surface, a material and a place. Along each ray, anatomy is taken out between the
+    places where the ray enters and leaves it, and the solid's material is put there; where solids overlap, the one of
+    higher priority is there, see `deepdrr.tools.Solid`.
+
     Args:
-        volumes: the patient, then the other volumes in the beam.
+        objects: the patient, then the other volumes in the beam, and solids, in any order beside each other.
         materials: how HU become materials: `"continuous"`, `"three_class"`, or a model such as `MaterialModel`; one for
             all, or a list with one per volume.
         overlap: the rule where grids overlap.
@@ -94,10 +58,13 @@ class Scene:
         beyond: what is beyond the faces at which a CT cuts through the body: `"air"`; `"repeat"`: the values at the
             face for 400 mm; `"fade"`: these values, falling to nothing over 100 mm. Labels end with the CT.
         kept: holder of densities, to share them with other scenes of the same volumes; None for this scene alone.
+        rules: for pairs of solids by name, `{("screw", "plate"): "screw"}`: which of the two is there where they
+            overlap, or `"add"` for both; other pairs follow their priorities.
 
     Raises:
-        TypeError: if anything other than volumes or models is given.
-        ValueError: if there is no volume, one is named twice, the number of models differs, or the rule is unknown.
+        TypeError: if anything other than volumes, solids or models is given.
+        ValueError: if there is nothing, an object is given twice, two solids have one name, the number of models
+            differs, or a rule is unknown.
 
     Example:
         >>> from deepdrr import Volume
@@ -113,24 +80,28 @@ class Scene:
 
     def __init__(
         self,
-        *volumes: Body,
+        *objects: Body | Solid,
         materials: DensityModel | str | Sequence[DensityModel | str] = "continuous",
         overlap: Overlap = "displace",
         device: torch.device | str = "cpu",
         beyond: Beyond = "air",
         kept: Kept | None = None,
+        rules: PairRules | None = None,
     ) -> None:
-        check_volumes(volumes)
+        volumes, solids = sorted_out(objects)
         if beyond not in get_args(Beyond):
             raise ValueError(f"beyond must be one of {', '.join(get_args(Beyond))}, got {beyond!r}")
         if overlap not in get_args(Overlap):
             raise ValueError(f"overlap must be one of {', '.join(get_args(Overlap))}, got {overlap!r}")
-        self.volumes = volumes
+        self.volumes, self.solids = volumes, solids
+        self.rules = check_rules(rules, solids)
         self.models = one_each(materials, len(volumes))
         self.overlap: Overlap = overlap
         self.beyond: Beyond = beyond
         self.device = checked_device(device)
-        self._kept = Kept() if kept is None else kept
+        kept = Kept() if kept is None else kept
+        self._anatomy = Anatomy(volumes, self.models, overlap=overlap, beyond=beyond, device=self.device, kept=kept)
+        self._kept = kept
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse what no image would look at: another scene is made, not this one changed."""
@@ -139,22 +110,26 @@ class Scene:
         object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        return f"Scene({', '.join(map(repr, self.volumes))})"
+        return f"Scene({', '.join(map(repr, (*self.volumes, *self.solids)))})"
 
     @property
     def materials(self) -> tuple[Material, ...]:
-        """The M basis materials of all volumes, in order."""
-        return tuple(dict.fromkeys(m for prepared in self._prepared() for m in prepared.materials))
+        """The M basis materials of all volumes, in order, then those of the solids."""
+        anatomy = [material for prepared in self._anatomy.all() for material in prepared.materials]
+        return tuple(dict.fromkeys((*anatomy, *(solid.material for solid in self.solids))))
 
     @property
     def center_world(self) -> Tensor:
-        """Centre of the first volume, the patient [3], mm."""
-        return self.volumes[0].center_in_world
+        """Centre of the first volume, the patient [3], mm; without a volume, of the first solid."""
+        if self.volumes:
+            return self.volumes[0].center_in_world
+        solid = self.solids[0]
+        return transform_points(solid.world_from_tool.detach().cpu().double(), solid.mesh.bounds.mean(dim=0))
 
     @property
     def anatomical_from_world(self) -> Tensor | None:
-        """Transform [4, 4] into the first patient's RAS frame, mm; None if the volume does not know it."""
-        found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None)
+        """Transform [4, 4] into the first patient's RAS frame, mm; None if no volume knows it."""
+        found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None) if self.volumes else None
         return found
 
     def label_channels(self, labels: LabelSelection = None) -> tuple[str, ...]:
@@ -184,16 +159,61 @@ class Scene:
             [*batch, M, H, W], g/cm², of `materials`; differentiable with respect to the camera, the placement of the
             volumes and everything with respect to which the models are differentiable.
         """
-        if isinstance(view, Camera):
-            view = view.to(finest_dtype(self.device)).to(self.device)
-        found = []
-        for n, (prepared, model) in enumerate(zip(self._prepared(), self.models, strict=True)):
-            integrals = project(prepared.field, view, integration=integration, backend=backend)
-            for part in self._beyond(n, prepared.field):
-                integrals = integrals + project(part, view, integration=integration, backend=backend)
-            areas = scaled(areas_of(integrals, backend), prepared.materials, _factors(model))
+        view, found = self._here(view), []
+        occupancy = self.occupancy(self.cross(view, backend=backend)) if self.solids else None
+        for parts, prepared, model in self._fields():
+            integrals = summed_up([project(field, view, integration=integration, backend=backend) for field in parts])
+            if occupancy is not None and len(occupancy.displaced.ray):
+                inner = integrals_inside(parts, occupancy.displaced, integration=integration, backend=backend)
+                integrals = taken_out(integrals, inner, occupancy.displaced)
+            areas = scaled(areas_of(integrals, backend), prepared.materials, factors(model))
             found.append((areas, prepared.materials))
+        if occupancy is not None:
+            dtype = found[0][0].dtype if found else torch.float64 if backend == "reference" else torch.float32
+            found.append(areas_of_solids(occupancy.present, self.solids, dtype))
         return found[0][0] if len(found) == 1 else summed(found)
+
+    def cross(self, view: Camera | Rays, *, backend: str = "auto") -> Crossings:
+        """Where the rays of a view cross the surfaces of the solids, see `deepdrr.tools.cross`."""
+        return cross(self.solids, self._here(view), backend=backend)
+
+    def occupancy(self, crossings: Crossings) -> Occupancy:
+        """What is where along the rays: which solid is there, and where there is no anatomy.
+
+        Args:
+            crossings: where rays cross the surfaces of the solids, see `cross`.
+        """
+        return settle(inside(crossings), displacements(self.solids, self.rules))
+
+    def displaced_area_densities(
+        self, occupancy: Occupancy, *, integration: Integration = _EXACT, backend: str = "auto"
+    ) -> Tensor:
+        """Area density of the anatomy that solids displace [*batch, M, H, W], g/cm², of the M `materials`.
+
+        Args:
+            occupancy: what is where along the rays, see `occupancy`.
+            integration, backend: see `deepdrr.raycast.project`.
+        """
+        displaced, found = occupancy.displaced, []
+        *batch, height, width = displaced.lines.shape
+        for parts, prepared, model in self._fields():
+            inner = integrals_inside(parts, displaced, integration=integration, backend=backend)
+            nothing = inner.new_zeros(*batch, len(inner), height, width)
+            images = taken_out(nothing, -inner, displaced)
+            areas = scaled(areas_of(images, backend), prepared.materials, factors(model))
+            found.append((areas, prepared.materials))
+        dtype = found[0][0].dtype if found else torch.float32
+        none = occupancy.present.chosen(occupancy.present.ray.new_zeros(0))
+        return summed([*found, areas_of_solids(none, self.solids, dtype)])
+
+    def _here(self, view: Camera | Rays) -> Camera | Rays:
+        """A view on the scene's device, a camera in the precision of geometry."""
+        return view.to(finest_dtype(self.device)).to(self.device) if isinstance(view, Camera) else view
+
+    def _fields(self) -> Iterator[tuple[list[Field], Prepared, DensityModel]]:
+        """Of each volume: its densities and what is beyond its faces, what was prepared, and its model."""
+        for n, (prepared, model) in enumerate(zip(self._anatomy.all(), self.models, strict=True)):
+            yield [prepared.field, *self._anatomy.beyond(n, prepared.field)], prepared, model
 
     def label_fields(self, labels: LabelSelection = None) -> Iterator[Field]:
         """Fields of path lengths per label; their channels after the first correspond, in order, to `label_channels`.
@@ -204,7 +224,7 @@ class Scene:
             labels: as for `label_channels`, which also says what is raised.
         """
         for volume, channels in zip(self._labeled(), self._label_channels(labels), strict=True):
-            yield from (replace(field, ijk_from_world=self._place(volume)) for field in channels.fields)
+            yield from (replace(field, ijk_from_world=self._anatomy.place(volume)) for field in channels.fields)
 
     def label_attenuation_fields(self, energy_kev: Tensor, labels: LabelSelection = None) -> Iterator[Field]:
         """The same fields with the attenuation of the matter in them, 1/mm at an energy, as values.
@@ -213,15 +233,15 @@ class Scene:
             energy_kev: the energy [1], keV.
             labels: as for `label_channels`, which also says what is raised.
         """
-        matter = dict(zip(self.volumes, zip(self._prepared(), self.models, strict=True), strict=True))
+        matter = dict(zip(self.volumes, zip(self._anatomy.all(), self.models, strict=True), strict=True))
         for volume, channels in zip(self._labeled(), self._label_channels(labels), strict=True):
             prepared, model = matter[volume]
             mu = attenuation_matrix(prepared.materials, energy_kev.reshape(1))[..., None]
-            mu = scaled(mu, prepared.materials, _factors(model))[..., 0, 0]
+            mu = scaled(mu, prepared.materials, factors(model))[..., 0, 0]
             if mu.dim() > 1:
                 raise ValueError(f"label_line_integrals takes one density factor for all views, got {tuple(mu.shape)}")
             for field in channels.fields:
-                yield attenuation_field(replace(field, ijk_from_world=self._place(volume)), prepared.field, mu)
+                yield attenuation_field(replace(field, ijk_from_world=self._anatomy.place(volume)), prepared.field, mu)
 
     def _label_channels(self, labels: LabelSelection) -> list[LabelChannels]:
         chosen, volumes = check_selection(labels), self._labeled()
@@ -230,14 +250,14 @@ class Scene:
             assert volume.labels is not None  # it was chosen for them
             snapshot = Snapshot(volume.labels, sorted(volume.label_names.items()), chosen)
             make = partial(label_channels, volume, chosen, self.device)
-            found.append(self._kept.get(_owner(volume), "labels", snapshot, make))
+            found.append(self._kept.get(owner(volume), "labels", snapshot, make))
         if unknown := [one for one in chosen or () if all(one in channels.absent for channels in found)]:
             raise unknown_label(unknown[0], volumes)
         return found
 
     def prepare(self) -> None:
         """Compute the densities now instead of at the first image."""
-        self._prepared()
+        self._anatomy.all()
 
     def release(self) -> None:
         """Release the densities; the next image computes them again."""
@@ -248,94 +268,3 @@ class Scene:
         if not found:
             raise ValueError("the volume has no labels: load it with labels=… to project them")
         return found
-
-    def _prepared(self) -> list[_Prepared]:
-        """The densities of all volumes at their current places."""
-        alone = [self._alone(n) for n in range(len(self.volumes))]
-        if self.overlap == "add":
-            return alone
-        return [self._beside(n, alone) for n in range(len(alone))]
-
-    def _alone(self, index: int) -> _Prepared:
-        """The densities of one volume in the kernel layout."""
-        volume, model = self.volumes[index], self.models[index]
-
-        def make() -> _Prepared:
-            found = model.densities(volume)
-            if not isinstance(found, Densities):
-                raise TypeError(f"materials must be a model that gives Densities, got {type(found).__name__} from it")
-            double = _watched(volume)[0].dtype == torch.float64
-            values = found.values.to(self.device, torch.float64 if double else found.values.dtype)
-            return _Prepared(_laid_out(Field(values, self._place(volume))), found.materials)
-
-        # Densities that carry a gradient are computed for each image: a graph can be used for one backward pass only.
-        if wants_grad(*_watched(volume), *_inputs(model)):
-            return make()
-        snapshot = Snapshot(_watched(volume), sorted(volume.label_names.items()), model)
-        found = self._kept.get(_owner(volume), "alone", snapshot, make)
-        return self._placed(found, volume)
-
-    def _beside(self, index: int, alone: list[_Prepared]) -> _Prepared:
-        """The densities of one volume without the matter that later volumes displace."""
-        own, *later = alone[index:]
-        if not later:
-            return own
-        volume, fields = self.volumes[index], [own.field, *(prepared.field for prepared in later)]
-
-        def make() -> _Prepared:
-            return replace(own, field=_laid_out(displaced(*fields)))
-
-        if wants_grad(own.field.values):
-            return make()
-        places = [field.ijk_from_world.tolist() for field in fields]
-        found = self._kept.get(
-            _owner(volume), "beside others", Snapshot([field.values for field in fields], places), make
-        )
-        return self._placed(found, volume)
-
-    def _beyond(self, index: int, field: Field) -> list[Field]:
-        """The body beyond the faces of a volume's densities, at their place."""
-        if self.beyond == "air":
-            return []
-        volume, values = self.volumes[index], field.values
-        assert values is not None  # densities are values
-
-        def make() -> tuple[Continuation, ...]:
-            spacing_mm = torch.linalg.inv(volume.ijk_from_world.detach().cpu().double())[:3, :3].norm(dim=0)
-            return continuations(values, spacing_mm, self.beyond)
-
-        snapshot = Snapshot(values, self.beyond)
-        found = make() if values.requires_grad else self._kept.get(_owner(volume), "beyond", snapshot, make)
-        return [_laid_out(part.placed(field.ijk_from_world)) for part in found]
-
-    def _placed(self, prepared: _Prepared, volume: Body) -> _Prepared:
-        """The densities at the current place of the volume."""
-        return replace(prepared, field=replace(prepared.field, ijk_from_world=self._place(volume)))
-
-    def _place(self, volume: Body) -> Tensor:
-        return volume.ijk_from_world.to(self.device)
-
-
-def _owner(volume: Body) -> object:
-    return getattr(volume, "owner", volume)
-
-
-def _watched(volume: Body) -> tuple[Tensor, Tensor | None]:
-    found: tuple[Tensor, Tensor | None] | None = getattr(volume, "watched", None)
-    return (volume.hu, volume.labels) if found is None else found
-
-
-def _laid_out(field: Field) -> Field:
-    """A field in the kernel layout; itself if compiled backends cannot read it or it carries a gradient."""
-    assert field.values is not None  # densities are values
-    read = field.device.type in ("cpu", "cuda") and field.dtype == torch.float32 and not field.values.requires_grad
-    return with_kernel_layout(field) if read else field
-
-
-def _inputs(model: DensityModel) -> tuple[object, ...]:
-    """The inputs that a model's densities may carry a gradient to: the compared fields of a dataclass."""
-    return tuple(getattr(model, f.name) for f in fields(model) if f.compare) if is_dataclass(model) else ()
-
-
-def _factors(model: DensityModel) -> Mapping[Material | str, float | Tensor]:
-    return getattr(model, "density_factors", {})

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from deepdrr.materials import DensityModel, as_density_model
+from deepdrr.projector._body import Body
+from deepdrr.tools import PairRules, Solid, displacements
 
-__all__ = ["check_volumes", "one_each"]
+__all__ = ["check_rules", "one_each", "sorted_out"]
 
 
 def one_each(materials: DensityModel | str | Sequence[DensityModel | str], count: int) -> tuple[DensityModel, ...]:
@@ -21,12 +23,38 @@ def one_each(materials: DensityModel | str | Sequence[DensityModel | str], count
     return (as_density_model(materials),) * count
 
 
-def check_volumes(volumes: tuple[object, ...]) -> None:
-    """Refuse no volume, something else than a volume, and one volume twice."""
-    if not volumes:
-        raise ValueError("a Scene needs at least one volume, got none")
-    for volume in volumes:
-        if not all(hasattr(type(volume), name) for name in ("hu", "labels", "ijk_from_world")):
-            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
-    if len({id(volume) for volume in volumes}) < len(volumes):
-        raise ValueError(f"each volume must be in the scene once, got one of the {len(volumes)} twice")
+def sorted_out(objects: tuple[object, ...]) -> tuple[tuple[Body, ...], tuple[Solid, ...]]:
+    """The volumes and the solids among the objects of a scene.
+
+    Raises:
+        TypeError: for something else.
+        ValueError: for nothing, an object given twice, and two solids of one name.
+    """
+    if not objects:
+        raise ValueError("a Scene needs at least one volume or tool, got none")
+    for one in objects:
+        if not _is_volume(one) and not isinstance(one, Solid):
+            raise TypeError(
+                f"volume must be a deepdrr.Volume, or a deepdrr.tools.Tool beside one, got {type(one).__name__}"
+            )
+    if len({id(one) for one in objects}) < len(objects):
+        raise ValueError(f"each volume must be in the scene once, got one of the {len(objects)} twice")
+    solids = tuple(one for one in objects if isinstance(one, Solid))
+    names = [solid.name for solid in solids]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"each solid must have a name of its own, got {names.count(twice)} of the name {twice!r}")
+    return tuple(one for one in objects if not isinstance(one, Solid)), solids  # type: ignore[misc]
+
+
+def check_rules(rules: PairRules | None, solids: Sequence[Solid]) -> PairRules:
+    """Rules for pairs of solids, checked.
+
+    Raises:
+        ValueError: for a name that no solid has, or an unknown rule.
+    """
+    displacements(solids, rules)
+    return dict(rules or {})
+
+
+def _is_volume(one: object) -> bool:
+    return all(hasattr(type(one), name) for name in ("hu", "labels", "ijk_from_world"))

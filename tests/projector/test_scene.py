@@ -206,7 +206,7 @@ class TestGradients:
 
 class TestRefusals:
     def test_nothing(self) -> None:
-        with pytest.raises(ValueError, match="at least one volume, got none"):
+        with pytest.raises(ValueError, match="at least one volume or tool, got none"):
             Scene()
 
     def test_twice_the_same(self, body: Volume) -> None:
@@ -214,7 +214,9 @@ class TestRefusals:
             Scene(body, body)
 
     def test_what_is_no_volume(self, body: Volume) -> None:
-        with pytest.raises(TypeError, match=r"volume must be a deepdrr\.Volume, got Tensor"):
+        with pytest.raises(
+            TypeError, match=r"volume must be a deepdrr\.Volume, or a deepdrr\.tools\.Tool beside one, got Tensor"
+        ):
             Scene(body, torch.zeros(3))  # type: ignore[arg-type]
 
     def test_what_is_no_device(self, body: Volume) -> None:
