@@ -6,11 +6,12 @@ from deepdrr.annotations._hulls import amodal_boxes, structure_hulls
 from deepdrr.annotations._image_annotations import ImageAnnotations, image_annotations
 from deepdrr.annotations._mask_files import read_mask_planes, write_mask_index, write_mask_planes
 from deepdrr.annotations._metal import HIDDEN_BY, hidden_by_metal, is_metal
-from deepdrr.annotations._overlay import overlay_picture
+from deepdrr.annotations._overlay import overlay_picture, write_overlay
 from deepdrr.annotations._projection import Matter, ProjectedAnnotations, project_annotations
 from deepdrr.annotations._rle import mask_of, run_lengths
 from deepdrr.annotations._seg import write_seg
 from deepdrr.annotations._structures import Structures, mask_boxes, structures, structures_of
+from deepdrr.annotations._table import write_points
 from deepdrr.annotations._yolo import YoloTask, write_yolo
 from deepdrr.data import Annotations, Box, Markup, Path, Plane, Point, read_annotations, write_annotations
 
@@ -47,6 +48,8 @@ __all__ = [
     "write_coco",
     "write_mask_index",
     "write_mask_planes",
+    "write_overlay",
+    "write_points",
     "write_seg",
     "write_yolo",
 ]

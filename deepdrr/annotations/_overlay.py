@@ -1,14 +1,16 @@
 """A picture with its annotations drawn over it."""
 
+import os
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdrr._atomic import atomic_path
 from deepdrr.annotations._colors import COLORS
 from deepdrr.annotations._image_annotations import ImageAnnotations
 
-__all__ = ["overlay_picture"]
+__all__ = ["overlay_picture", "write_overlay"]
 
 _OPACITY = 0.25
 _SMALLEST = 512  # pixels of the shorter side, below which names would cover the picture
@@ -51,6 +53,20 @@ def overlay_picture(picture: NDArray[np.uint8], annotations: ImageAnnotations) -
         if visibility:
             pen.point(pixel, name, hidden=visibility == 1)
     return np.asarray(image)
+
+
+def write_overlay(path: str | os.PathLike[str], picture: NDArray[np.uint8], annotations: ImageAnnotations) -> None:
+    """Write `overlay_picture` as a PNG in colour.
+
+    Raises:
+        OSError: if it cannot be written.
+        ValueError: as `overlay_picture`.
+    """
+    from PIL import Image
+
+    drawn = Image.fromarray(overlay_picture(picture, annotations))
+    with atomic_path(path) as temporary:
+        drawn.save(temporary, format="PNG")
 
 
 def _tinted(picture: NDArray[np.uint8], masks: NDArray[np.bool_]) -> NDArray[np.uint8]:

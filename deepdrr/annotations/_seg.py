@@ -67,8 +67,9 @@ def write_seg(
         software_versions=__version__,
         device_serial_number="0",
     )
+    made.PatientOrientation = source.get("PatientOrientation", "")  # the standard asks for it, highdicom does not
     # Without a frame of reference there is none to measure in: sizes in the patient vary with the depth.
-    del made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    made.SharedFunctionalGroupsSequence[0].pop("PixelMeasuresSequence", None)
     with atomic_path(path) as temporary:
         made.save_as(temporary)
 

@@ -3,6 +3,7 @@
 from cyclopts import App
 
 from deepdrr._version import __version__
+from deepdrr.cli._annotate import annotate
 from deepdrr.cli._config import fields_from_file
 from deepdrr.cli._info import info
 from deepdrr.cli._project import project
@@ -25,5 +26,5 @@ app = App(
     config=fields_from_file,
     default_parameter=None,
 )
-for _command in (project, views, register, info, sample, validate):
+for _command in (project, annotate, views, register, info, sample, validate):
     app.command(_command)

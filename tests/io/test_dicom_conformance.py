@@ -4,12 +4,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pydicom
 import pytest
 import torch
 from dicom_checkers import dciodvfy, dicom_validator
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForProcessing
 
+from deepdrr.annotations import ImageAnnotations, write_seg
 from deepdrr.device import MobileCArm
 from deepdrr.display import PRESETS, processed
 from deepdrr.io import RadiographMetadata, write_dicom
@@ -95,3 +97,15 @@ def test_an_object_of_another_class_is_found_out(tmp_path: Path) -> None:
     assert dicom_validator(as_ct) == ["UnknownSOPClassUID"]  # the tables are those of X-ray images
     assert dciodvfy(as_digital) != []
     assert dciodvfy(as_ct) != []
+
+
+@pytest.mark.parametrize("kind", ["XA", "DX"])
+def test_masks_of_an_image(kind: Any, tmp_path: Path) -> None:
+    write_dicom(SIGNAL, tmp_path / "a.dcm", WHOLE_STORY, object_class=kind)
+    masks = torch.stack([SIGNAL > 1e3, SIGNAL < 2e3]).numpy()
+    boxes = np.zeros((2, 4))
+    names = ("femur", "tibia")
+    notes = ImageAnnotations(height=64, width=48, structures=names, masks=masks, boxes=boxes, amodal_boxes=boxes)
+    write_seg(tmp_path / "seg.dcm", notes, tmp_path / "a.dcm")
+    # A coding scheme of our own is no defined term.
+    assert [line for line in dciodvfy(tmp_path / "seg.dcm") if "99DEEPDRR" not in line] == []

@@ -51,6 +51,8 @@ def read_annotations(path: str | os.PathLike[str], *, frame: str | None = None) 
         raise ValueError(f"frame is for an .fcsv file that does not say, got {frame!r} for '{file}'")
     if suffix == ".csv":
         return read_csv(file)
+    if suffix != ".json":
+        raise ValueError(f"landmarks must be a .mrk.json, .fcsv, .json or .csv file, got '{file}'")
     content = read_fields(file, "landmarks")
     return markups_of(content, file) if "markups" in content else annotations_of(content, file)
 
