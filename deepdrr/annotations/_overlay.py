@@ -94,8 +94,9 @@ class _Pen:
         for a, b in edges:
             if np.isfinite(places[[a, b]]).all():
                 self._draw.line([*places[a].tolist(), *places[b].tolist()], fill=color, width=self._width)
-        if np.isfinite(places[0]).all():
-            self._text(tuple(places[0].tolist()), name, color)
+        middle = places.mean(axis=0)
+        if np.isfinite(middle).all():
+            self._text(tuple(middle.tolist()), name, color)
 
     def point(self, pixel: NDArray[np.float64], name: str, *, hidden: bool) -> None:
         u, v = (pixel * self._scale).tolist()

@@ -33,14 +33,14 @@ class Structures:
         names: the L structures.
         path_lengths_mm: length of each ray in each [*batch, L, H, W], mm.
         shares: share of each in the attenuation of the ray, ∫ µ dℓ in it over ∫ µ dℓ in all, at the beam's mean energy
-            [*batch, L, H, W]; 0 where nothing attenuates.
+            [*batch, L, H, W]; 0 where nothing attenuates. None where it was not computed.
         amodal_boxes: (u0, v0, u1, v1) of each whole structure [*batch, L, 4], pixels, also beyond the image; NaN if a
             part of it lies behind the source.
     """
 
     names: tuple[str, ...]
     path_lengths_mm: Tensor
-    shares: Tensor
+    shares: Tensor | None
     amodal_boxes: Tensor
 
     @property
@@ -73,24 +73,22 @@ def structures(
 
 
 def structures_of(shot: Radiograph, volumes: list[Volume], *, hulls: Mapping[str, Tensor] | None = None) -> Structures:
-    """The structures in a radiograph with label_path_lengths, label_line_integrals and line_integrals.
+    """The structures in a radiograph.
 
     Args:
-        shot: the radiograph.
+        shot: a radiograph with label_path_lengths; with label_line_integrals and line_integrals too for the shares of
+            the attenuation, which take longer than the rest.
         volumes: the labelled volumes in it, in order.
         hulls: as for `structures`.
 
     Raises:
-        ValueError: if a result is not there, or a name belongs to structures of two volumes.
+        ValueError: if the path lengths are not there, or a name belongs to structures of two volumes.
     """
-    needed = ("label_path_lengths", "label_line_integrals", "line_integrals")
-    if missing := [name for name in needed if name not in shot]:
-        raise ValueError(f"shot must hold {', '.join(needed)}, got none of {', '.join(missing)}")
+    if "label_path_lengths" not in shot:
+        raise ValueError(f"shot must hold label_path_lengths, got {', '.join(shot)}")
     names = shot.label_channels
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"structures must have different names, got {twice[0]!r} twice")
-    whole = shot["line_integrals"][..., None, :, :]
-    shares = torch.where(whole > 0, shot["label_line_integrals"] / whole, 0.0)
     found: dict[str, Tensor] = {}
     for volume in volumes:
         wanted = structure_hulls(volume) if hulls is None else hulls
@@ -99,7 +97,14 @@ def structures_of(shot: Radiograph, volumes: list[Volume], *, hulls: Mapping[str
     if missing:
         raise ValueError(f"hulls must hold all structures, got none of {missing[0]!r}")
     boxes = torch.stack([found[name] for name in names], dim=-2)
-    return Structures(names, shot["label_path_lengths"], shares, boxes)
+    return Structures(names, shot["label_path_lengths"], _shares(shot), boxes)
+
+
+def _shares(shot: Radiograph) -> Tensor | None:
+    if "label_line_integrals" not in shot or "line_integrals" not in shot:
+        return None
+    whole = shot["line_integrals"][..., None, :, :]
+    return torch.where(whole > 0, shot["label_line_integrals"] / whole, 0.0)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

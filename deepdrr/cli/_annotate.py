@@ -40,7 +40,7 @@ __all__ = ["annotate"]
 
 Form = Literal["picture", "overlay", "points", "lengths", "masks", "coco", "yolo", "markups", "dicom"]
 _USUAL: tuple[Form, ...] = ("picture", "overlay", "points", "masks", "coco", "markups")
-_OF_LABELS = ("label_path_lengths", "label_line_integrals", "line_integrals")
+_OF_SHARES = ("label_line_integrals", "line_integrals")
 _DEFAULTS, _DISPLAY = ProjectOptions(), DisplayOptions()
 
 
@@ -79,7 +79,7 @@ def annotate(
     if unknown := [name for pair in skeleton for name in pair if name not in volume.annotations]:
         raise unknown_name("landmark to join", unknown[0], list(volume.annotations))
     source = projector(volume, view, taken, options.technique)
-    wanted = _OF_LABELS if volume.labels is not None else ()
+    wanted = () if volume.labels is None else ("label_path_lengths", *(_OF_SHARES if "lengths" in write else ()))
     with stage("casting rays"):
         shot = source.project("image", "open_field", *wanted, generator=noise)
         found = structures_of(shot, [volume]) if wanted else None
@@ -122,12 +122,13 @@ def _pair(word: str) -> tuple[str, str]:
 
 def _facts(found: Structures | None, seen: ProjectedAnnotations) -> Iterator[tuple[str, str]]:
     if found is not None:
-        for name, box, mask, share in zip(found.names, found.boxes.tolist(), found.masks, found.shares, strict=True):
+        for n, (name, box, mask) in enumerate(zip(found.names, found.boxes.tolist(), found.masks, strict=True)):
             if not bool(mask.any()):
                 yield "structure", f"{name}: out of view"
                 continue
             where = f"u {box[0]:.0f} to {box[2]:.0f}, v {box[1]:.0f} to {box[3]:.0f}"
-            yield "structure", f"{name}: {where}; at most {float(share.max()):.0%} of the attenuation"
+            share = "" if found.shares is None else f"; at most {float(found.shares[n].max()):.0%} of the attenuation"
+            yield "structure", f"{name}: {where}{share}"
     for name, pixel, depth, visibility in zip(
         seen.names, seen.pixels.tolist(), seen.depth_mm.tolist(), seen.visibility.tolist(), strict=True
     ):
@@ -158,7 +159,7 @@ def _points(image: _Annotated, out: Path) -> Iterator[Path]:
 
 
 def _lengths(image: _Annotated, out: Path) -> Iterator[Path]:
-    if image.found is not None:
+    if image.found is not None and image.found.shares is not None:
         arrays = {"path_lengths_mm": image.found.path_lengths_mm, "shares": image.found.shares.to(torch.float32)}
         write_npz({**arrays, "names": list(image.found.names)}, out / "lengths.npz")
         yield out / "lengths.npz"

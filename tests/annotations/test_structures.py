@@ -65,6 +65,7 @@ def test_shares_of_all_labels_sum_to_one(block: Volume) -> None:
     whole = block.with_labels(torch.where(block.labels == 0, 1, block.labels.int()), names=named)
     found = structures(Projector(whole, carm=CAMERA, mas=5.0))
     inside = found.path_lengths_mm.sum(0) > 5.0
+    assert found.shares is not None
     # Densities are kept as int16 of a full scale, 3e-5 of the densest voxel each.
     assert_close(found.shares.sum(0)[inside], torch.ones_like(found.shares.sum(0)[inside]), rtol=0, atol=1e-3)
 
@@ -73,10 +74,15 @@ def test_a_share_is_that_of_the_attenuation(block: Volume) -> None:
     shot = Projector(block, carm=CAMERA).project("label_line_integrals", "line_integrals", "label_path_lengths")
     found = structures_of(shot, [block])
     inside = shot["line_integrals"] > 1e-3
+    assert found.shares is not None
     expected = shot["label_line_integrals"][0] / shot["line_integrals"]
     assert_close(found.shares[0][inside], expected[inside])
     assert float(found.shares[0, 30, 40]) > 16.0 / 40.0  # bone attenuates more than its share of the 40 mm
     assert float(found.shares.max()) < 1.0
+
+
+def test_without_shares(block: Volume) -> None:
+    assert structures_of(Projector(block, carm=CAMERA).project("label_path_lengths"), [block]).shares is None
 
 
 def test_hulls_can_be_made_once(block: Volume, projector: Projector) -> None:
@@ -88,9 +94,8 @@ def test_hulls_can_be_made_once(block: Volume, projector: Projector) -> None:
 
 def test_bad_input(block: Volume) -> None:
     projector = Projector(block, carm=CAMERA)
-    shot = projector.project("label_path_lengths")
-    with pytest.raises(ValueError, match=r"shot must hold .*, got none of label_line_integrals, line_integrals"):
-        structures_of(shot, [block])
+    with pytest.raises(ValueError, match="shot must hold label_path_lengths, got line_integrals"):
+        structures_of(projector.project("line_integrals"), [block])
     whole = projector.project("label_path_lengths", "label_line_integrals", "line_integrals")
     with pytest.raises(ValueError, match="structures must have different names, got 'cube' twice"):
         structures_of(replace(whole, label_channels=("cube", "cube")), [block])
