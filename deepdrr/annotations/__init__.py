@@ -5,7 +5,7 @@ from deepdrr.annotations._detector_plane import on_detector
 from deepdrr.annotations._hulls import amodal_boxes, structure_hulls
 from deepdrr.annotations._image_annotations import ImageAnnotations, image_annotations
 from deepdrr.annotations._mask_files import read_mask_planes, write_mask_index, write_mask_planes
-from deepdrr.annotations._metal import HIDDEN_BY, hidden_by_metal, is_metal
+from deepdrr.annotations._metal import HIDDEN_BY, hidden_by_metal
 from deepdrr.annotations._overlay import overlay_picture, write_overlay
 from deepdrr.annotations._projection import Matter, ProjectedAnnotations, project_annotations
 from deepdrr.annotations._rle import mask_of, run_lengths
@@ -32,7 +32,6 @@ __all__ = [
     "coco_dataset",
     "hidden_by_metal",
     "image_annotations",
-    "is_metal",
     "mask_boxes",
     "mask_of",
     "on_detector",

@@ -7,32 +7,15 @@ import torch
 from torch import Tensor
 
 from deepdrr.camera import Camera
-from deepdrr.materials import Material, attenuation_matrix
-from deepdrr.materials._elements import atomic_number
+from deepdrr.materials import attenuation_matrix
 from deepdrr.raycast import Rays
 
-__all__ = ["HIDDEN_BY", "hidden_by_metal", "is_metal"]
+__all__ = ["HIDDEN_BY", "hidden_by_metal"]
 
-_TITANIUM = 22
 _ENERGY_KEV = 60.0
 
 HIDDEN_BY = math.log(2.0)
 """Attenuation by metal, ∫ µ dℓ at 60 keV, from which on it hides what is on the ray: half of the photons are lost."""
-
-
-def is_metal(material: Material) -> bool:
-    """Whether at least half of a material's mass is elements from titanium (Z = 22) on.
-
-    So titanium, steel, cobalt-chromium, nitinol, tantalum and lead are metal, and bone (calcium, Z = 20) and a contrast
-    medium in blood are not.
-
-    Example:
-        >>> from deepdrr.materials import material
-        >>> is_metal(material("titanium alloy")), is_metal(material("cortical bone"))
-        (True, False)
-    """
-    heavy = sum(share for symbol, share in material.composition.items() if atomic_number(symbol) >= _TITANIUM)
-    return heavy >= 0.5
 
 
 def hidden_by_metal(scene: Any, camera: Camera, pixels: Tensor, candidates: Tensor) -> Tensor:
@@ -40,8 +23,8 @@ def hidden_by_metal(scene: Any, camera: Camera, pixels: Tensor, candidates: Tens
 
     An X-ray image has no in front and behind: a point is hidden if the metal on its ray, from the source to the
     detector, takes at least half of the photons of 60 keV (`HIDDEN_BY`), wherever on the ray the metal is. That is
-    2 mm of titanium or 0.7 mm of steel. Metal is what the materials of the scene say: a label filled with it, or a
-    tool; metal in a CT that no label names is not known as such.
+    2 mm of titanium or 0.7 mm of steel. Metal is what the materials of the scene say
+    (`Material.is_metal`): a tool, or a label filled with it; metal in a CT that no label names is not known as such.
 
     Args:
         scene: what is in the beam.
@@ -52,7 +35,7 @@ def hidden_by_metal(scene: Any, camera: Camera, pixels: Tensor, candidates: Tens
     Returns:
         bool [*batch, N].
     """
-    metals = [n for n, material in enumerate(scene.materials) if is_metal(material)]
+    metals = [n for n, material in enumerate(scene.materials) if material.is_metal]
     if not metals or not bool(candidates.any()):
         return torch.zeros_like(candidates)
     centre = pixels.new_tensor([camera.width / 2, camera.height / 2])

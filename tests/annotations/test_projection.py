@@ -7,10 +7,10 @@ import torch
 from annotation_phantom import CAMERA, MARKS
 
 from deepdrr import Projector, Volume
-from deepdrr.annotations import HIDDEN_BY, is_metal, project_annotations
+from deepdrr.annotations import HIDDEN_BY, project_annotations
 from deepdrr.camera import Camera
 from deepdrr.geometry import rigid, rotation
-from deepdrr.materials import MaterialModel, linear_attenuation, material, materials
+from deepdrr.materials import MaterialModel, linear_attenuation
 
 
 def turned(degrees: float) -> Camera:
@@ -97,9 +97,3 @@ def test_metal_hides_from_half_of_the_photons_on(thickness_mm: float, hidden: bo
     scene = Projector(plate, carm=CAMERA, materials=MaterialModel(by_label={1: "titanium"})).scene
     for camera in (CAMERA, turned(180.0)):  # before or behind the landmark
         assert project_annotations(MARKS, camera, scene=scene).hidden[0].item() is hidden
-
-
-def test_what_is_metal() -> None:
-    metals = {name for name in materials() if is_metal(material(name))}
-    assert {"titanium", "stainless steel", "cobalt chromium", "nitinol", "tantalum", "lead"} <= metals
-    assert metals.isdisjoint({"cortical bone", "hydroxyapatite", "aluminium", "pmma", "blood", "teflon"})
