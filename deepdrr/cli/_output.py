@@ -36,7 +36,7 @@ def written(
 
 def _described(shot: Radiograph, quantity: Quantity, kind: str, display: DisplayOptions, dicom: DicomOptions) -> str:
     shape, unit = list(shot[quantity].shape), shot.unit(quantity)
-    size = f"{shape[-2]}×{shape[-1]} pixels"
+    size = f"{shot.camera.height}×{shot.camera.width} pixels"
     if kind == ".png":
         return f"{quantity} as displayed, {size}, {display.bits} bits"
     if kind == ".dcm":

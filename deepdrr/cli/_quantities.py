@@ -40,7 +40,7 @@ def quantity_help() -> str:
     texts = []
     for output in OUTPUTS.values():
         unit = output.unit.format(signal="keV", absorbed="keV")
-        per = {"M": " per material", "L": " per label"}.get(output.axes[0], "")
+        per = {"M": " per material", "L": " per label", "T": " per tool", "P": " per key point"}.get(output.axes[0], "")
         texts.append(f"{output.name}: {output.meaning} ({unit}{per})")
     return f"What to write. {'; '.join(texts)}."
 
@@ -56,6 +56,8 @@ def check_files(paths: Sequence[Path], quantity: Quantity, suffixes: Sequence[st
         check_target(path, "out")
         if path.suffix.lower() not in suffixes:
             raise ValueError(f"out must end in {', '.join(suffixes)}, got '{path}'")
+        if not OUTPUTS[quantity].is_image and path.suffix.lower() not in (".npy", ".npz"):
+            raise ValueError(f"out must end in .npy or .npz for {quantity!r}, which is no image, got '{path}'")
         if path.suffix.lower() == ".dcm" and quantity not in _IMAGES:
             raise ValueError(f"a DICOM file holds image or expected_image, got quantity {quantity!r}")
     if len(set(paths)) < len(paths):

@@ -13,6 +13,7 @@ from deepdrr.projector._rays_per_pixel import rays_per_pixel
 from deepdrr.projector._scene import Scene
 from deepdrr.projector._stages import Stages
 from deepdrr.projector._technique import Technique
+from deepdrr.projector._tool_results import names_of_key_points
 from deepdrr.raycast import Rays, check_fits
 from deepdrr.scatter import InBeam
 
@@ -87,6 +88,8 @@ def expose(
         label_channels=names,
         seed=seed,
         anatomical_from_world=getattr(scene, "anatomical_from_world", None),
+        tool_names=tuple(solid.name for solid in scene.solids) if isinstance(scene, Scene) else (),
+        key_point_names=names_of_key_points(scene) if isinstance(scene, Scene) else (),
     )
 
 

@@ -80,6 +80,8 @@ def save_radiograph(
     if shot.camera.batch_shape:
         raise ValueError(f"a {suffix} file holds one view, got a batch {tuple(shot.camera.batch_shape)}: save .at(n)")
     output = OUTPUTS[name]
+    if not output.is_image:
+        raise ValueError(f"a {suffix} file holds an image, got {name!r} {output.shape}; .npy or .npz holds it")
     written = []
     for file, plane in _planes(shot, output, path):
         _write_plane(shot, output, plane, file, processing, dtype, dicom)
@@ -213,6 +215,8 @@ def _arrays(shot: "Radiograph", name: OutputName | None) -> dict[str, Any]:
         "units": {result: shot.unit(result) for result in results},
         "material_names": shot.material_names,
         "label_channels": shot.label_channels,
+        "tool_names": shot.tool_names,
+        "key_point_names": shot.key_point_names,
         "seed": shot.seed,
         "kvp": shot.technique.spectrum.kvp,
         "technique": repr(shot.technique),

@@ -16,7 +16,7 @@ __all__ = ["OUTPUTS", "Output", "OutputName", "check_outputs", "outputs_table"]
 
 OutputName: TypeAlias = str
 Along: TypeAlias = Literal["axis", "beam", "nothing"]
-Kind: TypeAlias = Literal["signal", "photons", "dose", "attenuation", "mask"]
+Kind: TypeAlias = Literal["signal", "photons", "dose", "attenuation", "mask", "depth", "points"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +28,10 @@ class Output:
         meaning: description in a few words.
         unit: unit of its values; `{signal}` stands for the detector's unit, keV, counts or ADU, and `{absorbed}` for
             that before the readout, keV or counts.
-        axes: names of the axes after the batch: M materials, L labels, H rows, W columns; a `PhotonCounter` puts
-            its windows before H and W.
-        kind: how a picture shows it: as a signal in the detector's unit, photons, a dose, an attenuation, or a mask.
+        axes: names of the axes after the batch: M materials, L labels, T tools, P key points of tools, H rows, W
+            columns, or a number; a `PhotonCounter` puts its windows before H and W.
+        kind: how a picture shows it: as a signal in the detector's unit, photons, a dose, an attenuation, a mask, a
+            depth; points have no picture.
         compute: computes it from the stages of an exposure.
         absolute: whether it is meaningful only for a stated exposure.
         along: the rays it is made from: `"axis"`, from the centre of the source through the camera's pixels; `"beam"`,
@@ -52,8 +53,13 @@ class Output:
         return f"[*batch, {', '.join(self.axes)}]"
 
     @property
+    def is_image(self) -> bool:
+        """Whether it has rows and columns."""
+        return self.axes[-2:] == ("H", "W")
+
+    @property
     def is_stack(self) -> bool:
-        """Whether it has one channel per material or label."""
+        """Whether it has one channel per material, label or tool."""
         return len(self.axes) > 2
 
     @property
@@ -76,6 +82,14 @@ class Output:
 
 def _masks(stages: Stages) -> Tensor:
     return stages.label_path_lengths > 0
+
+
+def _tool_shares(stages: Stages) -> Tensor:
+    return stages.tools.shares(stages.line_integrals)
+
+
+def _tool_visible_masks(stages: Stages) -> Tensor:
+    return stages.tools.visible_masks(stages.line_integrals)
 
 
 _TABLE = (
@@ -185,6 +199,96 @@ _TABLE = (
         axes=("L", "H", "W"),
         kind="mask",
         compute=_masks,
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_path_lengths",
+        meaning="length of each ray inside each tool",
+        unit="mm",
+        axes=("T", "H", "W"),
+        kind="attenuation",
+        compute=attrgetter("tools.path_lengths"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_masks",
+        meaning="where a ray meets each tool",
+        unit="0 or 1",
+        axes=("T", "H", "W"),
+        kind="mask",
+        compute=attrgetter("tools.masks"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_shares",
+        meaning="share of each tool in the pixel's ∫ µ dℓ at the beam's mean energy",
+        unit="share",
+        axes=("T", "H", "W"),
+        kind="attenuation",
+        compute=_tool_shares,
+        absolute=False,
+        along="axis",
+    ),
+    Output(
+        name="tool_visible_masks",
+        meaning="where a tool has at least 5 % of the pixel's attenuation",
+        unit="0 or 1",
+        axes=("T", "H", "W"),
+        kind="mask",
+        compute=_tool_visible_masks,
+        absolute=False,
+        along="axis",
+    ),
+    Output(
+        name="tool_entry_depths",
+        meaning="distance from the source to where each ray first enters each tool, inf beside it",
+        unit="mm",
+        axes=("T", "H", "W"),
+        kind="depth",
+        compute=attrgetter("tools.entry_depths"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_hits",
+        meaning="how often each ray crosses the surface of each tool",
+        unit="crossings",
+        axes=("T", "H", "W"),
+        kind="attenuation",
+        compute=attrgetter("tools.hits"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_key_points",
+        meaning="images (u, v) of the key points of all tools",
+        unit="pixels",
+        axes=("P", "2"),
+        kind="points",
+        compute=attrgetter("tools.key_points"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="tool_boxes",
+        meaning="box (u0, v0, u1, v1) around each whole tool, also beyond the picture",
+        unit="pixels",
+        axes=("T", "4"),
+        kind="points",
+        compute=attrgetter("tools.boxes"),
+        absolute=False,
+        along="nothing",
+    ),
+    Output(
+        name="displaced_area_densities",
+        meaning="area density of the anatomy that tools displace, of each basis material",
+        unit="g/cm²",
+        axes=("M", "H", "W"),
+        kind="attenuation",
+        compute=attrgetter("displaced_area_densities"),
         absolute=False,
         along="nothing",
     ),

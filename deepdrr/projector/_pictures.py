@@ -22,8 +22,8 @@ def output_picture(
 ) -> Picture:
     """The picture of a result.
 
-    A signal is shown relative to the open field, line integrals as the corresponding transmission, and a mask as white
-    on black, whatever the processing.
+    A signal is shown relative to the open field, line integrals as the corresponding transmission, a mask as white on
+    black, whatever the processing, and a depth the brighter the nearer.
 
     Args:
         output: the kind of result.
@@ -40,6 +40,10 @@ def output_picture(
         ValueError: for an unknown preset, or an enhancement of a result that is not a signal.
     """
     steps = _steps(processing)
+    if not output.is_image:
+        raise ValueError(f"a picture needs rows and columns, got {output.name!r} {output.shape}; .npy or .npz holds it")
+    if output.kind == "depth":
+        return _plain(_nearness(values), "attenuation", None, steps, dtype, region)
     if output.kind == "mask":
         return _mask(values, dtype)
     if output.name == "line_integrals":
@@ -92,6 +96,13 @@ def _steps(processing: Processing | str) -> Processing:
     if processing not in PRESETS:
         raise ValueError(f"processing must be one of {', '.join(PRESETS)}, got {processing!r}")
     return PRESETS[processing]
+
+
+def _nearness(depth_mm: Tensor) -> Tensor:
+    """How much nearer than the farthest, mm; 0 where there is nothing."""
+    finite = torch.isfinite(depth_mm)
+    farthest = torch.where(finite, depth_mm, -torch.inf).amax()
+    return torch.where(finite, farthest - depth_mm + 1.0, 0.0)
 
 
 def _mask(values: Tensor, dtype: Depth) -> Picture:

@@ -20,6 +20,7 @@ from deepdrr.materials import DensityModel
 from deepdrr.projector._aim import warn_if_missed
 from deepdrr.projector._beyond import Beyond
 from deepdrr.projector._clearance import check_clearance
+from deepdrr.projector._clearance_of_tools import check_tools_clear
 from deepdrr.projector._cut import warn_if_cut
 from deepdrr.projector._expose import expose
 from deepdrr.projector._labels import LabelSelection
@@ -29,6 +30,7 @@ from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._scene import Body, Scene
 from deepdrr.projector._technique import Technique, TechniqueFields
 from deepdrr.raycast import Integration, Step
+from deepdrr.tools import Solid
 
 __all__ = ["Positioned", "Projector"]
 
@@ -49,7 +51,7 @@ class Projector(NamedState):
     assigned: every image uses their current state, and no densities are computed again.
 
     Args:
-        scene: the patient, a `Volume`; or several volumes, the patient first; or a `Scene`.
+        scene: the patient, a `Volume`; or several volumes, the patient first, and tools; or a `Scene`.
         carm: a `MobileCArm`, a `SimpleDevice`, anything with a `camera`, or a `Camera` (which may be batched).
         technique: how images are taken; default `Technique()`: 80 kV, 25 mAs, a CsI flat panel, exact integrals.
         materials: how HU become materials: `"continuous"`, `"three_class"` or a model such as `MaterialModel`; one for
@@ -85,7 +87,7 @@ class Projector(NamedState):
 
     def __init__(
         self,
-        scene: Body | Sequence[Body] | Scene,
+        scene: Body | Solid | Sequence[Body | Solid] | Scene,
         *,
         carm: Positioned | Camera,
         technique: Technique | None = None,
@@ -119,7 +121,8 @@ class Projector(NamedState):
         carm = repr(self.carm)
         if isinstance(self.carm, Camera):  # its own has all matrices, in lines
             carm = f"Camera of {self.carm.height}×{self.carm.width} pixels"
-        return f"Projector({', '.join([*map(repr, self.scene.volumes), carm, self.technique.in_words])})"
+        objects = map(repr, (*self.scene.volumes, *self.scene.solids))
+        return f"Projector({', '.join([*objects, carm, self.technique.in_words])})"
 
     def __enter__(self) -> Self:
         self.scene.prepare()
@@ -137,7 +140,13 @@ class Projector(NamedState):
 
     @property
     def volume(self) -> Body:
-        """The patient: the first volume of the scene."""
+        """The patient: the first volume of the scene.
+
+        Raises:
+            ValueError: if there are only tools in it.
+        """
+        if not self.scene.volumes:
+            raise ValueError(f"the scene must hold a volume, got only the tools in {self!r}")
         return self.scene.volumes[0]
 
     @property
@@ -238,6 +247,9 @@ class Projector(NamedState):
         camera = self.camera
         for volume in self.scene.volumes:
             check_clearance(volume, camera)
+        check_tools_clear(self.scene.solids, camera)
+        if not self.scene.volumes:
+            return camera, None
         warn_if_missed(self.scene.volumes, camera)
         if self.scene.beyond != "air":
             return camera, None
@@ -259,13 +271,21 @@ def _as_scene(
                 raise ValueError(f"{name} belongs to the Scene, which has its own, got {value!r}")
         _double_precision(scene.device)
         return scene
-    volumes = scene if isinstance(scene, Sequence) else (scene,)
-    for volume in volumes:
-        if not isinstance(volume, Volume):
-            raise TypeError(f"volume must be a deepdrr.Volume, got {type(volume).__name__}")
+    objects = scene if isinstance(scene, Sequence) else (scene,)
+    for thing in objects:
+        if not isinstance(thing, Volume | Solid):
+            raise TypeError(_no_object(thing))
     models = "continuous" if materials is None else materials
     where = _double_precision("cpu" if device is None else device)
-    return Scene(*volumes, materials=models, device=where, beyond="air" if beyond is None else beyond)
+    return Scene(*objects, materials=models, device=where, beyond="air" if beyond is None else beyond)
+
+
+def _no_object(thing: object) -> str:
+    kind = type(thing).__name__
+    if hasattr(thing, "vertices") and hasattr(thing, "faces"):
+        way = "Tool(Mesh(mesh.vertices, mesh.faces), 'titanium') is a tool, with vertices in mm"
+        return f"a mesh needs a material, got {kind}: {way}"
+    return f"volume must be a deepdrr.Volume, or a deepdrr.tools.Tool beside one, got {kind}"
 
 
 def _isocenter(carm: Positioned | Camera) -> tuple[float, float, float] | None:

@@ -46,6 +46,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
         isocenter_world: point [3] about which the arm turned, mm, or None.
         whole: where the CT holds all of the body on the way and no metal is, bool [*batch, h, w] on a coarse grid, for
             the automatic window of pictures; None if unknown.
+        tool_names: names of the channels of the results of tools.
+        key_point_names: names of the points of `"tool_key_points"`, such as `"wire.tip"`.
 
     Example:
         >>> from deepdrr import Projector, Volume
@@ -67,6 +69,8 @@ class Radiograph(Mapping[OutputName, Tensor]):
     anatomical_from_world: Tensor | None = None
     isocenter_world: tuple[float, float, float] | None = field(default=None, kw_only=True)
     whole: Tensor | None = field(default=None, kw_only=True)
+    tool_names: tuple[str, ...] = field(default=(), kw_only=True)
+    key_point_names: tuple[str, ...] = field(default=(), kw_only=True)
 
     # -- a mapping ---------------------------------------------------------------------------------------------------
 
@@ -100,13 +104,13 @@ class Radiograph(Mapping[OutputName, Tensor]):
         return _output(name).unit_of(self.technique)
 
     def channel_names(self, name: OutputName) -> tuple[str, ...]:
-        """Names of the channels of a result, materials or labels; empty for a plain image.
+        """Names of the channels of a result, materials, labels, tools or key points; empty for a plain image.
 
         Raises:
             ValueError: for a name that is not in the table of results.
         """
-        axes = _output(name).axes
-        return self.material_names if "M" in axes else self.label_channels if "L" in axes else ()
+        by_axis = {"M": self.material_names, "L": self.label_channels, "T": self.tool_names, "P": self.key_point_names}
+        return by_axis.get(_output(name).axes[0], ())
 
     def at(self, index: int) -> Self:
         """One view of a batch.

@@ -36,6 +36,7 @@ from deepdrr.projector._source_shape import (
     point_sources,
 )
 from deepdrr.projector._technique import Technique
+from deepdrr.projector._tool_results import ToolResults
 from deepdrr.raycast import Field, project
 from deepdrr.scatter import InBeam, ScatteredFluence, ScatterInput, scatter_signal
 from deepdrr.spectrum import PrimaryBeam, attenuate, mean_energy, shutter_transmission
@@ -324,3 +325,25 @@ class Stages:
     def _by_label(self, fields: Iterator[Field], cast: Callable[[Field, Camera], Tensor]) -> Tensor:
         view = self.camera.to(self.scene.device)
         return torch.cat([cast(field, view)[..., 1:, :, :] for field in fields], dim=-3)
+
+    # -- tools -------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def tools(self) -> ToolResults:
+        """What each tool covers, and where it is in the picture.
+
+        Raises:
+            TypeError, ValueError: if the scene has no tools.
+        """
+        if not isinstance(self.scene, Scene):
+            raise TypeError(f"results of tools need a Scene, got {type(self.scene).__name__}")
+        if not self.scene.solids:
+            raise ValueError("the scene has no tools: Projector([volume, tool]) has one")
+        return ToolResults(self.scene, self.camera, self.technique)
+
+    @cached_property
+    def displaced_area_densities(self) -> Tensor:
+        """[*batch, M, H, W], g/cm²; none without tools."""
+        if isinstance(self.scene, Scene) and self.scene.solids:
+            return self.tools.displaced
+        return torch.zeros_like(self.area_densities)

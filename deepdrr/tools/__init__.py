@@ -1,10 +1,11 @@
 """Tools and implants: closed meshes of one material that stand in the beam beside the patient."""
 
+from deepdrr.tools._attachment import world_from_parent
 from deepdrr.tools._images import entry_depths, hit_counts, path_lengths
 from deepdrr.tools._intervals import Intervals, inside
 from deepdrr.tools._make import GENERATORS
 from deepdrr.tools._mesh import Mesh
-from deepdrr.tools._mesh_checks import Defects, defects
+from deepdrr.tools._mesh_checks import Defects, defects, winding_number
 from deepdrr.tools._overlap import Occupancy, PairRules, displacements, settle
 from deepdrr.tools._solid import Presence, Solid
 from deepdrr.tools._tool import Tool
@@ -29,4 +30,6 @@ __all__ = [
     "inside",
     "path_lengths",
     "settle",
+    "winding_number",
+    "world_from_parent",
 ]

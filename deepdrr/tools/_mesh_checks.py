@@ -11,7 +11,7 @@ from torch import Tensor
 
 from deepdrr.geometry import ArrayLike
 
-__all__ = ["Defects", "check_closed", "check_faces", "check_vertices", "defects"]
+__all__ = ["Defects", "check_closed", "check_faces", "check_vertices", "defects", "winding_number"]
 
 Points = NDArray[np.float64]
 Faces = NDArray[np.int64]

@@ -59,6 +59,11 @@ class PlacedTool(NamedState):
         return self._parent_from_tool if above is None else above @ self._parent_from_tool
 
     @property
+    def parent_from_tool(self) -> Tensor:
+        """Rigid transform from its own frame to that of what it hangs on, or to the room, float64 [4, 4]."""
+        return self._parent_from_tool
+
+    @property
     def world_from_tool(self) -> Tensor:
         """Transform from its own frame to the room, with the scale, float64 [4, 4].
 

@@ -36,6 +36,7 @@ class Tool(PlacedTool):
             contrast medium.
         key_points: named points [3] of the tool's frame, mm; `"tip"` is what `align` and `insert` place.
         world_from_tool: its pose, a rigid transform [4, 4]; None for the room's own frame.
+        source: where the mesh came from, in the words of a scene file, such as `{"kind": "k-wire", "dimensions": {}}`.
 
     Raises:
         TypeError: if an argument is of another type.
@@ -63,11 +64,13 @@ class Tool(PlacedTool):
         mode: Presence = "displace",
         key_points: Mapping[str, ArrayLike] | None = None,
         world_from_tool: ArrayLike | None = None,
+        source: Mapping[str, Any] | None = None,
     ) -> None:
         if not isinstance(mesh, Mesh):
             raise TypeError(f"mesh must be a Mesh, such as Mesh(vertices, faces), got {type(mesh).__name__}")
         self._mesh = mesh
         self._material = as_material(material)
+        self._source = dict(source or {})
         self._density_g_cm3 = _density(density_g_cm3, self._material)
         super().__init__(name, key_points or {})
         self.priority = priority
@@ -77,7 +80,14 @@ class Tool(PlacedTool):
 
     @classmethod
     def make(
-        cls, kind: str, /, *, material: Material | str | None = None, name: str | None = None, **dimensions: Any
+        cls,
+        kind: str,
+        /,
+        *,
+        material: Material | str | None = None,
+        name: str | None = None,
+        density_g_cm3: float | None = None,
+        **dimensions: Any,
     ) -> Self:
         """A tool of a given kind and size, see `deepdrr.tools.generators`.
 
@@ -85,6 +95,7 @@ class Tool(PlacedTool):
             kind: one of `GENERATORS`: `"k-wire"`, `"bone screw"`, `"plate"`, `"nail"`, …
             material: its material; by default what such tools are made of.
             name: its name; by default the kind.
+            density_g_cm3: mass density, g/cm³; by default the material's own.
             dimensions: arguments of the generator.
 
         Raises:
@@ -99,7 +110,9 @@ class Tool(PlacedTool):
             Mesh(shape.vertices, shape.faces),
             usual if material is None else material,
             name=kind if name is None else name,
+            density_g_cm3=density_g_cm3,
             key_points=dict(shape.key_points),
+            source={"kind": kind, "dimensions": dimensions},
         )
 
     def __repr__(self) -> str:
@@ -123,6 +136,11 @@ class Tool(PlacedTool):
     def material(self) -> Material:
         """What it is made of."""
         return self._material
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """Where the mesh came from, in the words of a scene file; empty for a mesh of numbers."""
+        return dict(self._source)
 
     @property
     def density_g_cm3(self) -> float:

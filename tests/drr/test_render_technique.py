@@ -83,7 +83,7 @@ def test_every_source_makes_the_projectors_image(
     assert_close(found[0, 0].float(), expected, rtol=3e-4, atol=1e-4 * float(expected.max()))
 
 
-@pytest.mark.parametrize("name", [name for name, output in OUTPUTS.items() if "L" not in output.axes])
+@pytest.mark.parametrize("name", [name for name, output in OUTPUTS.items() if output.axes[0] not in ("L", "T", "P")])
 def test_every_result_by_name(name: str, volume: Volume, subject: Subject, camera: Camera) -> None:
     technique = Technique(scatter=EvenScatter(), detector=FlatPanel(blur=None))
     expected = Projector(volume, carm=camera, technique=technique).project(

@@ -16,6 +16,7 @@ from deepdrr.data import Source
 from deepdrr.detector import FlatPanel, Grid, IdealCounter, PhotonCounter, Readout
 from deepdrr.display import PRESETS, Processing, display, processed
 from deepdrr.projector import OUTPUTS, Radiograph, Scene, Technique, expose, outputs_table
+from deepdrr.tools import Tool
 
 NAMES = ("image", "open_field", "line_integrals", "area_densities", "label_path_lengths", "label_masks")
 
@@ -85,9 +86,9 @@ class TestTable:
     def test_every_result_has_the_shape_that_it_states(self, name: str, carm: MobileCArm) -> None:
         camera = carm.camera.resized(6, 5)
         generator = torch.Generator().manual_seed(0)
-        scene = Scene(block())
+        scene = Scene(block(), Tool.make("k-wire"))
         found = expose(scene, Camera.stack([camera] * 2), Technique(), (name,), generator)[name]
-        sizes = {"M": 3, "L": 1, "H": 6, "W": 5}
+        sizes = {"M": 4, "L": 1, "T": 1, "P": 2, "H": 6, "W": 5, "2": 2, "4": 4}
         assert tuple(found.shape) == (2, *(sizes[axis] for axis in OUTPUTS[name].axes))
 
     def test_the_documentation_has_a_row_for_each(self) -> None:
