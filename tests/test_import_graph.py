@@ -47,6 +47,7 @@ ORDER = (
     ("display",),
     ("io",),
     ("scatter",),
+    ("montecarlo",),
     ("projector",),
     ("annotations",),
     ("metrics",),

@@ -21,7 +21,8 @@ SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())
 def package(tmp_path: Path) -> Path:
     """The files of an installed package with CUDA kernels."""
     modules = [f"_kernels_{build}.cpython-311.so" for build in BUILDS]
-    for name in (*modules, *CUDA, "_share/data/cross_sections.csv", "_share/data/ct/pelvis.nii.gz"):
+    shared = [f"_share/data/{name}" for name in ("cross_sections.csv", "scattering_functions.csv", "ct/pelvis.nii.gz")]
+    for name in (*modules, *CUDA, *shared):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(".version 7.0\n")
     (tmp_path / "py.typed").touch()

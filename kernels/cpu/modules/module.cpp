@@ -22,6 +22,7 @@ void define_mesh_crossings(py::module_& module);
 void define_prefilter(py::module_& module);
 void define_noise(py::module_& module);
 void define_spectral_sums(py::module_& module);
+void define_photons(py::module_& module);
 
 }  // namespace deepdrr
 
@@ -44,4 +45,5 @@ PYBIND11_MODULE(DEEPDRR_MODULE, module) {
     define_prefilter(module);
     define_noise(module);
     define_spectral_sums(module);
+    define_photons(module);
 }
