@@ -167,6 +167,10 @@ class ModelOptions:
     """Where the CT cuts through the body: air beyond it (with a warning), the last slice repeated, or fading."""
     rays_per_pixel: OptionalWhole = None
     """Rays along each side of a pixel, averaged in intensity: fine metal needs 2 to 4. [default: 1]"""
+    scatter: Literal["none", "monte-carlo"] = "none"
+    """Scattered photons: none, or by following photons through the patient (seconds to minutes for each image)."""
+    histories: Whole = 1_000_000
+    """Photons that are followed for each image, with --scatter monte-carlo."""
     threads: OptionalWhole = None
     """Threads. [default: all cores]"""
 

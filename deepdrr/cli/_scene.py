@@ -23,6 +23,7 @@ from deepdrr.data import Volume
 from deepdrr.detector import PANELS, Exposure, FlatPanel
 from deepdrr.device import CArmGeometry, CArmPose, geometry, view
 from deepdrr.materials import IodineAbove, MaterialModel
+from deepdrr.montecarlo import MonteCarlo
 from deepdrr.projector import DEFAULT_EXPOSURE, Projector, Technique, automatic_exposure
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
@@ -136,6 +137,7 @@ def technique(options: TechniqueOptions) -> Technique:
         source=source(options.beam),
         exposure=exposure(options.exposure),
         detector=detector(options.exposure),
+        scatter=scatter(options),
         integration=Exact() if options.model.step_mm is None else Step(mm=options.model.step_mm),
         backend=options.model.backend,
         rays_per_pixel=options.model.rays_per_pixel,
@@ -147,6 +149,13 @@ def projector(volume: Volume, view: Camera, technique: Technique, options: Techn
     model, beyond = material_model(options.model), options.model.beyond
     found = Projector(volume, carm=view, technique=technique, materials=model, beyond=beyond)
     return _controlled(found, options.exposure)
+
+
+def scatter(options: TechniqueOptions) -> MonteCarlo | None:
+    """The model of scattered photons, with the seed of the noise."""
+    if options.model.scatter == "none":
+        return None
+    return MonteCarlo(histories=options.model.histories, seed=options.exposure.seed, progress=True)
 
 
 def material_model(options: ModelOptions) -> MaterialModel:

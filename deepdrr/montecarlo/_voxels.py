@@ -1,7 +1,8 @@
-"""From fields of densities to the voxels of one box."""
+"""From a scene to the voxels of one box."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -9,31 +10,56 @@ from torch import Tensor
 
 from deepdrr.materials import Material
 from deepdrr.montecarlo._body import PhotonBody
-from deepdrr.raycast import Field
+from deepdrr.raycast import Exact, Field, Integration, Rays
 
-__all__ = ["body_of"]
-
-Part = tuple[Field, tuple[Material, ...]]
+__all__ = ["BodyScene", "body_of"]
 
 _MATTER_G_CM3 = 0.01  # ten times air: what is beyond the last such voxel is left out
+_PLANES = 8  # of voxels, for which rays are cast at a time
+_EXACT = Exact()
 
 
-def body_of(parts: Sequence[Part], *, voxel_mm: float) -> PhotonBody:
-    """The densities of several fields in one box, cropped to where matter is.
+class BodyScene(Protocol):
+    """A scene as photon transport sees it; a `deepdrr.projector.Scene` is one."""
 
-    A single field keeps its grid, averaged over whole voxels; several are averaged over points of the box's voxels.
+    @property
+    def materials(self) -> tuple[Material, ...]:
+        """The M basis materials."""
+
+    @property
+    def device(self) -> torch.device:
+        """The device on which rays are cast."""
+
+    @property
+    def bounds_world(self) -> Tensor:
+        """The box along the room's axes that holds all of it [2, 3], mm."""
+
+    def single_grid(self) -> tuple[Field, tuple[Material, ...]] | None:
+        """The densities as one grid, if the scene is one volume and nothing else."""
+
+    def area_densities(self, view: Rays, *, integration: Integration = _EXACT, backend: str = "auto") -> Tensor:
+        """Area density of each material along every ray [*batch, M, H, W], g/cm²."""
+
+
+@torch.no_grad()
+def body_of(scene: BodyScene, *, voxel_mm: float) -> PhotonBody:
+    """The densities of a scene in one box, cropped to where matter is.
+
+    A single CT keeps its grid, averaged over whole voxels. Anything else, with tools or several volumes, is put into
+    cubes along the axes of the room, each with its mean along a ray through its middle.
 
     Args:
-        parts: densities [M, I, J, K] in g/cm³ with their materials; they add up.
-        voxel_mm: voxels finer than this are averaged up to about this size, mm.
+        scene: what is in the beam.
+        voxel_mm: size of the cubes; voxels of a single CT that are finer are averaged up to about this size, mm.
 
     Raises:
-        ValueError: if there is no matter in them.
+        ValueError: if there is no matter in it.
     """
-    first, materials = parts[0]
-    if len(parts) == 1 and _axes_are_perpendicular(first):
-        return _cropped(_averaged(_values(first), materials, first.ijk_from_world, voxel_mm))
-    return _cropped(_joined(parts, voxel_mm))
+    single = scene.single_grid()
+    if single is not None and _axes_are_perpendicular(single[0]):
+        field, materials = single
+        return _cropped(_averaged(_values(field), materials, field.ijk_from_world, voxel_mm))
+    return _cropped(_sampled(scene, voxel_mm))
 
 
 def _values(field: Field) -> Tensor:
@@ -64,45 +90,31 @@ def _averaged(values: Tensor, materials: tuple[Material, ...], ijk_from_world: T
     )
 
 
-def _joined(parts: Sequence[Part], voxel_mm: float) -> PhotonBody:
-    """All fields in cubes along the axes of the room."""
-    corners = torch.cat([_corners_world(field) for field, _ in parts])
-    low, high = corners.amin(dim=0), corners.amax(dim=0)
+def _sampled(scene: BodyScene, voxel_mm: float) -> PhotonBody:
+    """All objects in cubes along the axes of the room."""
+    low, high = scene.bounds_world.cpu()
     shape = [max(1, math.ceil(float(extent) / voxel_mm)) for extent in high - low]
-    materials = tuple(dict.fromkeys(material for _, own in parts for material in own))
-    densities = torch.zeros(len(materials), *shape)
-    for field, own in parts:
-        rows = [materials.index(material) for material in own]
-        for plane in range(shape[0]):
-            densities[rows, plane] += _sampled_plane(field, low, plane, shape, voxel_mm)
+    planes = [
+        scene.area_densities(rays).float().cpu() / (voxel_mm / 10)  # g/cm² along a cube → g/cm³
+        for rays in _through_cubes(low, shape, voxel_mm, scene.device)
+    ]
+    densities = torch.cat(planes).clamp(min=0.0).movedim(1, 0).contiguous()  # a tool's displacement rounds below 0
     box_from_world = torch.eye(4, dtype=torch.float64)
     box_from_world[:3, 3] = -low
-    return PhotonBody(densities=densities, materials=materials, voxel_mm=(voxel_mm,) * 3, box_from_world=box_from_world)
+    size = (voxel_mm, voxel_mm, voxel_mm)
+    return PhotonBody(densities=densities, materials=scene.materials, voxel_mm=size, box_from_world=box_from_world)
 
 
-def _corners_world(field: Field) -> Tensor:
-    """Corners of a field's support [8, 3], mm."""
-    ends = [torch.tensor([-0.5, n - 0.5], dtype=torch.float64) for n in field.shape]
-    world_from_ijk = torch.linalg.inv(field.ijk_from_world.detach().double().cpu())
-    corners: Tensor = torch.cartesian_prod(*ends)
-    moved: Tensor = corners @ world_from_ijk[:3, :3].T + world_from_ijk[:3, 3]
-    return moved
-
-
-def _sampled_plane(field: Field, low: Tensor, plane: int, shape: Sequence[int], voxel_mm: float) -> Tensor:
-    """Mean densities [M, J, K] of a field in one plane of the box's voxels, over 3 × 3 × 3 points of each."""
-    values, ijk_from_world = _values(field), field.ijk_from_world.detach().double().cpu()
-    size = torch.tensor(field.shape)
-    total = torch.zeros(len(values), *shape[1:])
-    for offset in torch.cartesian_prod(*[torch.tensor([1 / 6, 1 / 2, 5 / 6], dtype=torch.float64)] * 3):
-        centers = [torch.arange(n, dtype=torch.float64) for n in (1, *shape[1:])]
-        points = (torch.cartesian_prod(*centers) + offset) * voxel_mm + low
-        points[:, 0] += plane * voxel_mm
-        voxels = torch.floor(points @ ijk_from_world[:3, :3].T + ijk_from_world[:3, 3] + 0.5).long()
-        inside = ((voxels >= 0) & (voxels < size)).all(dim=1)
-        i, j, k = voxels.clamp(min=0).minimum(size - 1).unbind(dim=1)
-        total += (values[:, i, j, k] * inside).reshape(total.shape) / 27
-    return total
+def _through_cubes(low: Tensor, shape: list[int], voxel_mm: float, device: torch.device) -> Iterator[Rays]:
+    """Rays [planes, J, K] through all cubes along the first axis; each counts only within its cube."""
+    j, k = (low[a + 1] + (torch.arange(n, dtype=torch.float64) + 0.5) * voxel_mm for a, n in enumerate(shape[1:]))
+    y, z = torch.meshgrid(j, k, indexing="ij")
+    length = shape[0] * voxel_mm
+    source = torch.stack([low[0].expand_as(y), y, z], dim=-1).to(device)
+    target = torch.stack([(low[0] + length).expand_as(y), y, z], dim=-1).to(device)
+    for first in range(0, shape[0], _PLANES):
+        edges = torch.arange(first, min(first + _PLANES, shape[0]) + 1, dtype=torch.float64, device=device) / shape[0]
+        yield Rays(source, target, edges[:-1, None, None], edges[1:, None, None])
 
 
 def _cropped(body: PhotonBody) -> PhotonBody:

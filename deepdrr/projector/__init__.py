@@ -10,11 +10,12 @@ from deepdrr.projector._outputs import OUTPUTS, Output, OutputName, outputs_tabl
 from deepdrr.projector._projector import Positioned, Projector
 from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._scene import Body, Overlap, Scene
-from deepdrr.projector._technique import DEFAULT_EXPOSURE, BeamFields, Technique, TechniqueFields
+from deepdrr.projector._technique import DEFAULT_EXPOSURE, SCATTER_MODELS, BeamFields, Technique, TechniqueFields
 
 __all__ = [
     "DEFAULT_EXPOSURE",
     "OUTPUTS",
+    "SCATTER_MODELS",
     "BeamFields",
     "Body",
     "DicomFields",

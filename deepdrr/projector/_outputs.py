@@ -152,6 +152,14 @@ _TABLE = (
         compute=attrgetter("scatter_signal"),
     ),
     Output(
+        name="scatter_to_primary",
+        meaning="scatter as a multiple of primary, both as they are above",
+        unit="dimensionless",
+        kind="attenuation",
+        compute=attrgetter("scatter_to_primary"),
+        absolute=False,
+    ),
+    Output(
         name="primary_photons",
         meaning="mean number of unscattered photons that arrive",
         unit="photons per pixel",

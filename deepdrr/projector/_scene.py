@@ -17,6 +17,7 @@ from deepdrr.projector._anatomy import Anatomy, Overlap, Prepared, factors, owne
 from deepdrr.projector._area_sums import areas_of, summed
 from deepdrr.projector._beyond import Beyond
 from deepdrr.projector._body import Body
+from deepdrr.projector._bounds import bounds_world
 from deepdrr.projector._labels import (
     LabelChannels,
     LabelSelection,
@@ -131,6 +132,19 @@ class Scene:
         """Transform [4, 4] into the first patient's RAS frame, mm; None if no volume knows it."""
         found: Tensor | None = getattr(self.volumes[0], "anatomical_from_world", None) if self.volumes else None
         return found
+
+    @property
+    def bounds_world(self) -> Tensor:
+        """The box along the room's axes that holds all objects [2, 3], mm: least and greatest coordinates."""
+        fields = [field for parts, *_ in self._fields() for field in parts]
+        return bounds_world(fields, self.solids)
+
+    def single_grid(self) -> tuple[Field, tuple[Material, ...]] | None:
+        """The densities of a scene that is one volume and nothing else, [M, I, J, K] in g/cm³; None of any other."""
+        if self.solids or len(self.volumes) != 1 or factors(self.models[0]):
+            return None
+        ((parts, prepared, _),) = self._fields()
+        return (prepared.field, prepared.materials) if len(parts) == 1 else None
 
     def label_channels(self, labels: LabelSelection = None) -> tuple[str, ...]:
         """Names of the L channels of the label outputs, a label's number where it has no name.

@@ -200,7 +200,7 @@ class Stages:
     def scattered(self) -> QuantumSignal | None:
         """Signal of the scattered photons in each pixel, before grid and blur; None without a scatter model."""
         technique, camera, areas = self.technique, self.camera, self.area_densities
-        if technique.scatter is None:
+        if technique.scatter_model is None:
             return None
         open_field = areas.new_ones(*camera.batch_shape, camera.height, camera.width) * self._fluence(areas)
         seen = ScatterInput(
@@ -211,7 +211,7 @@ class Stages:
             source=technique.source,
             fluence=self._collimated(open_field),
         )
-        found = technique.scatter.estimate(seen)
+        found = technique.scatter_model.estimate(seen)
         _check_scattered(found, camera)
         return scatter_signal(found, technique.detector, camera)
 
@@ -229,6 +229,13 @@ class Stages:
             return torch.zeros_like(self.primary_signal)
         grid = self.technique.detector.grid
         return self.scattered.mean if grid is None else self.scattered.mean * grid.scatter
+
+    @cached_property
+    def scatter_to_primary(self) -> Tensor:
+        """Ratio of the two signals behind the grid, before blur [*batch, H, W]; infinite where no primary photon is."""
+        primary, scatter = self.primary_signal, self.scatter_signal
+        ratio = scatter / torch.where(primary > 0, primary, 1.0)
+        return torch.where(primary > 0, ratio, torch.where(scatter > 0, torch.inf, 0.0))
 
     @cached_property
     def open_field(self) -> Tensor:

@@ -1,6 +1,8 @@
 """`Technique`: how an image is taken and computed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Self, TypedDict, Unpack, cast
 
 import torch
@@ -9,11 +11,12 @@ from torch import Tensor
 from deepdrr._names import unknown_name
 from deepdrr._numbers import as_count
 from deepdrr.detector import Detector, Exposure, FlatPanel
+from deepdrr.montecarlo import MonteCarlo
 from deepdrr.raycast import Exact, Integration, check_backend
 from deepdrr.scatter import ScatterModel
 from deepdrr.spectrum import Spectrum, XRaySource, tungsten_spectrum
 
-__all__ = ["DEFAULT_EXPOSURE", "DEFAULT_KVP", "BeamFields", "Technique", "TechniqueFields"]
+__all__ = ["DEFAULT_EXPOSURE", "DEFAULT_KVP", "SCATTER_MODELS", "BeamFields", "Technique", "TechniqueFields"]
 
 DEFAULT_KVP = 80.0
 _AS_GIVEN = ("exposure", "scatter", "backend", "rays_per_pixel")  # fields of a technique that need no conversion
@@ -31,7 +34,8 @@ class BeamFields(TypedDict, total=False):
     exposure: or the exposure in another quantity. None: images are relative to the open beam before the shutters, 1 in
         air, without noise.
     detector: any of `deepdrr.detector`.
-    scatter: a `deepdrr.scatter.ScatterModel`; None for no scatter.
+    scatter: a `deepdrr.scatter.ScatterModel` such as `deepdrr.montecarlo.MonteCarlo()`, or a name of `SCATTER_MODELS`;
+        None for no scatter.
     rays_per_pixel: rays along each side of a pixel, see `Technique`; None for a number that suits the scene.
     """
 
@@ -40,7 +44,7 @@ class BeamFields(TypedDict, total=False):
     mas: float
     exposure: Exposure | None
     detector: Detector | None
-    scatter: ScatterModel | None
+    scatter: ScatterModel | str | None
     rays_per_pixel: int | None
 
 
@@ -53,6 +57,16 @@ class TechniqueFields(BeamFields, total=False):
 
     integration: Integration | None
     backend: str
+
+
+SCATTER_MODELS: MappingProxyType[str, Callable[[], ScatterModel]] = MappingProxyType({"monte carlo": MonteCarlo})
+"""Models of scatter by name, each with its defaults."""
+
+
+def _scatter_model(name: str) -> ScatterModel:
+    if name not in SCATTER_MODELS:
+        raise unknown_name("scatter model", name, SCATTER_MODELS)
+    return SCATTER_MODELS[name]()
 
 
 def _default_source() -> XRaySource:
@@ -68,7 +82,8 @@ class Technique:
         exposure: exposure of one frame; default 25 mAs. None: images relative to the open beam before the shutters,
             1 in air, no noise.
         detector: default `FlatPanel()`: CsI with its blur, quantum and electronic noise.
-        scatter: the model of scattered photons; None for no scatter.
+        scatter: the model of scattered photons, or a name of `SCATTER_MODELS`, such as `"monte carlo"`; None for no
+            scatter.
         integration: how rays are integrated.
         backend: the backend that integrates them.
         rays_per_pixel: n: the photons of a pixel are averaged over n × n rays through its area, before the detector
@@ -87,7 +102,7 @@ class Technique:
     source: XRaySource = field(default_factory=_default_source)
     exposure: Exposure | None = DEFAULT_EXPOSURE
     detector: Detector = field(default_factory=FlatPanel)
-    scatter: ScatterModel | None = None
+    scatter: ScatterModel | str | None = None
     integration: Integration = field(default_factory=Exact)
     backend: str = "auto"
     rays_per_pixel: int | None = None
@@ -97,6 +112,8 @@ class Technique:
         if self.exposure is not None:
             _check(self.exposure, Exposure, "exposure", "an Exposure, such as Exposure(mas=25)")
         _check(self.detector, Detector, "detector", "a detector, such as FlatPanel()")
+        if isinstance(self.scatter, str):
+            object.__setattr__(self, "scatter", _scatter_model(self.scatter))
         if self.scatter is not None:
             _check(self.scatter, ScatterModel, "scatter", "a ScatterModel, with a method `estimate`, or None")
         check_backend(self.backend)
@@ -105,6 +122,12 @@ class Technique:
             as_count(self.rays_per_pixel, "rays_per_pixel")
         if self.exposure is None and getattr(self.detector, "readout", None) is not None:
             raise ValueError("exposure must be given for a detector with a readout, whose ADU depend on it")
+
+    @property
+    def scatter_model(self) -> ScatterModel | None:
+        """The model of scattered photons, or None."""
+        assert not isinstance(self.scatter, str)  # a name was looked up
+        return self.scatter
 
     @property
     def spectrum(self) -> Spectrum:

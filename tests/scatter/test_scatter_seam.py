@@ -168,5 +168,5 @@ class TestSignal:
 
 
 def test_what_is_no_model_is_refused(water: Volume, camera: Camera) -> None:
-    with pytest.raises(TypeError, match=r"scatter must be a ScatterModel, .*, got 'learned'"):
-        taken(water, camera, scatter="learned")
+    with pytest.raises(TypeError, match=r"scatter must be a ScatterModel, .*, got 0.3"):
+        taken(water, camera, scatter=0.3)
