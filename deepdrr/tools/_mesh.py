@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 from deepdrr._memory import check_fits
 from deepdrr.geometry import ArrayLike, check_affine, transform_points
 from deepdrr.tools._mesh_checks import check_closed, check_faces, check_vertices
+from deepdrr.tools._mesh_files import MeshFrame, MeshUnit, Repair, read_triangles
 
 __all__ = ["Mesh"]
 
@@ -111,6 +113,29 @@ class Mesh:
         affine = check_affine(matrix, "matrix").to(self.vertices)
         mirrored = float(torch.linalg.det(affine[:3, :3].detach())) < 0
         return Mesh(transform_points(affine, self.vertices), self.faces.flip(-1) if mirrored else self.faces)
+
+    @classmethod
+    def from_file(cls, path: Path | str, *, unit: MeshUnit, frame: MeshFrame = "own", repair: Repair = "none") -> Self:
+        """A mesh from an STL (binary or text), PLY, OBJ, GLB, OFF or VTP file.
+
+        Args:
+            path: the file.
+            unit: what its numbers are, `"mm"`, `"cm"`, `"m"` or `"inch"`: files do not say it.
+            frame: `"own"`: the mesh keeps the frame of the file; so it does with `"RAS"`, that of deepdrr's volumes;
+                `"LPS"`: x and y change their sign, as 3D Slicer writes surfaces.
+            repair: `"fill"` leaves out faces of two equal corners and those that are there twice, closes holes with
+                fans of faces, and warns of what it did; `"none"` refuses them.
+
+        Raises:
+            FileNotFoundError: if there is no file.
+            ImportError: if trimesh (extra `tools`), or PyVista (`scene`) for VTP, is missing.
+            ValueError: for a file of another kind, one that cannot be read, and what `Mesh` refuses.
+            MemoryError: if it would not fit into the free memory.
+
+        Warns:
+            UserWarning: for a mesh so small or large that its unit is likely another, and of repairs.
+        """
+        return cls(*read_triangles(path, unit=unit, frame=frame, repair=repair))
 
     @classmethod
     def joined(cls, *meshes: "Mesh") -> Self:

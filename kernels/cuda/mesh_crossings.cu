@@ -27,6 +27,7 @@ struct CrossingJob {
 
 struct LineInMesh {
     double source[3], way[3];  // from the mesh's centre
+    Perpendicular axes;
     bool valid;
 };
 
@@ -44,7 +45,7 @@ __device__ inline LineInMesh line_in_mesh(const CrossingJob& job, const DeviceMe
         }
         square += line.way[a] * line.way[a];
     }
-    line.valid = square > 0;
+    line.valid = square > 0, line.axes = perpendicular(line.way);
     return line;
 }
 
@@ -83,7 +84,7 @@ __device__ void for_meshes(const CrossingJob& job, const Pixel& p, Work&& work) 
         const long long* window = job.windows + 4 * (p.view * job.count + m);
         if (p.row < window[0] || p.row >= window[1] || p.column < window[2] || p.column >= window[3]) continue;
         const LineInMesh line = line_in_mesh(job, job.meshes[m], p);
-        if (line.valid) work(m, line, aimed(line.source, line.way));
+        if (line.valid) work(m, line, aimed(line.source, line.axes));
     }
 }
 
@@ -127,7 +128,7 @@ extern "C" __global__ void __launch_bounds__(128) write_crossings(deepdrr::Cross
         meet(placed.mesh, aim, [&](int i, int turn) {
             const int face = placed.mesh.faces[i];
             job.mesh[next] = m, job.face[next] = face, job.winding[next] = (signed char)turn;
-            job.t[next] = crossing(placed.mesh, face, line.source, line.way, turn);
+            job.t[next] = crossing(placed.mesh, face, line.source, line.way, line.axes, turn);
             sort_in(job, first, next++);
         });
     });

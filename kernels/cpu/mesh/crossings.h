@@ -36,6 +36,7 @@ struct Crossing {
 struct MeshPacket {
     Aimed<Floats> lines;
     double source[GROUP][3], way[GROUP][3];
+    Perpendicular axes[GROUP];
     unsigned valid = 0;
 
     void set(int lane, const PlacedMesh& placed, const PointWorld& from, const PointWorld& to) {
@@ -47,7 +48,7 @@ struct MeshPacket {
                 source[lane][a] += m[b] * from.mm[b], way[lane][a] += m[b] * (to.mm[b] - from.mm[b]);
             square += way[lane][a] * way[lane][a];
         }
-        if (square > 0) valid |= 1u << lane;
+        if (square > 0) axes[lane] = perpendicular(way[lane]), valid |= 1u << lane;
     }
 
     // After all lanes: those without a ray get that of another.
@@ -57,7 +58,7 @@ struct MeshPacket {
         float numbers[14][GROUP];
         for (int l = 0; l < GROUP; ++l) {
             const int from = valid >> l & 1 ? l : any;
-            const Aimed<float> line = aimed(source[from], way[from]);
+            const Aimed<float> line = aimed(source[from], axes[from]);
             for (int a = 0; a < 3; ++a) {
                 numbers[a][l] = line.across[a], numbers[3 + a][l] = line.down[a];
                 numbers[8 + a][l] = line.near[a], numbers[11 + a][l] = line.inverse[a];
@@ -128,7 +129,8 @@ inline void cross_rows(const PlacedMesh& placed, int number, const Rays& rays, s
             met.clear();
             meet(placed.mesh, packet, met);
             for (Met& one : met)
-                one.t = crossing(placed.mesh, one.face, packet.source[one.lane], packet.way[one.lane], one.winding);
+                one.t = crossing(placed.mesh, one.face, packet.source[one.lane], packet.way[one.lane],
+                                 packet.axes[one.lane], one.winding);
             std::sort(met.begin(), met.end(), [](const Met& a, const Met& b) {
                 if (a.lane != b.lane) return a.lane < b.lane;
                 if (a.t != b.t) return a.t < b.t;

@@ -51,15 +51,14 @@ struct Perpendicular {
 
 // Duff et al., "Building an orthonormal basis, revisited", JCGT 6(1), 2017.
 DEEPDRR_FN Perpendicular perpendicular(const double* way) {
-    const double length = sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]);
-    const double x = way[0] / length, y = way[1] / length, z = way[2] / length;
+    const double shrink = 1.0 / sqrt(way[0] * way[0] + way[1] * way[1] + way[2] * way[2]);
+    const double x = way[0] * shrink, y = way[1] * shrink, z = way[2] * shrink;
     const double s = z < 0 ? -1.0 : 1.0, a = -1.0 / (s + z), b = x * y * a;
     return {{x, y, z}, {1.0 + s * x * x * a, s * b, -s * x}, {b, s + y * y * a, -y}};
 }
 
-// A line from `source`, relative to the mesh's centre, along `way`, which is not zero.
-DEEPDRR_FN Aimed<float> aimed(const double* source, const double* way) {
-    const Perpendicular axes = perpendicular(way);
+// A line through `source`, relative to the mesh's centre.
+DEEPDRR_FN Aimed<float> aimed(const double* source, const Perpendicular& axes) {
     Aimed<float> line;
     double along = 0, near[3], p = 0, q = 0;
     for (int a = 0; a < 3; ++a) along += source[a] * axes.direction[a];
@@ -67,9 +66,9 @@ DEEPDRR_FN Aimed<float> aimed(const double* source, const double* way) {
         near[a] = source[a] - along * axes.direction[a];
         line.across[a] = (float)axes.across[a], line.down[a] = (float)axes.down[a];
         p -= (double)line.across[a] * near[a], q -= (double)line.down[a] * near[a];
-        const double d = axes.direction[a];
+        const float d = (float)axes.direction[a];
         line.near[a] = (float)near[a];
-        line.inverse[a] = (float)(1.0 / (magnitude(d) < 1e-20 ? 1e-20 : d));
+        line.inverse[a] = 1.0f / (magnitude(d) < 1e-20f ? 1e-20f : d);
     }
     line.p = (float)p, line.q = (float)q;
     return line;
@@ -129,8 +128,8 @@ DEEPDRR_FN int winding(const Seen<float>& face) {
 
 // Where a line crosses a face that it was found to cross, in units of `way`. Beside an edge, where rounding decides, it
 // is the edge's place.
-DEEPDRR_FN double crossing(const Triangles& mesh, int face, const double* source, const double* way, int turn) {
-    const Perpendicular axes = perpendicular(way);
+DEEPDRR_FN double crossing(const Triangles& mesh, int face, const double* source, const double* way,
+                           const Perpendicular& axes, int turn) {
     double x[3], y[3], z[3], square = 0;
     for (int a = 0; a < 3; ++a) square += way[a] * way[a];
     for (int c = 0; c < 3; ++c) {
