@@ -50,6 +50,8 @@ docs: setup
 	$(BIN)/python -m mkdocs build --strict
 
 # What a user does: install into an empty environment, away from the source tree, and run the command; all parts are there.
+# Kernels that `setup` compiled are not compiled again, and the CUDA kernels for one of the architectures of a wheel.
+install-check: export DEEPDRR_CUDA_ARCHITECTURES ?= 90
 install-check:
 	rm -rf out/install && $(PYTHON) -m venv out/install
 	out/install/bin/python -m pip install --disable-pip-version-check -q -c constraints.txt .

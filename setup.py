@@ -4,6 +4,7 @@ DEEPDRR_BUILDS names the instruction sets to compile for, separated by commas, o
 that suit its kind of processor, and a build in place (or for an editable install) the best that runs on this machine.
 """
 
+import hashlib
 import os
 import platform
 import shutil
@@ -77,10 +78,19 @@ class BuildWithData(build_py):
 
 
 class BuildKernels(build_ext):
-    """Compiles one module per instruction set: all their sources, and the CUDA kernels, share the cores."""
+    """Compiles one module per instruction set: all their sources, and the CUDA kernels, share the cores.
+
+    Object files stay in build/objects, whatever is installed from the tree: a wheel after an editable install compiles
+    nothing again.
+    """
 
     # Whether it is a developer's build, in the source tree or for an editable install.
     _in_place = False
+    _told_where = False  # by --build-temp
+
+    def finalize_options(self) -> None:
+        self._told_where = self.build_temp is not None
+        super().finalize_options()
 
     def run(self) -> None:
         self._in_place = bool(self.inplace or self.editable_mode)  # super().run() hides `inplace` while it builds
@@ -91,6 +101,8 @@ class BuildKernels(build_ext):
         self.extensions[:] = self._wanted_extensions()
         jobs = [(extension, source) for extension in self.extensions for source in extension.sources]
         cores = self.parallel or os.cpu_count() or 1
+        if not self._told_where:
+            self.build_temp = str(self._objects())
         names = ", ".join(build_of(extension) for extension in self.extensions)
         print(f"deepdrr: compiling {len(jobs)} files for {names} on {cores} cores", flush=True)
         with ThreadPoolExecutor(cores) as pool:
@@ -102,6 +114,12 @@ class BuildKernels(build_ext):
             extension.depends, extension.sources = extension.extra_objects, []
         self.parallel = False  # what is left is to link
         super().build_extensions()
+
+    def _objects(self) -> Path:
+        """The folder of object files of this compiler, its flags, Python and pybind11."""
+        compiler = [*getattr(self.compiler, "compiler_so", ()), *getattr(self.compiler, "compiler_so_cxx", ())]
+        made_by = " ".join([*compiler, self.plat_name, str(sys.implementation.cache_tag), pybind11.__version__])
+        return ROOT / "build" / "objects" / hashlib.sha256(made_by.encode()).hexdigest()[:12]
 
     def _wanted_extensions(self) -> list[Extension]:
         """Those that are named, or all for a wheel, or the best of this machine; old modules of others are removed."""
@@ -134,13 +152,19 @@ class BuildKernels(build_ext):
         return list(BUILDS[build].unix_flags if self._is_unix() else BUILDS[build].msvc_flags)
 
     def _compile(self, extension: Extension, source: str) -> str:
-        """The object file of one source, in its module's own folder; one that is up to date is left as it is."""
+        """The object file of one source, in its module's own folder; one that is up to date is left as it is.
+
+        It is compiled aside and renamed: one that is there is whole.
+        """
         folder = str(Path(self.build_temp) / extension.name)
         (made,) = self.compiler.object_filenames([source], output_dir=folder)
         if self.force or newer_group([source, *extension.depends], made):
             macros, includes = extension.define_macros, extension.include_dirs
             flags = extension.extra_compile_args
-            self.compiler.compile([source], folder, macros, includes, extra_postargs=flags)
+            Path(made).parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=Path(made).parent) as aside:
+                (new,) = self.compiler.compile([source], aside, macros, includes, extra_postargs=flags)
+                Path(new).replace(made)
         return str(made)
 
     def _build_cuda(self) -> None:
