@@ -1,6 +1,7 @@
 """`Tool`: a tool or an implant that can be placed in the room."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Self, get_args
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from deepdrr.materials import Material, as_material
 from deepdrr.tools._attachment import called
 from deepdrr.tools._make import generated
 from deepdrr.tools._mesh import Mesh
+from deepdrr.tools._mesh_files import MeshFrame, MeshUnit, Repair
 from deepdrr.tools._placed_tool import PlacedTool
 from deepdrr.tools._solid import Presence
 
@@ -113,6 +115,43 @@ class Tool(PlacedTool):
             density_g_cm3=density_g_cm3,
             key_points=dict(shape.key_points),
             source={"kind": kind, "dimensions": dimensions},
+        )
+
+    @classmethod
+    def from_file(
+        cls,
+        path: Path | str,
+        material: Material | str,
+        *,
+        unit: MeshUnit,
+        frame: MeshFrame = "own",
+        repair: Repair = "none",
+        name: str | None = None,
+        density_g_cm3: float | None = None,
+    ) -> Self:
+        """A tool from a mesh file.
+
+        Its frame is the file's; with `frame="RAS"` or `"LPS"` that is a patient's RAS frame, and
+        `tool.attach(volume, parent_from_tool=torch.eye(4))` puts it where it is in that patient.
+
+        Args:
+            path, unit, frame, repair: see `Mesh.from_file`.
+            material: a material or its name.
+            name: its name; by default the file's.
+            density_g_cm3: mass density, g/cm³; None for the material's own.
+
+        Raises:
+            OSError, ValueError, MemoryError, ImportError: as for `Mesh.from_file` and `Tool(…)`.
+        """
+        found = as_material(material)
+        mesh = Mesh.from_file(path, unit=unit, frame=frame, repair=repair)
+        source: dict[str, Any] = {"file": str(path), "unit": unit, "frame": frame}
+        return cls(
+            mesh,
+            found,
+            name=Path(path).stem if name is None else name,
+            density_g_cm3=density_g_cm3,
+            source=source if repair == "none" else {**source, "repair": repair},
         )
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """Where tools are: poses, scale, attachment, and what a tool says of itself."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -191,3 +192,14 @@ def test_bad_input_is_a_sentence() -> None:
         Tool.make("tube")
     with pytest.raises(ValueError, match="unknown key point of the tool 'tool': 'tail'"):
         tool.point_in_world("tail")
+
+
+def test_a_tool_from_a_file_knows_where_it_came_from(tmp_path: Path) -> None:
+    trimesh = pytest.importorskip("trimesh")
+    path = tmp_path / "my screw.stl"
+    trimesh.Trimesh(CORNERS, FACES, process=False).export(path)
+    tool = Tool.from_file(path, material="titanium", unit="mm")
+    assert repr(tool) == "Tool 'my screw': 30 × 30 × 30 mm, 4.5 cm³, 20.4 g of titanium"
+    assert tool.source == {"file": str(path), "unit": "mm", "frame": "own"}
+    with pytest.raises(ValueError, match="unknown material 'titanum'"):
+        Tool.from_file(tmp_path / "none.stl", material="titanum", unit="mm")
