@@ -6,11 +6,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from deepdrr._door import read_text, shown
 
-__all__ = ["read_fields"]
+__all__ = ["Lines", "read_fields", "read_located"]
+
+Lines: TypeAlias = dict[tuple[Any, ...], int]
+"""The line of each field, by the keys and list positions that lead to it."""
 
 # YAML is read in Python: 64 kB take a second or two. JSON of the largest text file takes one.
 _LARGEST_YAML = 64 * 2**10
@@ -51,6 +54,44 @@ def read_fields(path: str | os.PathLike[str], name: str = "path") -> dict[Any, A
     if not isinstance(content, dict):
         raise ValueError(f"{name} must hold fields and their values, '{file}' holds a {type(content).__name__}")
     return content
+
+
+def read_located(path: str | os.PathLike[str], name: str = "path") -> tuple[dict[Any, Any], Lines]:
+    """Read fields and their values, and the line of each, from a YAML file; JSON is YAML, too.
+
+    Args:
+        path: the file.
+        name: the argument's name, for errors.
+
+    Returns:
+        The fields as `read_fields` gives them, and their lines.
+
+    Raises:
+        OSError, ValueError: as `read_fields`.
+    """
+    file = Path(path)
+    text = read_text(path, name)
+    with _sentences(file, name):
+        node = _composed(text, file, name)
+        content = {} if node is None else _value(node, set())
+    if not isinstance(content, dict):
+        raise ValueError(f"{name} must hold fields and their values, '{file}' holds a {type(content).__name__}")
+    return content, _lines(node, ())
+
+
+def _lines(node: Any, where: tuple[Any, ...]) -> Lines:
+    """The lines of all fields below a node, whose values were read before."""
+    import yaml
+
+    found: Lines = {where: node.start_mark.line + 1} if node is not None else {}
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            below = (*where, _value(key, set()))
+            found |= _lines(value, below) | {below: key.start_mark.line + 1}
+    if isinstance(node, yaml.SequenceNode):
+        for n, value in enumerate(node.value):
+            found |= _lines(value, (*where, n))
+    return found
 
 
 @contextmanager
@@ -122,12 +163,17 @@ def _integer(text: str) -> int | float:
 
 
 def _yaml(text: str, file: Path, name: str) -> Any:
+    node = _composed(text, file, name)
+    return None if node is None else _value(node, set())
+
+
+def _composed(text: str, file: Path, name: str) -> Any:
+    """The tree of a text; None if it is empty."""
     import yaml
 
     if len(text) > _LARGEST_YAML:
         raise ValueError(f"{name} must be YAML of at most {_LARGEST_YAML} characters, '{file}' holds {len(text)}")
-    node = yaml.compose(text, Loader=_loader())
-    return None if node is None else _value(node, set())
+    return yaml.compose(text, Loader=_loader())
 
 
 def _loader() -> Any:

@@ -18,6 +18,7 @@ __all__ = [
     "PatientOptions",
     "PoseOptions",
     "TechniqueOptions",
+    "ToolOptions",
     "Whole",
 ]
 
@@ -105,6 +106,24 @@ class DetectorOptions:
     """Side of a pixel, mm."""
     binning: Whole = 1
     """Read this many by this many pixels out as one."""
+
+
+@Parameter(**_FLAT, group=Group("Tools", sort_key=3.5))
+@dataclass(frozen=True)
+class ToolOptions:
+    """Tools and implants in the beam; a flag that is given once holds for all of them."""
+
+    tool: tuple[Path, ...] = ()
+    """Mesh of a tool: STL, PLY, OBJ, GLB or VTP; repeated for several."""
+    tool_material: OptionalWords = ()
+    """Its material, e.g. titanium."""
+    tool_pose: tuple[Path, ...] = ()
+    """JSON or YAML file of its place in the CT's own coordinates, RAS mm: align (tip, direction), insert (entry,
+    target, depth_mm) or parent_from_tool (4×4). [default: the mesh is in these coordinates already]"""
+    tool_unit: Annotated[tuple[Literal["mm", "cm", "m", "inch"], ...], Parameter(show_default=False)] = ()
+    """Unit of the mesh. [default: mm]"""
+    tool_frame: Annotated[tuple[Literal["own", "RAS", "LPS"], ...], Parameter(show_default=False)] = ()
+    """Frame of the mesh. [default: own]"""
 
 
 @Parameter(**_FLAT, group=Group("Beam", sort_key=4))

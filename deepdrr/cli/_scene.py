@@ -1,7 +1,7 @@
 """Turn the records of flags into objects of the other packages."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from deepdrr.montecarlo import MonteCarlo
 from deepdrr.projector import DEFAULT_EXPOSURE, Projector, Technique, automatic_exposure
 from deepdrr.raycast import Exact, Step
 from deepdrr.spectrum import FocalSpot, HeelEffect, Spectrum, XRaySource, tungsten_spectrum
+from deepdrr.tools import Tool
 
 __all__ = [
     "ISOCENTER_WORLD",
@@ -144,10 +145,12 @@ def technique(options: TechniqueOptions) -> Technique:
     )
 
 
-def projector(volume: Volume, view: Camera, technique: Technique, options: TechniqueOptions) -> Projector:
-    """The projector that takes this technique's images of a volume, with its exposure control."""
+def projector(
+    volume: Volume, view: Camera, technique: Technique, options: TechniqueOptions, tools: Sequence[Tool] = ()
+) -> Projector:
+    """The projector that takes this technique's images of a volume and tools, with its exposure control."""
     model, beyond = material_model(options.model), options.model.beyond
-    found = Projector(volume, carm=view, technique=technique, materials=model, beyond=beyond)
+    found = Projector([volume, *tools], carm=view, technique=technique, materials=model, beyond=beyond)
     return _controlled(found, options.exposure)
 
 

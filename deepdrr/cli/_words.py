@@ -24,6 +24,7 @@ _OF_COMMANDS = (
     "values",
     "mask",
     "polarity",
+    "scene",
 )
 _LONGEST_VALUE = 300
 _LONGEST = 1500

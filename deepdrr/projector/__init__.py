@@ -11,6 +11,7 @@ from deepdrr.projector._projector import Positioned, Projector
 from deepdrr.projector._radiograph import Radiograph
 from deepdrr.projector._scene import Body, Overlap, Scene
 from deepdrr.projector._technique import DEFAULT_EXPOSURE, SCATTER_MODELS, BeamFields, Technique, TechniqueFields
+from deepdrr.projector.scene_file import read_scene, write_scene
 
 __all__ = [
     "DEFAULT_EXPOSURE",
@@ -35,7 +36,9 @@ __all__ = [
     "expose",
     "outputs_table",
     "radiograph_metadata",
+    "read_scene",
     "reason_inside",
+    "write_scene",
 ]
 
 __getattr__ = moved(__name__, {"MaterialModel": "deepdrr.materials.MaterialModel"})

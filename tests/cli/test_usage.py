@@ -41,7 +41,8 @@ def test_version(run) -> None:
     ("words", "phrases"),
     [
         (["projekt"], ["projekt", "project"]),
-        (["project"], ["deepdrr project needs --file"]),
+        (["project"], ["deepdrr project needs --out"]),
+        (["project", "--out", "a.png"], ["deepdrr project needs a CT", "--scene"]),
         (["project", "ct.nii"], ["deepdrr project needs --out"]),
         (["project", "ct.nii", "--out"], ["--out requires an argument"]),
         (["project", "ct.nii", "--out", "a.png", "--kpv", "80"], ["--kpv", "--kvp"]),
