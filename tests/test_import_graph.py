@@ -55,6 +55,7 @@ ORDER = (
     ("plot",),
     ("scene",),
     ("registration",),
+    ("dataset",),
     ("validation",),
     ("cli", "__main__"),
 )
