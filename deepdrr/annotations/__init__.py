@@ -4,7 +4,7 @@ from deepdrr.annotations._coco import coco_dataset, write_coco
 from deepdrr.annotations._detector_plane import on_detector
 from deepdrr.annotations._hulls import amodal_boxes, structure_hulls
 from deepdrr.annotations._image_annotations import ImageAnnotations, image_annotations
-from deepdrr.annotations._mask_files import read_mask_planes, write_mask_index, write_mask_planes
+from deepdrr.annotations._mask_files import mask_planes, read_mask_planes, write_mask_index, write_mask_planes
 from deepdrr.annotations._metal import HIDDEN_BY, hidden_by_metal
 from deepdrr.annotations._overlay import overlay_picture, write_overlay
 from deepdrr.annotations._projection import Matter, ProjectedAnnotations, project_annotations
@@ -34,6 +34,7 @@ __all__ = [
     "image_annotations",
     "mask_boxes",
     "mask_of",
+    "mask_planes",
     "on_detector",
     "overlay_picture",
     "project_annotations",

@@ -1,9 +1,11 @@
 """Masks as PNG: one number per pixel, or a bit per structure."""
 
+import io
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,7 @@ from deepdrr._atomic import atomic_path
 from deepdrr._door import check_file
 from deepdrr.annotations._colors import COLORS
 
-__all__ = ["read_mask_planes", "write_mask_index", "write_mask_planes"]
+__all__ = ["mask_planes", "read_mask_planes", "write_mask_index", "write_mask_planes"]
 
 _PLANES = 16  # bits of a pixel of a grey PNG
 _KEY = "structures"  # of the text in the PNG that holds the names
@@ -44,7 +46,8 @@ def write_mask_index(path: str | os.PathLike[str], masks: NDArray[np.bool_], nam
     picture = Image.fromarray(index).convert("P")
     picture.putpalette(bytes([0, 0, 0] + [part for n in range(255) for part in COLORS[n % len(COLORS)]]))
     picture.putdata(index.reshape(-1).tolist())
-    _save(picture, Path(path), dict(enumerate(names, start=1)))
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_png(picture, dict(enumerate(names, start=1))))
 
 
 def write_mask_planes(path: str | os.PathLike[str], masks: NDArray[np.bool_], names: Sequence[str]) -> list[Path]:
@@ -65,20 +68,31 @@ def write_mask_planes(path: str | os.PathLike[str], masks: NDArray[np.bool_], na
         OSError: if one cannot be written.
         ValueError: if as many names as masks are not given.
     """
+    target, planes = Path(path), mask_planes(masks, names)
+    one = len(planes) == 1
+    files = [target if one else target.with_name(f"{target.stem}-{n + 1}{target.suffix}") for n in range(len(planes))]
+    for file, plane in zip(files, planes, strict=True):
+        with atomic_path(file) as temporary:
+            temporary.write_bytes(plane)
+    return files
+
+
+def mask_planes(masks: NDArray[np.bool_], names: Sequence[str]) -> list[bytes]:
+    """The contents of the files that `write_mask_planes` writes.
+
+    Raises:
+        ValueError: if as many names as masks are not given.
+    """
     from PIL import Image
 
     _check(masks, names)
-    target = Path(path)
-    firsts = range(0, max(len(masks), 1), _PLANES)
-    one = len(firsts) == 1
-    files = [target if one else target.with_name(f"{target.stem}-{n + 1}{target.suffix}") for n in range(len(firsts))]
-    for file, first in zip(files, firsts, strict=True):
-        part = masks[first : first + _PLANES]
+    found = []
+    for first in range(0, max(len(masks), 1), _PLANES):
         bits = np.zeros(masks.shape[1:], dtype=np.uint16)
-        for bit, mask in enumerate(part):
+        for bit, mask in enumerate(masks[first : first + _PLANES]):
             bits |= mask.astype(np.uint16) << np.uint16(bit)
-        _save(Image.fromarray(bits), file, dict(enumerate(names[first : first + _PLANES])))
-    return files
+        found.append(_png(Image.fromarray(bits), dict(enumerate(names[first : first + _PLANES]))))
+    return found
 
 
 def read_mask_planes(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str, ...], NDArray[np.bool_]]:
@@ -107,13 +121,13 @@ def read_mask_planes(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str
     return tuple(names), np.stack(masks) if masks else np.zeros((0, 0, 0), dtype=np.bool_)
 
 
-def _save(picture: object, file: Path, names: dict[int, str]) -> None:
+def _png(picture: Any, names: dict[int, str]) -> bytes:
     from PIL.PngImagePlugin import PngInfo
 
-    text = PngInfo()
+    text, stream = PngInfo(), io.BytesIO()
     text.add_itxt(_KEY, json.dumps(names, ensure_ascii=False))
-    with atomic_path(file) as temporary:
-        picture.save(temporary, format="PNG", pnginfo=text)  # type: ignore[attr-defined]
+    picture.save(stream, format="PNG", pnginfo=text)
+    return stream.getvalue()
 
 
 def _check(masks: NDArray[np.bool_], names: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ from cyclopts import App
 from deepdrr._version import __version__
 from deepdrr.cli._annotate import annotate
 from deepdrr.cli._config import fields_from_file
+from deepdrr.cli._dataset import dataset
 from deepdrr.cli._info import info
 from deepdrr.cli._project import project
 from deepdrr.cli._register import register
@@ -28,3 +29,4 @@ app = App(
 )
 for _command in (project, annotate, views, register, info, sample, validate):
     app.command(_command)
+app.command(dataset)

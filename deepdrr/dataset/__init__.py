@@ -10,9 +10,14 @@ from deepdrr.dataset._distributions import (
     Uniform,
     distribution_of,
 )
+from deepdrr.dataset._encode import encoded
+from deepdrr.dataset._make import Made, OnSample, make_dataset, verify_dataset
+from deepdrr.dataset._patient import Patient, load_patient
 from deepdrr.dataset._plan import CArmPlan, ImagePlan, PatientPlan, Plan, ResultsPlan, TechniquePlan
 from deepdrr.dataset._pose_plan import AnglesPlan, ConePlan, PosePlan, TargetPlan, ViewsPlan
+from deepdrr.dataset._poses import DrawnPose, NoPose, draw_pose
 from deepdrr.dataset._read import plan_schema, read_plan
+from deepdrr.dataset._sample import Sample, make_sample
 from deepdrr.dataset._streams import noise_seed, stream
 
 __all__ = [
@@ -22,21 +27,33 @@ __all__ = [
     "Choice",
     "ConePlan",
     "Distribution",
+    "DrawnPose",
     "Fixed",
     "ImagePlan",
     "LogUniform",
+    "Made",
+    "NoPose",
+    "OnSample",
+    "Patient",
     "PatientPlan",
     "Plan",
     "PosePlan",
     "ResultsPlan",
+    "Sample",
     "TargetPlan",
     "TechniquePlan",
     "TruncatedNormal",
     "Uniform",
     "ViewsPlan",
     "distribution_of",
+    "draw_pose",
+    "encoded",
+    "load_patient",
+    "make_dataset",
+    "make_sample",
     "noise_seed",
     "plan_schema",
     "read_plan",
     "stream",
+    "verify_dataset",
 ]

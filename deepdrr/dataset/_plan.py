@@ -140,6 +140,7 @@ class Plan:
         results: what is written.
         writer: webdataset, tar files of samples; or folder, files.
         shard_mb: size of a shard before compression, MB; one is written whole or not at all.
+        failures: how many samples may fail before the run stops.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Plan:
     results: ResultsPlan = field(default_factory=ResultsPlan)
     writer: Literal["webdataset", "folder"] = "webdataset"
     shard_mb: float = 100.0
+    failures: int = 10
 
     def __post_init__(self) -> None:
         if not self.name.strip():
@@ -164,6 +166,8 @@ class Plan:
             raise ValueError(f"seed must be an integer from 0 to {_LARGEST_SEED}, got {self.seed}")
         if not self.patients:
             raise ValueError("patients must name at least one, got none")
+        if self.failures < 0:
+            raise ValueError(f"failures must be 0 or more, got {self.failures}")
         if not (math.isfinite(self.shard_mb) and self.shard_mb > 0):
             raise ValueError(f"shard_mb must be positive, got {self.shard_mb}")
 
