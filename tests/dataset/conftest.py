@@ -1,30 +1,15 @@
-"""Two small patients with labels and landmarks, and a plan of 12 samples in 4 shards."""
+"""Two small patients with labels and landmarks, their plan, and the command."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from dataset_phantom import PLAN
 
 from deepdrr import Volume
 from deepdrr.annotations import Annotations, Point
 from deepdrr.cli import main
-
-PLAN = """\
-name: rods
-count: 12
-seed: 7
-patients:
-  short: {ct: short.nii.gz, labels: short_labels.nii.gz, label_names: {1: rod, 2: nail}, landmarks: short.json,
-          label_materials: {2: stainless steel}}
-  tall: {ct: tall.nii.gz, labels: tall_labels.nii.gz, label_names: {1: rod, 2: nail}, landmarks: tall.json, split: val}
-carm: {binning: 48}
-pose:
-  angles: {alpha_deg: {uniform: [-40, 40]}, beta_deg: {uniform: [-20, 20]}}
-  target: {landmark: tip, ball_mm: 10}
-technique: {kvp: {uniform: [60, 100]}, mas: {log_uniform: [0.5, 5]}}
-shard_mb: 0.0125
-"""
 
 
 def save_patient(folder: Path, name: str, length: int) -> None:

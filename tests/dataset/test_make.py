@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import webdataset
-from conftest import PLAN
+from dataset_phantom import PLAN
 from PIL import Image
 
 from deepdrr.dataset import make_dataset, verify_dataset

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import PLAN
+from dataset_phantom import PLAN
 from PIL import Image
 
 from deepdrr.annotations import read_mask_planes
