@@ -1,13 +1,12 @@
 """`MonteCarlo`: photon transport as a model of scatter, the exact and slow one."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from deepdrr._numbers import as_count, plain_fields
+from deepdrr._numbers import as_count, as_number, plain_fields
 from deepdrr.camera import Camera
 from deepdrr.montecarlo._beam import beam_of
 from deepdrr.montecarlo._body import PhotonBody
@@ -16,6 +15,7 @@ from deepdrr.montecarlo._tally import PhotonTally
 from deepdrr.montecarlo._transport import Run, transport
 from deepdrr.montecarlo._voxels import body_of
 from deepdrr.scatter import ScatteredFluence, ScatterInput
+from deepdrr.spectrum import mean_energy
 
 __all__ = ["MonteCarlo"]
 
@@ -41,7 +41,8 @@ class MonteCarlo:
 
     Example:
         >>> from deepdrr import Projector, Volume
-        >>> water = Volume.from_array(torch.zeros(20, 20, 20), 10 * torch.eye(4), check_hu="off")
+        >>> grid = torch.diag(torch.tensor([10.0, 10.0, 10.0, 1.0]))
+        >>> water = Volume.from_array(torch.zeros(20, 20, 20), grid, check_hu="off")
         >>> middle = (95.0, 95.0, 95.0)
         >>> camera = Camera.carm(sdd_mm=1000, sid_mm=700, height=16, width=16, pixel_mm=15.0, isocenter=middle)
         >>> projector = Projector(water, carm=camera, scatter=MonteCarlo(histories=2000, cells=4))
@@ -61,8 +62,8 @@ class MonteCarlo:
     def __post_init__(self) -> None:
         plain_fields(self)
         as_count(self.cells, "cells")
-        if not 0.0 < self.voxel_mm < math.inf:
-            raise ValueError(f"voxel_mm must be positive and finite, got {self.voxel_mm}")
+        if not as_number(self.voxel_mm, "voxel_mm") > 0.0:
+            raise ValueError(f"voxel_mm must be positive, got {self.voxel_mm}")
         _ = self._run
 
     @property
@@ -94,8 +95,8 @@ class MonteCarlo:
         photons = torch.stack([tally.scatter_photons * emitted for tally, emitted in found])
         energies = _mean_energies(found)
         lit = energies > 0
-        if not bool(lit.any()):  # nothing is in the beam
-            lit[0] = True
+        if not bool(lit.any()):  # nothing is in the beam, or nothing leaves it
+            lit[0], energies[0] = True, mean_energy(seen.source.spectrum).detach()
         like = seen.area_densities
         maps = photons[:, lit].reshape(*batch, int(lit.sum()), *photons.shape[-2:])
         return ScatteredFluence(maps.to(like.device, like.dtype), energies[lit].to(like.device))

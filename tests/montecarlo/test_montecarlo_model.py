@@ -1,5 +1,7 @@
 """`MonteCarlo` in the picture: units, exposure, batches, grids, other scenes, bad input."""
 
+import math
+import warnings
 from dataclasses import replace
 
 import pytest
@@ -137,6 +139,44 @@ def test_a_scene_with_a_tool_holds_its_mass(water: Volume) -> None:
     assert lost == pytest.approx(displaced, rel=0.03)  # 3 g in 8 kg of water, whose faces the cubes sample too
 
 
+@pytest.mark.parametrize("direction", [(0, 1, 0), (1, 0, 0), (1, 1, 0.3)])
+def test_a_wire_thinner_than_a_cube_holds_its_mass(water: Volume, direction: tuple[float, float, float]) -> None:
+    """One ray through each cube of 3 mm had five times the mass of a wire of 1.5 mm along the rays, or none of it."""
+    wire = Tool.make("k-wire", diameter_mm=1.5, length_mm=60.0)
+    wire.align(tip=(95.3, 95.0, 95.7), direction=direction)
+    body = body_of(Scene(water, wire), voxel_mm=3.0)
+    steel = body.densities[body.materials.index(wire.material)]
+    assert float(steel.sum()) * 0.027 == pytest.approx(float(wire.mass_g), rel=0.2)  # nine rays of 0.5 mm pitch in it
+
+
+def test_cubes_larger_than_the_ct_hold_its_density() -> None:
+    grid = torch.diag(torch.tensor([0.01, 0.01, 0.01, 1.0]))
+    tiny = Scene(Volume.from_array(torch.zeros(3, 3, 3), grid, check_hu="off"))
+    (one, large), wanted = (body_of(tiny, voxel_mm=size) for size in (0.01, 1e9)), (1, 1, 1)
+    assert tuple(large.densities.shape[1:]) == wanted
+    assert torch.allclose(large.densities.flatten(), one.densities.mean(dim=(1, 2, 3)))
+
+
+def test_cubes_that_do_not_fit_are_told_before_any_ray_is_cast(water: Volume) -> None:
+    scene = Scene(water, Tool.make("ball", diameter_mm=5.0))
+    with pytest.raises(MemoryError, match=r"densities in cubes of 0\.001 mm of shape"):
+        body_of(scene, voxel_mm=0.001)
+
+
+@pytest.mark.parametrize(("kev", "aside_mm"), [(60.0, 900.0), (5.0, 0.0)])
+def test_nothing_that_scatters_into_the_picture_is_no_scatter(
+    water: Volume, camera: Camera, kev: float, aside_mm: float
+) -> None:
+    """A beam that passes the body, and one that the body swallows."""
+    place = torch.eye(4, dtype=torch.float64)
+    place[0, 3] = aside_mm
+    aside = replace(camera, camera_from_world=camera.camera_from_world @ place)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # the beam misses the CT: that is the case
+        shot = taken(water, aside, spectrum=monochromatic(kev)).project("scatter")
+    assert float(shot["scatter"].abs().max()) == 0.0
+
+
 def test_even_beam_is_one_photon(camera: Camera) -> None:
     assert even_beam(monochromatic(60.0), camera).total_photons == pytest.approx(1.0)
 
@@ -146,7 +186,12 @@ def test_even_beam_is_one_photon(camera: Camera) -> None:
     [
         ({"histories": 0}, ValueError, "histories must be at least 1, got 0"),
         ({"cells": 0}, ValueError, "cells must be at least 1, got 0"),
-        ({"voxel_mm": 0.0}, ValueError, "voxel_mm must be positive and finite, got 0"),
+        ({"voxel_mm": 0.0}, ValueError, "voxel_mm must be positive, got 0"),
+        ({"voxel_mm": math.inf}, ValueError, "voxel_mm must be finite, got inf"),
+        ({"voxel_mm": "3"}, TypeError, "voxel_mm must be a number, got '3'"),
+        ({"error": "5 %"}, TypeError, "error must be a number, got '5 %'"),
+        ({"error": 1.0}, ValueError, "error must be a share above 0 and below 1, or None, got 1.0"),
+        ({"group_kev": None}, TypeError, "group_kev must be a number, got None"),
         ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     ],
 )
