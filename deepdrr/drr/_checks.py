@@ -28,7 +28,8 @@ def checked_subjects(subjects: object, rt_inv: Tensor) -> list[Subject]:
     several: list[Subject] = []
     for one in subjects if isinstance(subjects, Sequence) else [subjects]:
         if not isinstance(one, Subject):
-            raise TypeError(f"subject must be a Subject or a list of them, got a {type(one).__name__}")
+            way = "; Projector([ct, tool], carm=carm) takes tools" if hasattr(one, "mesh") else ""
+            raise TypeError(f"subject must be a Subject or a list of them, got a {type(one).__name__}{way}")
         several.append(one)
     if not several or rt_inv.dim() < 3 or len(rt_inv) != len(several):
         raise ValueError(

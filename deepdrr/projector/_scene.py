@@ -26,7 +26,7 @@ from deepdrr.projector._labels import (
     label_channels,
     unknown_label,
 )
-from deepdrr.projector._scene_checks import check_rules, one_each, sorted_out
+from deepdrr.projector._scene_checks import check_names, check_rules, one_each, sorted_out
 from deepdrr.projector._solids import areas_of_solids, integrals_inside, summed_up, taken_out
 from deepdrr.raycast import Exact, Field, Integration, Rays, project
 from deepdrr.tools import Crossings, Occupancy, PairRules, Solid, cross, displacements, inside, settle
@@ -189,6 +189,7 @@ class Scene:
 
     def cross(self, view: Camera | Rays, *, backend: str = "auto") -> Crossings:
         """Where the rays of a view cross the surfaces of the solids, see `deepdrr.tools.cross`."""
+        check_names(self.solids)  # one may have been renamed
         return cross(self.solids, self._here(view), backend=backend)
 
     def occupancy(self, crossings: Crossings) -> Occupancy:

@@ -6,7 +6,7 @@ from deepdrr.materials import DensityModel, as_density_model
 from deepdrr.projector._body import Body
 from deepdrr.tools import PairRules, Solid, displacements
 
-__all__ = ["check_rules", "one_each", "sorted_out"]
+__all__ = ["check_names", "check_rules", "one_each", "sorted_out"]
 
 
 def one_each(materials: DensityModel | str | Sequence[DensityModel | str], count: int) -> tuple[DensityModel, ...]:
@@ -40,10 +40,19 @@ def sorted_out(objects: tuple[object, ...]) -> tuple[tuple[Body, ...], tuple[Sol
     if len({id(one) for one in objects}) < len(objects):
         raise ValueError(f"each volume must be in the scene once, got one of the {len(objects)} twice")
     solids = tuple(one for one in objects if isinstance(one, Solid))
+    check_names(solids)
+    return tuple(one for one in objects if not isinstance(one, Solid)), solids  # type: ignore[misc]
+
+
+def check_names(solids: Sequence[Solid]) -> None:
+    """Refuse two solids of one name.
+
+    Raises:
+        ValueError: with the name.
+    """
     names = [solid.name for solid in solids]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"each solid must have a name of its own, got {names.count(twice)} of the name {twice!r}")
-    return tuple(one for one in objects if not isinstance(one, Solid)), solids  # type: ignore[misc]
 
 
 def check_rules(rules: PairRules | None, solids: Sequence[Solid]) -> PairRules:

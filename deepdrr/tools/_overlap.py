@@ -1,6 +1,6 @@
 """Where solids overlap each other and the anatomy: what is where along each ray."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -40,7 +40,9 @@ def displacements(solids: Sequence[Solid], rules: PairRules | None = None) -> Te
         rules: for pairs of names, the name of the one that is there where both are, or `"add"`.
 
     Raises:
-        ValueError: for a name that no solid has, or a rule that is neither of the two names nor `"add"`.
+        TypeError: if the rules are no mapping.
+        ValueError: for a name that no solid has, a pair of one solid or with two rules, or a rule that is neither of
+            the two names nor `"add"`.
     """
     names = [solid.name for solid in solids]
     found = torch.zeros(len(solids), len(solids) + 1, dtype=torch.bool)
@@ -51,15 +53,28 @@ def displacements(solids: Sequence[Solid], rules: PairRules | None = None) -> Te
         for v, other in enumerate(solids):
             later = v < u or other.mode == "add"
             found[u, v] = u != v and (one.priority > other.priority or (one.priority == other.priority and later))
-    for pair, winner in (rules or {}).items():
+    for (u, v), winner in _numbered(rules or {}, names):
+        found[u, v], found[v, u] = winner == names[u], winner == names[v]
+    return found
+
+
+def _numbered(rules: PairRules, names: list[str]) -> Iterator[tuple[tuple[int, int], str]]:
+    """The rules with numbers of solids."""
+    if not isinstance(rules, Mapping):
+        raise TypeError(f"rules must be a mapping from pairs of names to one of the two or 'add', got {rules!r}")
+    pairs = []
+    for pair, winner in rules.items():
+        if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] == pair[1]:
+            raise ValueError(f"a rule must be of two solids, ('screw', 'plate'), got {pair!r}")
         for name in pair:
             if name not in names:
                 raise unknown_name("solid", name, names)
         if winner not in (*pair, "add"):
             raise ValueError(f"the rule for {pair} must be one of the two, or 'add', got {winner!r}")
-        u, v = (names.index(name) for name in pair)
-        found[u, v], found[v, u] = winner == pair[0], winner == pair[1]
-    return found
+        if set(pair) in pairs:
+            raise ValueError(f"each pair must have one rule, got two of {' and '.join(pair)}")
+        pairs.append(set(pair))
+        yield (names.index(pair[0]), names.index(pair[1])), winner
 
 
 def settle(intervals: Intervals, displaces: Tensor) -> Occupancy:

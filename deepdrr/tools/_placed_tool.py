@@ -23,14 +23,23 @@ class PlacedTool(NamedState):
         key_points: named points [3] of its frame, mm.
     """
 
-    name: str
-
     def __init__(self, name: str, key_points: Mapping[str, ArrayLike]) -> None:
         self._key_points = {n: as_point(p, f"key point {n!r}") for n, p in key_points.items()}
         self._scale: Tensor = torch.ones((), dtype=torch.float64)
         self._parent: Parent | None = None
         self._parent_from_tool = torch.eye(4, dtype=torch.float64)
         self.name = name
+
+    @property
+    def name(self) -> str:
+        """Its name, of which a scene has only one. It can be assigned."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise TypeError(f"name must be a text that is not empty, got {name!r}")
+        self._name = name
 
     @property
     def key_points(self) -> dict[str, Tensor]:
@@ -44,11 +53,10 @@ class PlacedTool(NamedState):
 
     @scale.setter
     def scale(self, scale: Tensor | float) -> None:
-        if not isinstance(scale, Tensor):
-            scale = torch.tensor(as_number(scale, "scale"), dtype=torch.float64)
-        if scale.ndim != 0 or not 0 < float(scale.detach()) < float("inf"):
-            raise ValueError(f"scale must be one positive number, got {scale}")
-        self._scale = scale.to("cpu", torch.float64)
+        found = _scalar(scale, "scale")
+        if not float(found.detach()) > 0:
+            raise ValueError(f"scale must be one positive number, got {float(found.detach()):g}")
+        self._scale = found
 
     # -- where it is -------------------------------------------------------------------------------------------------
 
@@ -132,8 +140,7 @@ class PlacedTool(NamedState):
             raise ValueError(f"along must be two points, entry and target, got {len(along)}")
         entry, target = (self._point_in_world(p, name) for p, name in zip(along, ("entry", "target"), strict=True))
         way = unit_vector(target - entry, "target − entry")
-        depth = depth_mm if isinstance(depth_mm, Tensor) else as_number(depth_mm, "depth_mm")
-        self.align(tip=entry + depth * way, direction=way, roll_deg=roll_deg)
+        self.align(tip=entry + _scalar(depth_mm, "depth_mm") * way, direction=way, roll_deg=roll_deg)
 
     # -- what it hangs on --------------------------------------------------------------------------------------------
 
@@ -188,3 +195,14 @@ class PlacedTool(NamedState):
 
     def _point_in_world(self, place: ArrayLike | str, name: str) -> Tensor:
         return point_of(self._parent, place) if isinstance(place, str) else as_point(place, name)
+
+
+def _scalar(value: Tensor | float, name: str) -> Tensor:
+    """A finite number, or a tensor of no axes, as float64; differentiable."""
+    if not isinstance(value, Tensor):
+        return torch.tensor(as_number(value, name), dtype=torch.float64)
+    if value.ndim != 0 or value.is_complex() or value.dtype == torch.bool:
+        raise TypeError(f"{name} must be one number, got {value.dtype} {tuple(value.shape)}")
+    if not bool(torch.isfinite(value)):
+        raise ValueError(f"{name} must be finite, got {float(value.detach())}")
+    return value.to("cpu", torch.float64)

@@ -11,7 +11,7 @@ from deepdrr.geometry import ArrayLike, as_point
 __all__ = ["aligned", "unit_vector"]
 
 _SHORTEST_MM = 1e-9
-_OPPOSITE = 1e-12  # of 1 + cos: below it, the smallest turn from one direction to the other is not unique
+_OPPOSITE = 1e-24  # sin² of the angle to −z: below it, the smallest turn from z to the direction is not unique
 
 
 def unit_vector(direction: ArrayLike, name: str) -> Tensor:
@@ -59,10 +59,12 @@ def aligned(point_tool: Tensor, point_world: ArrayLike, direction_world: ArrayLi
 
 def _turn_from_z(direction: Tensor) -> Tensor:
     x, y, z = direction.unbind()
-    if float(1 + z.detach()) < _OPPOSITE:
-        return torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+    across, share = x * x + y * y, 1 / (1 + z)
+    if float(z.detach()) < 0:
+        if float(across.detach()) < _OPPOSITE:
+            return torch.diag(torch.tensor([1.0, -1.0, -1.0], dtype=torch.float64))
+        share = (1 - z) / across  # the same number, without the difference of 1 and almost 1
     # The formula of the docstring with v = (−y, x, 0), multiplied out.
-    share = 1 / (1 + z)
     rows = [[1 - x * x * share, -x * y * share, x], [-x * y * share, 1 - y * y * share, y], [-x, -y, z]]
     return torch.stack([torch.stack(row) for row in rows])
 

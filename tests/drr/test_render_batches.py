@@ -7,6 +7,7 @@ from torch.testing import assert_close
 
 from deepdrr.data import Subject
 from deepdrr.drr import DRR, render
+from deepdrr.tools import Tool
 
 # Float32 sums of the same terms in another order.
 CLOSE = {"rtol": 1e-5, "atol": 1e-5}
@@ -76,6 +77,12 @@ class TestSubjects:
             (2, (4, 4), ValueError, r"got shape \(4, 4\) for 2"),
             ("no subject", (2, 4, 4), TypeError, "subject must be a Subject or a list of them, got a str"),
             (None, (2, 4, 4), TypeError, "subject must be a Subject or a list of them, got a NoneType"),
+            (
+                [Tool.make("ball")],
+                (1, 4, 4),
+                TypeError,
+                r"got a Tool; Projector\(\[ct, tool\], carm=carm\) takes tools",
+            ),
         ],
     )
     def test_refusals(self, several: object, views: tuple[int, ...], error: type[Exception], complaint: str) -> None:

@@ -23,7 +23,7 @@ from deepdrr.materials import G_CM2_PER_MM, mass_attenuation, material
 from deepdrr.projector import Scene, Technique, expose
 from deepdrr.raycast import Rays, Step
 from deepdrr.spectrum import tungsten_spectrum
-from deepdrr.tools import inside, path_lengths
+from deepdrr.tools import Tool, inside, path_lengths
 
 DOUBLE = torch.float64
 CENTER = (0.0, 0.0, 0.0)
@@ -236,6 +236,20 @@ def test_refused():
         Scene(rod, rules={("tool", "tol"): "add"})
     with pytest.raises(ValueError, match=r"'other'\) must be one of the two, or 'add', got 'wire'"):
         Scene(rod, replace(rod, name="other"), rules={("tool", "other"): "wire"})
+    with pytest.raises(ValueError, match=r"must be of two solids, .* got \('tool', 'tool'\)"):
+        Scene(rod, rules={("tool", "tool"): "tool"})  # it would displace itself
+    with pytest.raises(ValueError, match="each pair must have one rule, got two of other and tool"):
+        Scene(rod, replace(rod, name="other"), rules={("tool", "other"): "tool", ("other", "tool"): "other"})
+    with pytest.raises(TypeError, match="rules must be a mapping from pairs"):
+        Scene(rod, rules=[("tool", "other")])
+
+
+def test_a_name_that_became_anothers_is_refused_at_the_next_image():
+    one, other = Tool.make("ball", name="one"), Tool.make("ball", name="other")
+    scene = Scene(one, other)
+    other.name = "one"
+    with pytest.raises(ValueError, match="each solid must have a name of its own, got 2 of the name 'one'"):
+        scene.area_densities(camera(2, 2))
 
 
 # -- gradients ---------------------------------------------------------------------------------------------------------

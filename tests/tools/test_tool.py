@@ -54,6 +54,16 @@ def test_align_puts_the_tip_and_the_axis(direction: tuple[float, float, float]) 
     assert_close(wire.direction_in_world, unit, atol=1e-8, rtol=0)
 
 
+@pytest.mark.parametrize("aside", [1e-11, 1e-8, 1.42e-6, 1e-4])
+def test_almost_the_opposite_direction_is_a_rotation(aside: float) -> None:
+    """1 + z·d of almost opposite directions has few digits: at 1.5 µrad the turn was off by 4e-4, and refused."""
+    tool = wedge()
+    tool.align(tip=(0, 0, 0), direction=(aside, 0.3 * aside, -1.0))
+    turn = tool.rigid_world_from_tool[:3, :3]
+    assert_close(turn @ turn.T, torch.eye(3, dtype=torch.float64), atol=1e-14, rtol=0)  # some roundings of 1
+    assert_close(tool.direction_in_world, torch.tensor([aside, 0.3 * aside, -1.0]).double(), atol=1e-7, rtol=0)
+
+
 def test_align_by_another_point() -> None:
     screw = Tool.make("bone screw", length_mm=40.0)
     screw.align(tip=(0, 0, 0), direction=(0, 1, 0), point="head")
@@ -172,6 +182,16 @@ def test_bad_input_is_a_sentence() -> None:
         tool.insert(along=((1, 1, 1), (1, 1, 1)), depth_mm=1)
     with pytest.raises(ValueError, match="depth_mm must be finite"):
         tool.insert(along=((1, 1, 1), (1, 1, 2)), depth_mm=math.nan)
+    with pytest.raises(ValueError, match="depth_mm must be finite, got nan"):
+        tool.insert(along=((1, 1, 1), (1, 1, 2)), depth_mm=torch.tensor(math.nan))
+    with pytest.raises(TypeError, match=r"depth_mm must be one number, got torch.float32 \(3,\)"):
+        tool.insert(along=((1, 1, 1), (1, 1, 2)), depth_mm=torch.ones(3))
+    for no_number in (torch.ones(3), torch.tensor(True), torch.tensor(1j)):
+        with pytest.raises(TypeError, match="scale must be one number"):
+            tool.scale = no_number
+    for no_name in (None, "", " ", 3):
+        with pytest.raises(TypeError, match="name must be a text that is not empty"):
+            tool.name = no_name  # type: ignore[assignment]
     with pytest.raises(ValueError, match="hangs on nothing"):
         tool.align(tip="entry", direction=(0, 0, 1))
     with pytest.raises(ValueError, match="density_g_cm3 must be positive"):
