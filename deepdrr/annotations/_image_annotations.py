@@ -36,7 +36,9 @@ class ImageAnnotations:
         edges: pairs of these points that are joined, by name.
 
     Raises:
-        ValueError: if shapes do not fit together, or a name is there twice.
+        TypeError: if an array is not NumPy's.
+        ValueError: if shapes do not fit together, a name is there twice, masks are not bool, or a landmark is seen
+            nowhere.
     """
 
     height: int
@@ -61,8 +63,16 @@ class ImageAnnotations:
             "visibility": (points,),
         }
         for name, shape in wanted.items():
+            if not isinstance(getattr(self, name), np.ndarray):
+                raise TypeError(f"{name} must be a NumPy array, got {type(getattr(self, name)).__name__}")
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} must be of shape {shape}, got {getattr(self, name).shape}")
+        if self.masks.dtype != np.bool_:
+            raise ValueError(f"masks must be bool, got {self.masks.dtype}")
+        if not np.isin(self.visibility, (0, 1, 2)).all():
+            raise ValueError(f"visibility must be 0, 1 or 2, got {self.visibility.tolist()}")
+        if not np.isfinite(self.pixels[self.visibility > 0]).all():
+            raise ValueError("pixels must be finite for landmarks with visibility above 0, got NaN or infinity")
         for names in (self.structures, self.points):
             if twice := [name for name in names if names.count(name) > 1]:
                 raise ValueError(f"names must be different, got {twice[0]!r} twice")

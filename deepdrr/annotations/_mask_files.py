@@ -27,13 +27,13 @@ def write_mask_index(path: str | os.PathLike[str], masks: NDArray[np.bool_], nam
     PNG's text `structures`, a JSON object from numbers to names.
 
     Args:
-        path: the file.
+        path: the file, .png.
         masks: bool [L, H, W], at most 255.
         names: of the L structures.
 
     Raises:
         OSError: if it cannot be written.
-        ValueError: if there are more than 255 structures, or as many names as masks are not given.
+        ValueError: if there are more than 255 structures, as many names as masks are not given, or for another ending.
     """
     from PIL import Image
 
@@ -46,7 +46,7 @@ def write_mask_index(path: str | os.PathLike[str], masks: NDArray[np.bool_], nam
     picture = Image.fromarray(index).convert("P")
     picture.putpalette(bytes([0, 0, 0] + [part for n in range(255) for part in COLORS[n % len(COLORS)]]))
     picture.putdata(index.reshape(-1).tolist())
-    with atomic_path(path) as temporary:
+    with atomic_path(_png_path(path)) as temporary:
         temporary.write_bytes(_png(picture, dict(enumerate(names, start=1))))
 
 
@@ -66,9 +66,9 @@ def write_mask_planes(path: str | os.PathLike[str], masks: NDArray[np.bool_], na
 
     Raises:
         OSError: if one cannot be written.
-        ValueError: if as many names as masks are not given.
+        ValueError: if as many names as masks are not given, or for another ending.
     """
-    target, planes = Path(path), mask_planes(masks, names)
+    target, planes = _png_path(path), mask_planes(masks, names)
     one = len(planes) == 1
     files = [target if one else target.with_name(f"{target.stem}-{n + 1}{target.suffix}") for n in range(len(planes))]
     for file, plane in zip(files, planes, strict=True):
@@ -103,10 +103,13 @@ def read_mask_planes(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str
 
     Raises:
         OSError: if a file cannot be read.
-        ValueError: if it has no names.
+        TypeError: for one path that is not in a list.
+        ValueError: if it has no names, or was written by `write_mask_index`.
     """
     from PIL import Image
 
+    if isinstance(paths, str | os.PathLike):
+        raise TypeError(f"paths must be a list of files, got {paths!r}")
     names: list[str] = []
     masks = []
     for path in paths:
@@ -114,6 +117,8 @@ def read_mask_planes(paths: Sequence[str | os.PathLike[str]]) -> tuple[tuple[str
             text = getattr(picture, "text", {}).get(_KEY)
             if text is None:
                 raise ValueError(f"'{path}' must be a PNG of write_mask_planes: it names no structures")
+            if picture.mode == "P":
+                raise ValueError(f"'{path}' must be a PNG of write_mask_planes, got one of write_mask_index")
             bits = np.asarray(picture).astype(np.uint16)
         found = json.loads(text)
         names += found.values()
@@ -128,6 +133,12 @@ def _png(picture: Any, names: dict[int, str]) -> bytes:
     text.add_itxt(_KEY, json.dumps(names, ensure_ascii=False))
     picture.save(stream, format="PNG", pnginfo=text)
     return stream.getvalue()
+
+
+def _png_path(path: str | os.PathLike[str]) -> Path:
+    if Path(path).suffix.lower() != ".png":
+        raise ValueError(f"path must end in .png, got '{path}'")
+    return Path(path)
 
 
 def _check(masks: NDArray[np.bool_], names: Sequence[str]) -> None:

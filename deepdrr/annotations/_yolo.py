@@ -41,7 +41,8 @@ def write_yolo(
 
     Raises:
         OSError: if a file cannot be written.
-        ValueError: for another task, or images whose file names differ only in their ending.
+        ValueError: for another task, one for which the images have nothing, images whose file names differ only in
+            their ending, or a split that is no name.
     """
     if task not in get_args(YoloTask):
         raise unknown_name("task", task, get_args(YoloTask))
@@ -50,6 +51,12 @@ def write_yolo(
         raise ValueError(f"images must have names that differ before their endings, got {twice[0]!r} twice")
     structures = tuple(dict.fromkeys(name for image in images.values() for name in image.structures))
     points = tuple(dict.fromkeys(name for image in images.values() for name in image.points))
+    if not (points if task == "pose" else structures):
+        raise ValueError(
+            f"the task {task!r} needs {'landmarks' if task == 'pose' else 'structures'}, the images have none"
+        )
+    if split in ("", "..") or Path(split).name != split:
+        raise ValueError(f"split must be the name of a folder, such as 'train', got {split!r}")
     labels = Path(folder) / "labels" / split
     labels.mkdir(parents=True, exist_ok=True)
     written = [_write_text(Path(folder) / "data.yaml", _description(task, split, structures, points))]

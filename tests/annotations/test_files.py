@@ -150,6 +150,12 @@ class TestYolo:
             write_yolo(tmp_path, {"a.png": notes}, "poses")  # type: ignore[arg-type]
         with pytest.raises(ValueError, match="names that differ before their endings, got 'a' twice"):
             write_yolo(tmp_path, {"a.png": notes, "a.jpg": notes}, "pose")
+        with pytest.raises(ValueError, match="the task 'pose' needs landmarks, the images have none"):
+            write_yolo(tmp_path, {"a.png": bare(speckled(0)[None])}, "pose")
+        for no_name in ("", "..", "../other", "a/b"):
+            with pytest.raises(ValueError, match="split must be the name of a folder, such as 'train', got"):
+                write_yolo(tmp_path / "out", {"a.png": notes}, "pose", split=no_name)
+        assert not (tmp_path / "out").exists()
 
 
 class TestMasks:
@@ -185,6 +191,14 @@ class TestMasks:
         Image.new("L", (2, 2)).save(tmp_path / "b.png")
         with pytest.raises(ValueError, match="must be a PNG of write_mask_planes: it names no structures"):
             read_mask_planes([tmp_path / "b.png"])
+        for write in (write_mask_index, write_mask_planes):
+            with pytest.raises(ValueError, match=r"path must end in \.png, got .*a\.jpg"):
+                write(tmp_path / "a.jpg", speckled(0)[None], ["a"])
+        write_mask_index(tmp_path / "c.png", speckled(0)[None], ["a"])
+        with pytest.raises(ValueError, match="must be a PNG of write_mask_planes, got one of write_mask_index"):
+            read_mask_planes([tmp_path / "c.png"])
+        with pytest.raises(TypeError, match="paths must be a list of files, got"):
+            read_mask_planes(str(tmp_path / "c.png"))
 
 
 def test_dicom_seg_refers_to_the_image_and_holds_the_masks(
@@ -275,6 +289,19 @@ class TestImageAnnotations:
         wrong["masks"] = np.zeros((2, 3, 4), np.bool_)
         with pytest.raises(ValueError, match="names must be different, got 'a' twice"):
             ImageAnnotations(**wrong, structures=("a", "a"), amodal_boxes=np.zeros((2, 4)))  # type: ignore[arg-type]
+
+    def test_bad_values(self) -> None:
+        boxes, point = np.zeros((1, 4)), {"points": ("tip",), "pixels": np.full((1, 2), np.nan)}
+        wanted = {"height": 3, "width": 4, "structures": ("a",), "boxes": boxes, "amodal_boxes": boxes}
+        fine = wanted | {"masks": np.zeros((1, 3, 4), np.bool_)}
+        with pytest.raises(ValueError, match="masks must be bool, got uint8"):
+            ImageAnnotations(**wanted, masks=np.zeros((1, 3, 4), np.uint8))  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="masks must be a NumPy array, got Tensor"):
+            ImageAnnotations(**wanted, masks=torch.zeros(1, 3, 4, dtype=torch.bool))  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"visibility must be 0, 1 or 2, got \[3\]"):
+            ImageAnnotations(**fine, **point, visibility=np.array([3]))  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="pixels must be finite for landmarks with visibility above 0"):
+            ImageAnnotations(**fine, **point, visibility=np.array([2]))  # type: ignore[arg-type]
 
     def test_without_anything(self) -> None:
         empty = image_annotations(None, None, height=3, width=4)

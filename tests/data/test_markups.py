@@ -156,7 +156,7 @@ def test_a_name_twice(tmp_path: FilePath) -> None:
         read_annotations(slicer(tmp_path, fiducials(), fiducials()))
     file = tmp_path / "points.csv"
     file.write_text("name,R_mm,A_mm,S_mm\ntip,1,2,3\ntip,1,2,4\n")
-    with pytest.raises(ValueError, match="got 'tip' twice"):
+    with pytest.raises(ValueError, match=r"in .*points\.csv', .* got 'tip' twice"):
         read_annotations(file)
 
 
@@ -165,6 +165,7 @@ def test_a_name_twice(tmp_path: FilePath) -> None:
     [
         ("a.csv", "name,x,y,z\ntip,1,2,3\n", r"must have the columns name, R_mm, A_mm, S_mm .*got name, x, y, z"),
         ("a.csv", "name,R_mm,A_mm,S_mm\ntip,1,nan,3\n", "line 2 of .* must have a name and three finite numbers"),
+        ("a.csv", "name,R_mm,A_mm,S_mm\ntip,1,5,2,3\n", "line 2 of .* must have 4 columns, got 5"),
         (
             "a.csv",
             "name,kind,R_mm,A_mm,S_mm\ntip,dot,1,2,3\n",

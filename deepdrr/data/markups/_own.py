@@ -107,10 +107,16 @@ def read_csv(path: str | os.PathLike[str]) -> Annotations:
         raise ValueError(f"'{file}' must have the columns name, R_mm, A_mm, S_mm (or L_mm, P_mm, S_mm), got {found}")
     ras = ras_from(frame, f"'{file}'")
     rows = [_row(row, reader.line_num, _COLUMNS[frame], file) for row in reader]
-    return Annotations(one.moved(ras) for one in _csv_markups(rows))
+    try:
+        return Annotations(one.moved(ras) for one in _csv_markups(rows))
+    except ValueError as error:
+        raise ValueError(f"in '{file}', {error}") from error
 
 
 def _row(row: dict[str, Any], line: int, axes: list[str], file: FilePath) -> tuple[str, str, list[float]]:
+    if None in row:  # 1,5 for 1.5 would be read as two numbers
+        cells = len(row) - 1
+        raise ValueError(f"line {line} of '{file}' must have {cells} columns, got {cells + len(row[None])}")  # type: ignore[index]
     kind = (row.get("kind") or "point").strip()
     if kind not in _KINDS:
         raise unknown_name(f"kind in line {line} of '{file}':", kind, _KINDS)
