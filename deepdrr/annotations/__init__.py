@@ -9,14 +9,16 @@ from deepdrr.annotations._metal import HIDDEN_BY, hidden_by_metal
 from deepdrr.annotations._overlay import overlay_picture, write_overlay
 from deepdrr.annotations._projection import Matter, ProjectedAnnotations, project_annotations
 from deepdrr.annotations._rle import mask_of, run_lengths
+from deepdrr.annotations._room import annotations_in_room
 from deepdrr.annotations._seg import write_seg
-from deepdrr.annotations._structures import Structures, mask_boxes, structures, structures_of
+from deepdrr.annotations._structures import TOOL_RESULTS, Structures, mask_boxes, structures, structures_of
 from deepdrr.annotations._table import write_points
 from deepdrr.annotations._yolo import YoloTask, write_yolo
 from deepdrr.data import Annotations, Box, Markup, Path, Plane, Point, read_annotations, write_annotations
 
 __all__ = [
     "HIDDEN_BY",
+    "TOOL_RESULTS",
     "Annotations",
     "Box",
     "ImageAnnotations",
@@ -29,6 +31,7 @@ __all__ = [
     "Structures",
     "YoloTask",
     "amodal_boxes",
+    "annotations_in_room",
     "coco_dataset",
     "hidden_by_metal",
     "image_annotations",

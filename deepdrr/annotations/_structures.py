@@ -1,8 +1,7 @@
-"""What each structure covers in an image: masks, boxes, path lengths, share of the attenuation."""
+"""What each label and each tool covers in an image: masks, boxes, path lengths, share of the attenuation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,20 +10,16 @@ from deepdrr.annotations._hulls import amodal_boxes, structure_hulls
 from deepdrr.data import Volume
 from deepdrr.projector import LabelSelection, Projector, Radiograph
 
-__all__ = ["Structures", "mask_boxes", "structures", "structures_of"]
+__all__ = ["TOOL_RESULTS", "Structures", "mask_boxes", "structures", "structures_of"]
 
 
-class Placed(Protocol):
-    """A body with a place in the room."""
-
-    @property
-    def world_from_anatomical(self) -> Tensor:
-        """Rigid transform [4, 4], mm."""
+TOOL_RESULTS = ("tool_path_lengths", "tool_shares", "tool_boxes")
+"""The results of a projector that `structures_of` needs of tools."""
 
 
 @dataclass(frozen=True, eq=False)
 class Structures:
-    """The labelled structures in an image, or in a batch.
+    """The structures in an image, or in a batch: labels of volumes, then tools.
 
     Masks overlap, since rays pass through several structures, and they are amodal: nothing hides a structure in an
     X-ray image.
@@ -57,54 +52,76 @@ class Structures:
 def structures(
     projector: Projector, labels: LabelSelection = None, *, hulls: Mapping[str, Tensor] | None = None
 ) -> Structures:
-    """The structures in a projector's current view, without an exposure.
+    """The labels and the tools in a projector's current view, without an exposure.
 
     Args:
-        projector: with a labelled volume.
+        projector: with a labelled volume, tools, or both.
         labels: labels by name or number; None for all.
         hulls: `structure_hulls` of the volume, to compute them once for many views; None computes them.
 
     Raises:
-        ValueError: if there are no labels, or one is unknown.
+        ValueError: if there are neither labels nor tools, or a label is unknown.
     """
-    shot = projector.project("label_path_lengths", "label_line_integrals", "line_integrals", labels=labels)
-    volumes = [volume for volume in projector.scene.volumes if isinstance(volume, Volume) and volume.labels is not None]
-    return structures_of(shot, volumes, hulls=hulls)
+    scene = projector.scene
+    volumes = [volume for volume in scene.volumes if isinstance(volume, Volume) and volume.labels is not None]
+    wanted = ["line_integrals"]
+    if volumes or not scene.solids:
+        wanted += ["label_path_lengths", "label_line_integrals"]
+    if scene.solids:
+        wanted += TOOL_RESULTS
+    return structures_of(projector.project(*wanted, labels=labels), volumes, hulls=hulls)
 
 
-def structures_of(shot: Radiograph, volumes: list[Volume], *, hulls: Mapping[str, Tensor] | None = None) -> Structures:
-    """The structures in a radiograph.
+def structures_of(
+    shot: Radiograph, volumes: Sequence[Volume], *, hulls: Mapping[str, Tensor] | None = None
+) -> Structures:
+    """The labels and the tools in a radiograph.
 
     Args:
-        shot: a radiograph with label_path_lengths; with label_line_integrals and line_integrals too for the shares of
-            the attenuation, which take longer than the rest.
+        shot: a radiograph with label_path_lengths, or with tool_path_lengths and tool_boxes, or with all of these. For
+            the shares of the attenuation it has label_line_integrals and line_integrals too, which take longer than the
+            rest, and tool_shares.
         volumes: the labelled volumes in it, in order.
         hulls: as for `structures`.
 
     Raises:
-        ValueError: if the path lengths are not there, or a name belongs to structures of two volumes.
+        ValueError: if no path lengths are there, or two structures have a name.
     """
-    if "label_path_lengths" not in shot:
-        raise ValueError(f"shot must hold label_path_lengths, got {', '.join(shot)}")
-    names = shot.label_channels
+    parts = []
+    if "label_path_lengths" in shot:
+        parts.append(_labels(shot, volumes, hulls))
+    if "tool_path_lengths" in shot and "tool_boxes" in shot:
+        tools = (shot["tool_path_lengths"], shot.get("tool_shares"), shot["tool_boxes"])
+        parts.append(Structures(shot.tool_names, *tools))
+    if not parts:
+        got = ", ".join(shot)
+        raise ValueError(f"shot must hold label_path_lengths, or tool_path_lengths and tool_boxes, got {got}")
+    names = tuple(name for part in parts for name in part.names)
     if twice := [name for name in names if names.count(name) > 1]:
         raise ValueError(f"structures must have different names, got {twice[0]!r} twice")
+    shares = [part.shares for part in parts if part.shares is not None]
+    return Structures(
+        names,
+        torch.cat([part.path_lengths_mm for part in parts], dim=-3),
+        torch.cat(shares, dim=-3) if len(shares) == len(parts) else None,
+        torch.cat([part.amodal_boxes for part in parts], dim=-2),
+    )
+
+
+def _labels(shot: Radiograph, volumes: Sequence[Volume], hulls: Mapping[str, Tensor] | None) -> Structures:
+    names = shot.label_channels
     found: dict[str, Tensor] = {}
     for volume in volumes:
         wanted = structure_hulls(volume) if hulls is None else hulls
         found |= amodal_boxes(wanted, shot.camera, volume.world_from_anatomical)
-    missing = [name for name in names if name not in found]
-    if missing:
+    if missing := [name for name in names if name not in found]:
         raise ValueError(f"hulls must hold all structures, got none of {missing[0]!r}")
+    shares = None
+    if "label_line_integrals" in shot and "line_integrals" in shot:
+        whole = shot["line_integrals"][..., None, :, :]
+        shares = torch.where(whole > 0, shot["label_line_integrals"] / whole, 0.0)
     boxes = torch.stack([found[name] for name in names], dim=-2)
-    return Structures(names, shot["label_path_lengths"], _shares(shot), boxes)
-
-
-def _shares(shot: Radiograph) -> Tensor | None:
-    if "label_line_integrals" not in shot or "line_integrals" not in shot:
-        return None
-    whole = shot["line_integrals"][..., None, :, :]
-    return torch.where(whole > 0, shot["label_line_integrals"] / whole, 0.0)
+    return Structures(names, shot["label_path_lengths"], shares, boxes)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

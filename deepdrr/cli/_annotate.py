@@ -10,10 +10,13 @@ from cyclopts import Parameter
 
 from deepdrr._names import unknown_name
 from deepdrr.annotations import (
+    TOOL_RESULTS,
+    Annotations,
     ImageAnnotations,
     ProjectedAnnotations,
     Structures,
     YoloTask,
+    annotations_in_room,
     image_annotations,
     on_detector,
     project_annotations,
@@ -28,9 +31,9 @@ from deepdrr.annotations import (
     write_yolo,
 )
 from deepdrr.cli._options import DisplayOptions
-from deepdrr.cli._project import ProjectOptions
+from deepdrr.cli._project import ProjectOptions, source_of
 from deepdrr.cli._quantities import processing_of
-from deepdrr.cli._scene import ISOCENTER_WORLD, camera, generator, load, projector, technique
+from deepdrr.cli._scene import generator
 from deepdrr.cli._status import say, stage
 from deepdrr.data import Volume
 from deepdrr.io import write_npz, write_png
@@ -45,19 +48,22 @@ _DEFAULTS, _DISPLAY = ProjectOptions(), DisplayOptions()
 
 
 def annotate(
-    file: Path,
+    file: Path | None = None,
     *,
     out: Path,
+    scene: Path | None = None,
     write: Annotated[tuple[Form, ...], Parameter(negative=(), show_default=" ".join)] = _USUAL,
     join: Annotated[tuple[str, ...], Parameter(negative=(), show_default=False)] = (),
     options: ProjectOptions = _DEFAULTS,
     display: DisplayOptions = _DISPLAY,
     config: Path | None = None,
 ) -> None:
-    """Take one X-ray image of a CT, with the masks and boxes of its labels and the images of its landmarks.
+    """Take one X-ray image of a CT, with masks and boxes of its labels and tools and the images of landmarks.
 
     Args:
-        file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files. Give it labels, landmarks or both.
+        file: CT: a NIfTI, NRRD, MHA or MHD file, or a folder of DICOM files. Left out with --scene. Give it labels,
+            landmarks or tools.
+        scene: YAML file of volumes, tools, C-arm and technique, in the place of a CT and of the flags that say so.
         out: Folder for the files; it is made if it is not there.
         write: What to write; repeat it for several. picture: image.png; overlay: the picture with all names; points:
             pixel, depth and visibility of each landmark (CSV); lengths: path lengths and shares of the attenuation
@@ -66,33 +72,37 @@ def annotate(
         join: Two landmarks that COCO's skeleton joins, as A=B; repeated for several.
         config: YAML file with the same fields as these flags; a flag overrides the file.
     """
-    if options.patient.labels is None and options.patient.landmarks is None:
-        raise ValueError("annotate needs labels, landmarks or both, got neither")
+    patient = options.patient
+    if scene is None and patient.labels is None and patient.landmarks is None and not options.tools.tool:
+        raise ValueError("annotate needs labels, landmarks or tools, got none of them")
     if out.exists() and not out.is_dir():
         raise NotADirectoryError(f"out must be a folder, got the file '{out}'")
-    skeleton = tuple(_pair(word) for word in join)
-    taken, noise = technique(options.technique), generator(options.technique.exposure)
-    view = camera(options.pose, options.detector)
-    with stage(f"reading {file}"):
-        volume = load(file, options.patient, options.pose.isocenter or options.pose.landmark)
-    say("CT", volume)
-    if unknown := [name for pair in skeleton for name in pair if name not in volume.annotations]:
-        raise unknown_name("landmark to join", unknown[0], list(volume.annotations))
-    source = projector(volume, view, taken, options.technique)
-    wanted = () if volume.labels is None else ("label_path_lengths", *(_OF_SHARES if "lengths" in write else ()))
+    skeleton, noise = tuple(_pair(word) for word in join), generator(options.technique.exposure)
+    source, isocenter = source_of(file, scene, options)
+    marks = annotations_in_room(source.scene)
+    if unknown := [name for pair in skeleton for name in pair if name not in marks]:
+        raise unknown_name("landmark to join", unknown[0], list(marks))
+    labeled = [one for one in source.scene.volumes if isinstance(one, Volume) and one.labels is not None]
+    wanted = _wanted(bool(labeled), bool(source.scene.solids), "lengths" in write)
     with stage("casting rays"):
         shot = source.project("image", "open_field", *wanted, generator=noise)
-        found = structures_of(shot, [volume]) if wanted else None
-        place = volume.world_from_anatomical
-        seen = project_annotations(volume.annotations, view, world_from_annotations=place, scene=source.scene)
+        found = structures_of(shot, labeled) if wanted else None
+        seen = project_annotations(marks, source.camera, scene=source.scene)
     for what, text in _facts(found, seen):
         say(what, text)
-    notes = image_annotations(found, seen, height=view.height, width=view.width)
-    image = _Annotated(shot, volume, found, seen, notes, display, skeleton)
+    notes = image_annotations(found, seen, height=shot.camera.height, width=shot.camera.width)
+    shot = shot if isocenter is None else replace(shot, isocenter_world=isocenter)
+    image = _Annotated(shot, marks, found, seen, notes, display, skeleton)
     out.mkdir(parents=True, exist_ok=True)
     for form in dict.fromkeys(write):
         for path in _WRITERS[form](image, out):
             say("wrote", path)
+
+
+def _wanted(labels: bool, tools: bool, shares: bool) -> tuple[str, ...]:
+    """The results that structures need."""
+    found = ("label_path_lengths", *(_OF_SHARES if shares else ())) if labels else ()
+    return (*found, *(TOOL_RESULTS if tools else ()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +110,7 @@ class _Annotated:
     """An image, and what is known of it."""
 
     shot: Radiograph
-    volume: Volume
+    marks: Annotations
     found: Structures | None
     seen: ProjectedAnnotations
     notes: ImageAnnotations
@@ -186,15 +196,15 @@ def _yolo(image: _Annotated, out: Path) -> Iterator[Path]:
 
 
 def _markups(image: _Annotated, out: Path) -> Iterator[Path]:
-    if image.volume.annotations:
-        place = image.volume.world_from_anatomical
-        shadows = on_detector(image.volume.annotations, image.shot.camera, world_from_annotations=place)
-        write_annotations(out / "detector.mrk.json", shadows)
+    if image.marks:
+        patient = image.shot.anatomical_from_world
+        shadows = on_detector(image.marks, image.shot.camera)
+        write_annotations(out / "detector.mrk.json", shadows if patient is None else shadows.moved(patient))
         yield out / "detector.mrk.json"
 
 
 def _dicom(image: _Annotated, out: Path) -> Iterator[Path]:
-    (path,) = replace(image.shot, isocenter_world=ISOCENTER_WORLD).save(out / "image.dcm", "image")
+    (path,) = image.shot.save(out / "image.dcm", "image")
     yield path
     if image.notes.masks.any():
         write_seg(out / "seg.dcm", image.notes, path)

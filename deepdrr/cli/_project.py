@@ -24,7 +24,7 @@ from deepdrr.cli._status import say, stage
 from deepdrr.cli._tools import check_tools, tools
 from deepdrr.projector import OUTPUTS, Projector, read_scene
 
-__all__ = ["ProjectOptions", "project"]
+__all__ = ["ProjectOptions", "project", "source_of"]
 
 
 @Parameter(name="*")
@@ -68,13 +68,7 @@ def project(
     """
     check_files(out, quantity)
     noise = generator(options.technique.exposure)
-    if scene is None:
-        if file is None:
-            raise ValueError("deepdrr project needs a CT, or --scene with a scene file, got neither")
-        source = _from_flags(file, out, quantity, only_labels, options)
-        isocenter: tuple[float, float, float] | None = ISOCENTER_WORLD
-    else:
-        source, isocenter = _from_scene(scene, file, options), None
+    source, isocenter = source_of(file, scene, options, out=out, quantity=quantity, only_labels=only_labels)
     camera_now = source.camera
     say("beam", describe_beam(source.technique.spectrum))
     if source.exposure is not None and OUTPUTS[quantity].depends_on_exposure:
@@ -85,6 +79,27 @@ def project(
     for path in out:
         for what in written(shot, quantity, path, display, dicom):
             say("wrote", what)
+
+
+def source_of(
+    file: Path | None,
+    scene: Path | None,
+    options: ProjectOptions,
+    *,
+    out: tuple[Path, ...] = (),
+    quantity: Quantity = "image",
+    only_labels: tuple[str, ...] = (),
+) -> tuple[Projector, tuple[float, float, float] | None]:
+    """The projector of a CT and flags, or of a scene file, and its isocenter if that is known.
+
+    Raises:
+        ValueError: if there is neither, or flags contradict the file.
+    """
+    if scene is not None:
+        return _from_scene(scene, file, options), None
+    if file is None:
+        raise ValueError("deepdrr needs a CT, or --scene with a scene file, got neither")
+    return _from_flags(file, out, quantity, only_labels, options), ISOCENTER_WORLD
 
 
 def _from_flags(

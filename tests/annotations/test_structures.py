@@ -8,8 +8,17 @@ from annotation_phantom import CAMERA
 from torch.testing import assert_close
 
 from deepdrr import Projector, Volume
-from deepdrr.annotations import amodal_boxes, mask_boxes, structure_hulls, structures, structures_of
+from deepdrr.annotations import (
+    amodal_boxes,
+    annotations_in_room,
+    mask_boxes,
+    structure_hulls,
+    structures,
+    structures_of,
+)
 from deepdrr.camera import Camera
+from deepdrr.projector import Scene
+from deepdrr.tools import Tool
 
 
 def test_path_lengths_masks_and_boxes_of_a_cube_and_a_rod(projector: Projector) -> None:
@@ -94,7 +103,7 @@ def test_hulls_can_be_made_once(block: Volume, projector: Projector) -> None:
 
 def test_bad_input(block: Volume) -> None:
     projector = Projector(block, carm=CAMERA)
-    with pytest.raises(ValueError, match="shot must hold label_path_lengths, got line_integrals"):
+    with pytest.raises(ValueError, match=r"label_path_lengths, or tool_path_lengths .*, got line_integrals"):
         structures_of(projector.project("line_integrals"), [block])
     whole = projector.project("label_path_lengths", "label_line_integrals", "line_integrals")
     with pytest.raises(ValueError, match="structures must have different names, got 'cube' twice"):
@@ -107,3 +116,32 @@ def test_bad_input(block: Volume) -> None:
 
 def test_an_empty_mask_has_no_box() -> None:
     assert bool(mask_boxes(torch.zeros(2, 3, 4, dtype=torch.bool)).isnan().all())
+
+
+class TestTools:
+    """Tools beside labels."""
+
+    @pytest.fixture
+    def with_wire(self, block: Volume) -> Projector:
+        wire = Tool.make("k-wire", diameter_mm=6.0, length_mm=30.0, name="wire")
+        wire.align(tip=(-20.0, 0.0, 10.0), direction=(0.0, 0.0, 1.0))
+        return Projector([block, wire], carm=CAMERA)
+
+    def test_they_come_after_the_labels(self, with_wire: Projector) -> None:
+        found = structures(with_wire)
+        assert found.names == ("cube", "screw", "wire")
+        assert found.shares is not None
+        assert found.masks.shape == found.shares.shape == (3, 60, 80)
+        assert float(found.path_lengths_mm[2].max()) == pytest.approx(6.0, rel=0.02)  # a polygon of many sides
+        gap = found.boxes[2] - found.amodal_boxes[2]
+        assert bool((gap.abs() < 0.6).all())  # half a pixel, and the slant of the rays across the wire
+
+    def test_their_key_points_are_in_the_room_with_the_landmarks(self, with_wire: Projector) -> None:
+        marks = annotations_in_room(with_wire.scene)
+        assert {"bone", "axis", "wire.tip"} <= marks.keys()
+        torch.testing.assert_close(marks.points["wire.tip"], torch.tensor([-20.0, 0.0, 10.0], dtype=torch.float64))
+
+    def test_a_tool_alone(self) -> None:
+        wire = Tool.make("k-wire", diameter_mm=6.0, length_mm=30.0, name="wire")
+        wire.align(tip=(0.0, 0.0, 0.0), direction=(0.0, 0.0, 1.0))
+        assert structures(Projector(Scene(wire), carm=CAMERA)).names == ("wire",)

@@ -61,7 +61,7 @@ def test_landmarks_alone(run, ct: Path, landmarks: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "annotate needs labels, landmarks or both, got neither"),
+        ((), "annotate needs labels, landmarks or tools, got none of them"),
         (("--landmarks", "{landmarks}", "--join", "a"), "must be two landmarks as A=B, got 'a'"),
         (("--landmarks", "{landmarks}", "--join", "rod end=lat"), "unknown landmark to join 'lat'"),
         (("--landmarks", "{ct}"), "landmarks must be a .mrk.json, .fcsv"),
@@ -76,3 +76,25 @@ def test_bad_input(words: tuple[str, ...], sentence: str, run, ct: Path, landmar
     assert code == 2
     assert sentence in error
     assert not list(tmp_path.glob("out/*"))
+
+
+def test_tools_are_structures_with_key_points(run, tmp_path: Path) -> None:
+    scene = tmp_path / "scene.yaml"
+    scene.write_text("""
+tools:
+  wire:
+    kind: k-wire
+    dimensions: {diameter_mm: 20, length_mm: 150}
+    insert: {entry: [0, 50, 0], target: [0, 0, 0], depth_mm: 20}
+carm: {view: left lateral, binning: 32}
+technique: {kvp: 70, mas: 2}
+""")
+    wanted = [word for form in ("points", "lengths", "masks", "markups") for word in ("--write", form)]
+    code, _, error = run("annotate", "--scene", scene, *wanted, "--out", tmp_path / "out")
+    assert (code, error) == (0, "")
+    names, masks = read_mask_planes([tmp_path / "out" / "masks.png"])
+    assert names == ("wire",)
+    assert masks.any()
+    assert "wire.tip" in read_annotations(tmp_path / "out" / "detector.mrk.json")
+    with np.load(tmp_path / "out" / "lengths.npz") as lengths:
+        assert lengths["shares"].max() == pytest.approx(1.0)  # there is nothing else in the beam

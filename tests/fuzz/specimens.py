@@ -227,10 +227,15 @@ def _texts(folder: Path) -> list[Specimen]:
         "sid_mm": 600,
         "isocenter_mm": [1, 2, 3],
     }
+    point = {"label": "a", "position": [1.0, 2.5, 3.0], "positionStatus": "defined"}
+    mark = {"type": "Fiducial", "coordinateSystem": "LPS", "coordinateUnits": "mm", "controlPoints": [point]}
     texts = {
         "cameras.json": json.dumps({"views": [view]}),
         "cameras.yaml": "views:\n- " + "\n  ".join(f"{name}: {value}" for name, value in view.items()) + "\n",
         "points.json": json.dumps({"frame": "RAS", "unit": "mm", "points": {"a": [1, 2.5, 3], "b": [0, 0, 1]}}),
+        "points.mrk.json": json.dumps({"markups": [mark]}),
+        "points.fcsv": "# CoordinateSystem = LPS\n# columns = id,x,y,z,label\n1,1,2.5,3,a\n2,0,0,1,b\n",
+        "points.csv": "name,kind,R_mm,A_mm,S_mm\na,point,1,2.5,3\nb,line,0,0,1\nb,line,1,0,1\n",
         "names.csv": "id,name\n1,femur\n2,tibia\n300,heart\n",
         "beam.csv": "# keV, photons\nenergy,photons\n20,1\n30,2e3\n40,5\n",
         "config.yaml": "kvp: 70\nfilter: {copper: 0.1}\nview: PA\nnoise: no\n",
@@ -239,6 +244,9 @@ def _texts(folder: Path) -> list[Specimen]:
         "cameras.json": lambda path: read_cameras(path, [(8, 9)])[0].intrinsics.numpy(),
         "cameras.yaml": lambda path: read_cameras(path, [(8, 9)])[0].intrinsics.numpy(),
         "points.json": lambda path: of(load_landmarks(path).points),
+        "points.mrk.json": lambda path: of(load_landmarks(path).points),
+        "points.fcsv": lambda path: of(load_landmarks(path).points),
+        "points.csv": lambda path: of(load_landmarks(path).points),
         "names.csv": lambda path: of(load_label_names(path)),
         "beam.csv": lambda path: Spectrum.from_csv(path).photons.numpy(),
         "config.yaml": lambda path: of(read_fields(path, "config")),
