@@ -120,8 +120,10 @@ def _labels(shot: Radiograph, volumes: Sequence[Volume], hulls: Mapping[str, Ten
     if "label_line_integrals" in shot and "line_integrals" in shot:
         whole = shot["line_integrals"][..., None, :, :]
         shares = torch.where(whole > 0, shot["label_line_integrals"] / whole, 0.0)
-    boxes = torch.stack([found[name] for name in names], dim=-2)
-    return Structures(names, shot["label_path_lengths"], shares, boxes)
+    lengths = shot["label_path_lengths"]
+    none = torch.zeros(*lengths.shape[:-3], 0, 4, dtype=torch.float64, device=lengths.device)  # all is background
+    boxes = torch.stack([found[name] for name in names], dim=-2) if names else none
+    return Structures(names, lengths, shares, boxes)
 
 
 def mask_boxes(masks: Tensor) -> Tensor:

@@ -188,7 +188,7 @@ def _coco(image: _Annotated, out: Path) -> Iterator[Path]:
 
 
 def _yolo(image: _Annotated, out: Path) -> Iterator[Path]:
-    tasks: list[YoloTask] = ["detect", "segment"] if image.found is not None else []
+    tasks: list[YoloTask] = ["detect", "segment"] if image.notes.structures else []
     if image.seen.names:
         tasks.append("pose")
     for task in tasks:

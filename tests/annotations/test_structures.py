@@ -33,6 +33,17 @@ def test_path_lengths_masks_and_boxes_of_a_cube_and_a_rod(projector: Projector) 
     assert_close(found.amodal_boxes[0], torch.tensor([40 - half, 30 - half, 40 + half, 30 + half], dtype=torch.float64))
 
 
+@pytest.mark.parametrize("views", [None, 2])
+def test_labels_of_background_only_are_no_structures(views: int | None, block: Volume) -> None:
+    """A label map of a crop that holds none of the structures is one, too."""
+    camera = CAMERA if views is None else Camera.stack([CAMERA] * views)
+    empty = block.with_labels(torch.zeros(block.shape, dtype=torch.uint8), names={})
+    found = structures(Projector(empty, carm=camera))
+    assert found.names == ()
+    assert found.path_lengths_mm.shape == (*camera.batch_shape, 0, 60, 80)
+    assert found.amodal_boxes.shape == found.boxes.shape == (*camera.batch_shape, 0, 4)
+
+
 def test_the_hull_has_the_box_of_all_voxels(block: Volume) -> None:
     hulls = structure_hulls(block)
     assert len(hulls["cube"]) == 8
