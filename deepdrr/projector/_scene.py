@@ -29,7 +29,7 @@ from deepdrr.projector._labels import (
 from deepdrr.projector._scene_checks import check_names, check_rules, one_each, sorted_out
 from deepdrr.projector._solids import areas_of_solids, integrals_inside, summed_up, taken_out
 from deepdrr.raycast import Exact, Field, Integration, Rays, project
-from deepdrr.tools import Crossings, Occupancy, PairRules, Solid, cross, displacements, inside, settle
+from deepdrr.tools import Crossings, Occupancy, PairRules, Solid, cross, displacements, occupancy
 
 __all__ = ["Body", "Overlap", "Scene"]
 
@@ -174,17 +174,17 @@ class Scene:
             volumes and everything with respect to which the models are differentiable.
         """
         view, found = self._here(view), []
-        occupancy = self.occupancy(self.cross(view, backend=backend)) if self.solids else None
+        seen = self.occupancy(self.cross(view, backend=backend)) if self.solids else None
         for parts, prepared, model in self._fields():
             integrals = summed_up([project(field, view, integration=integration, backend=backend) for field in parts])
-            if occupancy is not None and len(occupancy.displaced.ray):
-                inner = integrals_inside(parts, occupancy.displaced, integration=integration, backend=backend)
-                integrals = taken_out(integrals, inner, occupancy.displaced)
+            if seen is not None and len(seen.displaced.ray):
+                inner = integrals_inside(parts, seen.displaced, integration=integration, backend=backend)
+                integrals = taken_out(integrals, inner, seen.displaced)
             areas = scaled(areas_of(integrals, backend), prepared.materials, factors(model))
             found.append((areas, prepared.materials))
-        if occupancy is not None:
+        if seen is not None:
             dtype = found[0][0].dtype if found else torch.float64 if backend == "reference" else torch.float32
-            found.append(areas_of_solids(occupancy.present, self.solids, dtype))
+            found.append(areas_of_solids(seen.present, self.solids, dtype))
         return found[0][0] if len(found) == 1 else summed(found)
 
     def cross(self, view: Camera | Rays, *, backend: str = "auto") -> Crossings:
@@ -198,7 +198,7 @@ class Scene:
         Args:
             crossings: where rays cross the surfaces of the solids, see `cross`.
         """
-        return settle(inside(crossings), displacements(self.solids, self.rules))
+        return occupancy(crossings, displacements(self.solids, self.rules))
 
     def displaced_area_densities(
         self, occupancy: Occupancy, *, integration: Integration = _EXACT, backend: str = "auto"

@@ -6,6 +6,7 @@ from deepdrr.tools._intervals import Intervals, inside
 from deepdrr.tools._make import GENERATORS
 from deepdrr.tools._mesh import Mesh
 from deepdrr.tools._mesh_checks import Defects, defects, winding_number
+from deepdrr.tools._occupancy import occupancy
 from deepdrr.tools._overlap import Occupancy, PairRules, displacements, settle
 from deepdrr.tools._solid import Presence, Solid
 from deepdrr.tools._tool import Tool
@@ -28,6 +29,7 @@ __all__ = [
     "entry_depths",
     "hit_counts",
     "inside",
+    "occupancy",
     "path_lengths",
     "settle",
     "winding_number",

@@ -8,7 +8,7 @@ from torch import Tensor
 from deepdrr.tools.crossings._cross import Crossings
 from deepdrr.tools.crossings._lines import Lines
 
-__all__ = ["Intervals", "inside"]
+__all__ = ["Intervals", "inside", "parts_between"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +66,22 @@ def inside(crossings: Crossings) -> Intervals:
     before = after - crossings.winding
     enter = ((after > 0) & (before <= 0)).nonzero()[:, 0]
     leave = ((after <= 0) & (before > 0)).nonzero()[:, 0]
-    ray = crossings.ray[enter]
+    return parts_between(crossings, crossings.solid[enter].long(), enter, leave)
+
+
+def parts_between(crossings: Crossings, solid: Tensor, first: Tensor, last: Tensor) -> Intervals:
+    """The parts of rays from one crossing to another that lie between source and target, or between their limits.
+
+    Args:
+        crossings: the crossings.
+        solid: number of the solid of each part [K].
+        first, last: numbers of the crossings [K] in which each part begins and ends.
+    """
+    ray, t = crossings.ray[first], crossings.t
     start, stop = crossings.lines.limits(ray)
-    ends = (
-        torch.maximum(crossings.t[enter], torch.as_tensor(start).to(crossings.t)),
-        torch.minimum(crossings.t[leave], torch.as_tensor(stop).to(crossings.t)),
-    )
-    kept = (ends[1] > ends[0]).detach().nonzero()[:, 0]
-    ray, solid = ray[kept], crossings.solid[enter][kept].long()
-    source, target = crossings.lines.ends(ray)
-    length_mm = (target - source).norm(dim=-1)
-    return Intervals(crossings.lines, crossings.solids, ray, solid, ends[0][kept], ends[1][kept], length_mm)
+    enter = torch.maximum(t[first], torch.as_tensor(start).to(t))
+    leave = torch.minimum(t[last], torch.as_tensor(stop).to(t))
+    kept = (leave > enter).detach()
+    if not bool(kept.all()):
+        ray, solid, enter, leave = ray[kept], solid[kept], enter[kept], leave[kept]
+    return Intervals(crossings.lines, crossings.solids, ray, solid, enter, leave, crossings.lines.length_mm(ray))

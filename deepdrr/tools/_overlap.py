@@ -1,7 +1,7 @@
 """Where solids overlap each other and the anatomy: what is where along each ray."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -120,21 +120,15 @@ def _swept(intervals: Intervals, displaces: Tensor) -> Occupancy:
     changes[torch.arange(2 * count, device=ray.device), solid] = torch.where(order < count, 1, -1).to(torch.int16)
     is_inside = changes.cumsum(dim=0) > 0  # up to the next end
     taken = (is_inside.float() @ displaces.float()) > 0
-    until = ends.roll(-1)
-    real = (ray.roll(-1) == ray) & (until > ends).detach()
-    at, of = (is_inside & ~taken[:, :-1] & real[:, None]).nonzero(as_tuple=True)
-    present = replace(
-        intervals, ray=ray[at], solid=of, enter=ends[at], leave=until[at], ray_mm=intervals.ray_mm[part[at]]
-    )
-    empty = taken[:, -1]
-    before = empty.roll(1)  # after the last end of a ray nothing is inside
-    first, last = (empty & ~before).nonzero()[:, 0], (~empty & before).nonzero()[:, 0]
-    displaced = replace(
-        intervals,
-        ray=ray[first],
-        solid=solid[first],
-        enter=ends[first],
-        leave=ends[last],
-        ray_mm=intervals.ray_mm[part[first]],
-    )
-    return Occupancy(present, displaced)
+
+    def parts(there: Tensor) -> Intervals:
+        """From where columns [E, C] begin to hold to where they end to; after the last end of a ray none does."""
+        was = there.roll(1, dims=0)
+        of, first = (there & ~was).T.nonzero(as_tuple=True)
+        _, last = (~there & was).T.nonzero(as_tuple=True)
+        found = Intervals(
+            intervals.lines, intervals.solids, ray[first], of, ends[first], ends[last], intervals.ray_mm[part[first]]
+        )
+        return found.chosen((ends[last] > ends[first]).detach())
+
+    return Occupancy(parts(is_inside & ~taken[:, :-1]), parts(taken[:, -1:]))

@@ -26,7 +26,7 @@ _GRAZING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Crossings:
-    """N crossings of rays with surfaces; those of one ray with one solid follow each other along the ray.
+    """N crossings of rays with surfaces, in the order of the rays, of each the solids, and of these along the ray.
 
     They are on the whole line, also before the source and beyond the detector. Along each line, the changes of a
     solid's winding number sum to zero.

@@ -70,6 +70,12 @@ class Lines:
         picked = [_picked(part, ray, self.count) for part in (*self.source, *self.target)]
         return picked[0] + picked[1], picked[2] + picked[3]
 
+    def length_mm(self, ray: Tensor) -> Tensor:
+        """Lengths of rays by number [N], mm, with their gradient."""
+        source, target = self.ends(ray)
+        length_mm: Tensor = (target - source).norm(dim=-1)
+        return length_mm
+
     def limits(self, ray: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """First and last t of rays by number, [N] or one for all."""
         start, stop = self.start, self.stop

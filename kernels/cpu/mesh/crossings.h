@@ -142,23 +142,34 @@ inline void cross_rows(const PlacedMesh& placed, int number, const Rays& rays, s
         }
 }
 
-// windows [views, meshes]. One list per task; they follow each other by view, mesh and rows.
+// Puts crossings of some rows of a view, mesh by mesh, in the order of their rays; those of a ray stay in theirs.
+inline std::vector<Crossing> by_ray(const std::vector<Crossing>& found, std::int64_t first, std::int64_t rays) {
+    std::vector<std::int64_t> place((std::size_t)rays + 1);
+    for (const Crossing& one : found) ++place[one.ray - first + 1];
+    for (std::int64_t r = 0; r < rays; ++r) place[r + 1] += place[r];
+    std::vector<Crossing> sorted(found.size());
+    for (const Crossing& one : found) sorted[place[one.ray - first]++] = one;
+    return sorted;
+}
+
+// windows [views, meshes]. One list per task; they follow each other by ray, mesh and t.
 inline std::vector<std::vector<Crossing>> crossings(const std::vector<PlacedMesh>& meshes, const Rays& rays,
                                                     const Window* windows, int threads) {
-    struct Task { std::int64_t view; int mesh; Window window; };
-    std::vector<Task> tasks;
-    for (std::int64_t view = 0; view < rays.views; ++view)
+    const std::int64_t blocks = (rays.height + ROWS_PER_TASK - 1) / ROWS_PER_TASK, tasks = rays.views * blocks;
+    std::vector<std::vector<Crossing>> found((std::size_t)tasks);
+    parallel_for(tasks, threads, [&](std::int64_t task) {
+        const std::int64_t view = task / blocks, row = task % blocks * ROWS_PER_TASK;
+        const std::int64_t end = lesser(row + ROWS_PER_TASK, rays.height);
+        int seen = 0;
         for (int m = 0; m < (int)meshes.size(); ++m) {
             const Window whole = windows[view * (std::int64_t)meshes.size() + m];
-            for (std::int64_t row = whole.row; row < whole.row_end; row += ROWS_PER_TASK) {
-                const std::int64_t end = lesser(row + ROWS_PER_TASK, whole.row_end);
-                tasks.push_back({view, m, {row, end, whole.column, whole.column_end}});
-            }
+            const Window part{greater(row, whole.row), lesser(end, whole.row_end), whole.column, whole.column_end};
+            const std::size_t before = found[task].size();
+            cross_rows(meshes[m], m, rays, view, part, found[task]);
+            seen += found[task].size() > before;
         }
-    std::vector<std::vector<Crossing>> found(tasks.size());
-    parallel_for((std::int64_t)tasks.size(), threads, [&](std::int64_t n) {
-        const Task& task = tasks[n];
-        cross_rows(meshes[task.mesh], task.mesh, rays, task.view, task.window, found[n]);
+        const std::int64_t first = (view * rays.height + row) * rays.width;
+        if (seen > 1) found[task] = by_ray(found[task], first, (end - row) * rays.width);
     });
     return found;
 }

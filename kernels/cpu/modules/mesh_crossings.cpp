@@ -14,6 +14,7 @@
 DEEPDRR_NO_FUSED_PRODUCTS
 
 #include "mesh/crossings.h"
+#include "mesh/parts.h"
 #include "mesh/tree.h"
 
 namespace py = pybind11;
@@ -116,12 +117,41 @@ CrossingArrays mesh_crossings(const std::vector<MeshArrays>& meshes, const Packe
     return arrays_of(found);
 }
 
+// [K]: solid, first and last crossing of the parts in which solids are there; [L]: of those without anatomy.
+using PartArrays = std::tuple<Packed<int>, Longs, Longs, Longs, Longs>;
+
+PartArrays mesh_parts(const Longs& ray, const Packed<int>& solid, const Packed<signed char>& winding,
+                      const Packed<double>& t, const Packed<std::uint64_t>& displaced_by, int threads) {
+    const py::ssize_t count = ray.size(), solids = displaced_by.size() - 1;
+    require(solid.size() == count && winding.size() == count && t.size() == count, "crossings must be as many");
+    require(0 <= solids && solids <= MOST_SOLIDS, "displaced_by must be of at most 64 solids and the anatomy");
+    for (py::ssize_t n = 0; n < count; ++n)
+        require(0 <= solid.data()[n] && solid.data()[n] < solids, "solids must be those of displaced_by");
+    const CrossingList list{ray.data(), solid.data(), winding.data(), t.data(), count};
+    const Displacers by{displaced_by.data(), (int)solids, displaced_by.data()[solids]};
+    std::vector<RayParts> found;
+    {
+        const py::gil_scoped_release unlocked;
+        found = ray_parts(list, by, threads);
+    }
+    std::vector<int> of;
+    std::vector<long long> from, to, empty_from, empty_to;
+    for (const RayParts& parts : found) {
+        for (const RayPart& part : parts.present) of.push_back(part.solid), from.push_back(part.from), to.push_back(part.to);
+        for (const RayPart& part : parts.displaced) empty_from.push_back(part.from), empty_to.push_back(part.to);
+    }
+    return {copied(of), copied(from), copied(to), copied(empty_from), copied(empty_to)};
+}
+
 }  // namespace
 
 void define_mesh_crossings(py::module_& module) {
     module.def("mesh_tree", &tree_of_mesh, py::arg("vertices").noconvert(), py::arg("faces").noconvert());
     module.def("mesh_crossings", &mesh_crossings, py::arg("meshes"), py::arg("mesh_from_world").noconvert(),
                py::arg("rays"), py::arg("windows").noconvert(), py::arg("threads"));
+    module.def("mesh_parts", &mesh_parts, py::arg("ray").noconvert(), py::arg("solid").noconvert(),
+               py::arg("winding").noconvert(), py::arg("t").noconvert(), py::arg("displaced_by").noconvert(),
+               py::arg("threads"));
 }
 
 }  // namespace deepdrr
