@@ -16,6 +16,8 @@ from deepdrr.projector import OUTPUTS, Scene
 from deepdrr.spectrum import mean_energy
 from deepdrr.tools import Tool
 
+SHIFT = torch.zeros(4, 4, dtype=torch.float64)
+SHIFT[:3, 3] = torch.tensor([2.0, 3.0, 1.0])
 BY_TOOL = [name for name, output in OUTPUTS.items() if output.axes[0] in ("T", "P")]
 
 
@@ -228,3 +230,30 @@ class TestRefused:
             transform_points(small.world_from_tool, small.mesh.vertices),
             transform_points(large.world_from_tool, large.mesh.vertices),
         )
+
+
+class TestGradients:
+    @pytest.mark.parametrize("number", ["depth", "scale", "patient"])
+    def test_image_against_finite_differences(self, number: str) -> None:
+        """Of the mean signal, behind water, with respect to what places the tool; displaced water included."""
+
+        def signal(value: torch.Tensor) -> torch.Tensor:
+            ct, tool = water(), Tool.make("ball", diameter_mm=16.0, segments=24, material="aluminium")
+            if number == "scale":
+                tool.scale = value
+            elif number == "depth":
+                # Off the middle of the field: there magnification decides, and the derivative is no zero.
+                tool.insert(along=((20, 0, 20), (20, 60, 20)), depth_mm=20 * value)
+            else:  # moved with the patient
+                ct.world_from_anatomical = torch.eye(4, dtype=torch.float64) + value * SHIFT
+                tool.attach(ct, parent_from_tool=torch.eye(4) + 15 * SHIFT)
+            shot = Projector([ct, tool], carm=camera(64), backend="reference").project("expected_image")
+            return -(shot["expected_image"] / 1e3).log().mean()
+
+        value = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+        (found,) = torch.autograd.grad(signal(value), value)
+        with torch.no_grad():
+            step = 1e-3
+            expected = (signal(value + step) - signal(value - step)) / (2 * step)
+        # Pixels into which the outline moves are counted by the difference and not by the derivative: few, and grazed.
+        assert float(found) == pytest.approx(float(expected), rel=0.02)
