@@ -4,6 +4,7 @@ from deepdrr.montecarlo._beam import PhotonBeam, beam_of, even_beam
 from deepdrr.montecarlo._body import PhotonBody
 from deepdrr.montecarlo._model import MonteCarlo
 from deepdrr.montecarlo._panel import Panel, panel_of
+from deepdrr.montecarlo._smooth import smoothed
 from deepdrr.montecarlo._tables import PhotonTables, photon_tables
 from deepdrr.montecarlo._tally import KINDS, PhotonTally
 from deepdrr.montecarlo._transport import Run, transport
@@ -23,5 +24,6 @@ __all__ = [
     "even_beam",
     "panel_of",
     "photon_tables",
+    "smoothed",
     "transport",
 ]

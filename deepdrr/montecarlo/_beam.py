@@ -2,14 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from deepdrr._kernels import load_kernels
-from deepdrr.camera import Camera
+from deepdrr.camera import Camera, ray_slopes
 from deepdrr.materials import attenuation_matrix
 from deepdrr.montecarlo._panel import Panel, panel_of
 from deepdrr.spectrum import HEEL_MATERIALS, Spectrum, XRaySource, heel_layers
@@ -108,17 +108,18 @@ def beam_of(source: XRaySource, camera: Camera, fluence: Tensor) -> PhotonBeam:
     return PhotonBeam(field=panel_of(camera, rows, columns), photons=counts, spectra=spectra, energies_kev=energies)
 
 
-def even_beam(spectrum: Spectrum, camera: Camera) -> PhotonBeam:
-    """Photons that a point sends alike in all directions of a camera's detector: one history is one photon.
+def even_beam(spectrum: Spectrum, camera: Camera, *, per: Literal["direction", "area"] = "direction") -> PhotonBeam:
+    """Photons that a point sends through a camera's detector: one history is one photon.
 
     Args:
         spectrum: their energies.
         camera: the point and the field, an unbatched perspective camera.
+        per: what is even: `"direction"`, as many in every solid angle; `"area"`, as many on every part of the detector.
     """
-    from deepdrr.detector import obliquity_factor
-
-    cells = camera.resized(_CELLS, _CELLS)
-    factor = obliquity_factor(cells).detach().cpu()
+    factor = torch.ones(_CELLS, _CELLS, dtype=torch.float64)
+    if per == "direction":
+        x, y = (slope.detach().cpu().double() for slope in ray_slopes(camera.resized(_CELLS, _CELLS)))
+        factor = ((1.0 + x**2 + y**2) ** -1.5).expand(_CELLS, _CELLS)  # cos³: inverse square, and tilt of the detector
     lit = spectrum.photons.detach() > 0
     return PhotonBeam(
         field=panel_of(camera, _CELLS, _CELLS),

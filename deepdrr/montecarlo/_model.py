@@ -11,6 +11,7 @@ from deepdrr.camera import Camera
 from deepdrr.montecarlo._beam import beam_of
 from deepdrr.montecarlo._body import PhotonBody
 from deepdrr.montecarlo._panel import panel_of
+from deepdrr.montecarlo._smooth import smoothed
 from deepdrr.montecarlo._tally import PhotonTally
 from deepdrr.montecarlo._transport import Run, transport
 from deepdrr.montecarlo._voxels import body_of
@@ -28,12 +29,15 @@ class MonteCarlo:
     scene. It has no gradient.
 
     Attributes:
-        histories: the most photons that are followed in each view; a million takes seconds to minutes.
+        histories: the most photons that are followed in each view; a million takes seconds.
         seed: of the random numbers. Each view of a batch has the same.
-        error: stop when 95 % of the cells have this relative standard error; None to follow all histories.
+        error: stop when 95 % of the cells, before they are smoothed, and all of them together have this relative
+            standard error; None to follow all histories.
         cells: number of cells along the longer side of the detector. Scatter is smooth: 32 to 64 carry it.
         voxel_mm: voxels of a CT that are finer are averaged up to about this size, mm.
         group_kev: width of the groups of energies, keV.
+        smooth_mm: the map is smoothed over this standard deviation on the detector, mm, see `smoothed`: what would
+            show of the statistical error are blots. 0 for none.
         progress: whether a bar is shown on a terminal.
 
     Raises:
@@ -51,12 +55,13 @@ class MonteCarlo:
         True
     """
 
-    histories: int = 1_000_000
+    histories: int = 3_000_000
     seed: int = 0
     error: float | None = None
     cells: int = 48
     voxel_mm: float = 3.0
     group_kev: float = 4.0
+    smooth_mm: float = 10.0
     progress: bool = False
 
     def __post_init__(self) -> None:
@@ -64,6 +69,8 @@ class MonteCarlo:
         as_count(self.cells, "cells")
         if not as_number(self.voxel_mm, "voxel_mm") > 0.0:
             raise ValueError(f"voxel_mm must be positive, got {self.voxel_mm}")
+        if not as_number(self.smooth_mm, "smooth_mm") >= 0.0:
+            raise ValueError(f"smooth_mm must not be negative, got {self.smooth_mm}")
         _ = self._run
 
     @property
@@ -91,8 +98,11 @@ class MonteCarlo:
         body = body_of(seen.scene, voxel_mm=self.voxel_mm)  # type: ignore[arg-type]
         batch, camera = seen.camera.batch_shape, seen.camera
         fluence = seen.fluence.expand(*batch, *seen.fluence.shape[-2:])
-        found = [self._view(seen, body, *view) for view in _views(camera, fluence)]
-        photons = torch.stack([tally.scatter_photons * emitted for tally, emitted in found])
+        views = list(_views(camera, fluence))
+        found = [self._view(seen, body, *view) for view in views]
+        photons = torch.stack(
+            [self._map(tally, view) * emitted for (tally, emitted), (view, _) in zip(found, views, strict=True)]
+        )
         energies = _mean_energies(found)
         lit = energies > 0
         if not bool(lit.any()):  # nothing is in the beam, or nothing leaves it
@@ -103,11 +113,18 @@ class MonteCarlo:
 
     def _view(self, seen: ScatterInput, body: PhotonBody, camera: Camera, fluence: Tensor) -> tuple[PhotonTally, float]:
         """What one view scores, and the photons that its beam has."""
-        height, width = camera.height, camera.width
-        scale = self.cells / max(height, width)
-        rows, columns = (max(1, round(n * scale)) for n in (height, width))
         beam = beam_of(seen.source, camera, fluence)
-        return transport(body, beam, panel_of(camera, rows, columns), self._run), beam.total_photons
+        return transport(body, beam, panel_of(camera, *self._shape(camera)), self._run), beam.total_photons
+
+    def _shape(self, camera: Camera) -> tuple[int, int]:
+        """Rows and columns of cells."""
+        scale = self.cells / max(camera.height, camera.width)
+        return max(1, round(camera.height * scale)), max(1, round(camera.width * scale))
+
+    def _map(self, tally: PhotonTally, camera: Camera) -> Tensor:
+        """Scattered photons per mm² and photon of the beam [K, h, w], smoothed."""
+        down_mm, across_mm = (float(edge) for edge in camera.resized(*self._shape(camera)).pixel_spacing_mm)
+        return smoothed(tally.scatter_photons, (self.smooth_mm / down_mm, self.smooth_mm / across_mm))
 
 
 def _views(camera: Camera, fluence: Tensor) -> Iterator[tuple[Camera, Tensor]]:

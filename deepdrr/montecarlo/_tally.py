@@ -1,6 +1,7 @@
 """`PhotonTally`: what histories of photons left in the detector and in the body."""
 
 import json
+import math
 import os
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ class PhotonTally:
         energy: [4, h, w], keV that they carried.
         square: [2, h, w], sum of the squares of what each arrival brought, keV²: primary, scattered.
         group_energy: [K], keV of the scattered photons of each group.
+        history_square: [1], sum of the squares of the scatter that each history brought, keV².
         balance: [3], keV emitted, absorbed in the body, and escaped from it.
         regions: [256], keV absorbed in each region of the body; [0] if it has none.
         voxels: [I, J, K], keV absorbed in each voxel; empty unless it was asked for.
@@ -38,6 +40,7 @@ class PhotonTally:
     energy: Tensor
     square: Tensor
     group_energy: Tensor
+    history_square: Tensor
     balance: Tensor
     regions: Tensor
     voxels: Tensor
@@ -66,6 +69,12 @@ class PhotonTally:
     def error_of_most(self, share: float = 0.95) -> float:
         """The relative error that a share of the cells do not exceed."""
         return float(torch.quantile(self.relative_error.reshape(-1), share, interpolation="higher"))
+
+    @property
+    def total_error(self) -> float:
+        """Relative standard error of all cells together; that of a cell does not hold what its neighbours share."""
+        total = float(self.scatter_energy.sum())
+        return math.sqrt(float(self.history_square)) / self.histories / total if total > 0 else math.inf
 
     @property
     def scatter_photons(self) -> Tensor:

@@ -27,7 +27,7 @@ Estimator = Literal["analog", "forced"]
 
 _CHUNK = 1 << 18  # histories of a call: sums of whole numbers hold them, and Ctrl-C waits for one
 _PILOT, _PILOTS = 1 << 12, 1 << 62  # histories that find what a ray is meant to bring, and the first one's number
-_RAYS_PER_HISTORY = 4.0  # more are cheaper per ray, but share the chances of their history
+_RAYS_PER_HISTORY = 1.0  # more lower the error of a cell, but share the chances of their history
 _LOWEST_KEV = 8.0  # softer photons do not leave a body; the first group holds them
 _UNITS = {"photons": 2.0**36, "energy": 2.0**30, "square": 2.0**20}  # of the kernels' whole numbers, see scores.h
 
@@ -41,7 +41,8 @@ class Run:
         seed: of the random numbers: history n is a function of the seed and n alone.
         estimator: `"forced"`: every interaction sends what it is expected to send to a random point of the detector;
             no primary photons are scored. `"analog"`: photons that cross the detector are counted.
-        error: stop when 95 % of the cells have this relative standard error of their scatter; None for no such stop.
+        error: stop when 95 % of the cells, and all of them together, have this relative standard error of their
+            scatter; None for no such stop.
         group_kev: width of the groups of energies, keV.
         dose: whether the energy absorbed in each voxel is kept.
         checkpoint: a file in which sums are kept after every 262 144 histories and from which they are continued; None
@@ -147,7 +148,8 @@ class _Rays(NamedTuple):
 def _is_enough(found: PhotonTally | None, run: Run) -> bool:
     if found is None:
         return False
-    return found.histories >= run.histories or (run.error is not None and found.error_of_most() <= run.error)
+    precise = run.error is not None and max(found.error_of_most(), found.total_error) <= run.error
+    return found.histories >= run.histories or precise
 
 
 def _rays(body: PhotonBody, beam: PhotonBeam, detector: Panel, run: Run) -> _Rays:
@@ -191,6 +193,8 @@ def _followed(body: PhotonBody, beam: PhotonBeam, detector: Panel, run: Run, par
         kernels.PhotonSums(*sums.values(), _LOWEST_KEV, 1.0 / run.group_kev),
     )
     scored = {name: torch.from_numpy(values / _UNITS.get(name, _UNITS["energy"])) for name, values in sums.items()}
+    scored["history_square"] = scored["balance"][3:] * (_UNITS["energy"] / _UNITS["square"])
+    scored["balance"] = scored["balance"][:3]
     return PhotonTally(histories=part.histories, cell_mm2=detector.cell_mm2, **scored)
 
 
@@ -202,7 +206,7 @@ def _empty_sums(body: PhotonBody, detector: Panel, groups: int, dose: bool) -> d
         "energy": (kinds, *cells),
         "square": (2, *cells),
         "group_energy": (groups,),
-        "balance": (3,),
+        "balance": (4,),
         "regions": (0 if body.regions is None else 256,),
         "voxels": tuple(body.densities.shape[1:]) if dose else (0,),
     }

@@ -20,6 +20,7 @@ from deepdrr.validation._hounsfield import hounsfield_group
 from deepdrr.validation._line_integrals import line_integral_group
 from deepdrr.validation._mass_attenuation import mass_attenuation_group
 from deepdrr.validation._noise import noise_group
+from deepdrr.validation._photon_transport import photon_group
 from deepdrr.validation._sharpness import sharpness_group
 from deepdrr.validation._transmission import transmission_group
 
@@ -37,6 +38,7 @@ GROUPS: dict[str, GroupFunction] = {
     "sharpness": sharpness_group,
     "geometry": geometry_group,
     "backends": backend_group,
+    "photon transport": photon_group,
 }
 
 

@@ -38,7 +38,7 @@ def test_the_result_does_not_depend_on_the_threads(run: Run) -> None:
     one = transport(body, beam(), PANEL, more)
     torch.set_num_threads(3)
     three = transport(body, beam(), PANEL, more)
-    for name in ("photons", "energy", "square", "group_energy", "balance"):
+    for name in ("photons", "energy", "square", "group_energy", "history_square", "balance"):
         assert_close(getattr(three, name), getattr(one, name), rtol=0, atol=0)
 
 
@@ -81,13 +81,16 @@ def test_the_error_per_cell_is_the_spread_among_seeds() -> None:
     runs = [transport(body, beam(), fine, replace(FEW, histories=4_000, seed=seed)) for seed in range(30)]
     spread = torch.stack([run.scatter_energy for run in runs]).var(dim=0).mean().sqrt()
     stated = torch.stack([run.scatter_error**2 for run in runs]).mean().sqrt()
+    totals = torch.tensor([float(run.scatter_energy.sum()) for run in runs])
+    # A standard deviation of 30 numbers is off by 13 % of itself; three times that.
+    assert float(totals.std() / totals.mean()) == pytest.approx(runs[0].total_error, rel=0.4)
     assert float(stated / spread) == pytest.approx(1.0, rel=0.1)  # rays of one history that meet a cell count apart
 
 
 def test_it_stops_at_the_wanted_error() -> None:
     body = slab(200.0, thick_mm=100.0)
     found = transport(body, beam(), PANEL, Run(histories=10_000_000, error=0.05))
-    assert found.error_of_most() <= 0.05
+    assert max(found.error_of_most(), found.total_error) <= 0.05
     assert found.histories < 10_000_000
 
 

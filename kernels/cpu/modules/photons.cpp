@@ -110,7 +110,7 @@ struct SumArrays {
         const std::int64_t cells = (std::int64_t)shape[0] * shape[1], count = groups.size();
         require(count > 0 && photons.size() == KINDS * count * cells, "photons must be [KINDS, groups, cells]");
         require(energy.size() == KINDS * cells && square.size() == 2 * cells, "energy must be [KINDS, cells]");
-        require(balance.size() == 3, "balance must be [3]");
+        require(balance.size() == 4, "balance must be [4]");
         require(regions.size() == 0 || (regions.size() == 256 && body.region.size()), "regions must be [256]");
         require(voxels.size() == 0 || voxels.size() == body.voxels(), "voxels must be those of the grid");
         return {photons.mutable_data(), energy.mutable_data(),  square.mutable_data(), groups.mutable_data(),

@@ -21,6 +21,7 @@ void follow_histories(const PhotonJob<S>& job, std::uint64_t first, std::int64_t
         PhotonScores scores{sums.in(memory.data()), job.body.region};
         const std::int64_t end = lesser(count, (task + 1) * HISTORIES_PER_TASK);
         for (std::int64_t n = task * HISTORIES_PER_TASK; n < end; ++n) follow(job, first + (std::uint64_t)n, scores);
+        scores.ends();
         const std::lock_guard<std::mutex> lock(adding);
         sums.add(scores.sums);
     });
