@@ -188,7 +188,7 @@ class ModelOptions:
     """Rays along each side of a pixel, averaged in intensity: fine metal needs 2 to 4. [default: 1]"""
     scatter: Literal["none", "monte-carlo"] = "none"
     """Scattered photons: none, or by following photons through the patient (seconds to minutes for each image)."""
-    histories: Whole = 3_000_000
+    histories: Whole = 2_000_000
     """Photons that are followed for each image, with --scatter monte-carlo."""
     threads: OptionalWhole = None
     """Threads. [default: all cores]"""

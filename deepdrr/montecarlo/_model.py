@@ -55,7 +55,7 @@ class MonteCarlo:
         True
     """
 
-    histories: int = 3_000_000
+    histories: int = 2_000_000
     seed: int = 0
     error: float | None = None
     cells: int = 48

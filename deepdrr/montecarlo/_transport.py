@@ -27,7 +27,7 @@ Estimator = Literal["analog", "forced"]
 
 _CHUNK = 1 << 18  # histories of a call: sums of whole numbers hold them, and Ctrl-C waits for one
 _PILOT, _PILOTS = 1 << 12, 1 << 62  # histories that find what a ray is meant to bring, and the first one's number
-_RAYS_PER_HISTORY = 1.0  # more lower the error of a cell, but share the chances of their history
+_RAYS_PER_HISTORY = 4.0  # more lower the error of a cell, but share the chances of their history
 _LOWEST_KEV = 8.0  # softer photons do not leave a body; the first group holds them
 _UNITS = {"photons": 2.0**36, "energy": 2.0**30, "square": 2.0**20}  # of the kernels' whole numbers, see scores.h
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-import torch
-
 from deepdrr.montecarlo import KINDS, PhotonTally, Run, transport
 from deepdrr.spectrum import Spectrum, monochromatic, tungsten_spectrum
 from deepdrr.validation._check import Check, Group
@@ -31,9 +29,10 @@ def photon_group(short: bool) -> Group:
             "Cases 2 and 4.1 of AAPM TG-195 (Sechopoulos et al. 2015) at 56.4 keV: energy absorbed in a box of tissue "
             "and in slices of a cylinder of PMMA, against the mean of EGSnrc, Geant4, MCNP and PENELOPE. Then scatter "
             "behind 20 cm of water, field 30 × 30 cm at 120 cm, air gap and beam in the name, against three codes; "
-            "scatter over primary is energy over energy, primary by rays. Forced detection and counting, and counted "
-            "primary photons and ray integrals, in the same slab. Photons are followed with a fixed seed; the limits "
-            "hold the statistical errors too."
+            "scatter over primary is energy over energy, primary by rays; ours is below theirs by 1.4 to 2.1 % in the "
+            "whole field and by 0.5 % on average in its centre, and why is not known. Forced detection and counting, "
+            "and counted primary photons and ray integrals, in the same slab. Photons are followed with a fixed seed; "
+            "the limits hold the statistical errors, and the references' rounding, too."
         ),
         checks=tuple(checks),
     )
@@ -112,7 +111,9 @@ def _slab(beam: str, gap_cm: int, histories: int) -> Iterator[Check]:
     for row in _rows(f"slab {gap_cm} cm {beam}"):
         quantity = row["quantity"]
         unit = "keV" if quantity in KINDS else ""
-        yield _check(row, values[quantity], _KIND_LIMITS.get(quantity, _SPR), unit, "three codes")
+        rounding = 0.005 / float(row["value"])  # the references have two decimals
+        limit = _KIND_LIMITS[quantity] if quantity in KINDS else _SPR + rounding
+        yield _check(row, values[quantity], limit, unit, "three codes")
 
 
 def _estimators(histories: int) -> Iterator[Check]:
@@ -136,4 +137,3 @@ def _estimators(histories: int) -> Iterator[Check]:
         source="ray integrals",
         limit=max(0.005, 3 * float(errors / primary.sum())),
     )
-    assert torch.isfinite(errors)

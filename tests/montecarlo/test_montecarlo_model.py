@@ -12,14 +12,14 @@ from deepdrr import Projector, Volume
 from deepdrr.camera import Camera
 from deepdrr.detector import EnergyIntegratingDetector, Exposure, Grid
 from deepdrr.materials import material
-from deepdrr.montecarlo import MonteCarlo, Run, beam_of, body_of, even_beam, panel_of, transport
+from deepdrr.montecarlo import MonteCarlo, Run, beam_of, body_of, even_beam, panel_of, smoothed, transport
 from deepdrr.projector import Scene
 from deepdrr.scatter import ScatterModel
 from deepdrr.spectrum import HeelEffect, Shutters, XRaySource, monochromatic, tungsten_spectrum
 from deepdrr.tools import Tool
 
 QUIET = EnergyIntegratingDetector(quantum_noise=False, electronic_noise_electrons=0.0)
-FEW = MonteCarlo(histories=20_000, cells=6)
+FEW = MonteCarlo(histories=20_000, cells=6, smooth_mm=0.0)
 MIDDLE = (95.0, 95.0, 95.0)
 
 
@@ -177,6 +177,16 @@ def test_nothing_that_scatters_into_the_picture_is_no_scatter(
     assert float(shot["scatter"].abs().max()) == 0.0
 
 
+def test_smoothing_keeps_slopes_and_takes_noise() -> None:
+    row = torch.arange(20, dtype=torch.float64)
+    slope = 5.0 + row[:, None] + 2 * row
+    assert_close(smoothed(slope, (2.0, 3.0)), slope)
+    noise = 100 + torch.randn(20, 20, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    # σ of 2 cells leaves 1 / (2 √π 2) = 0.14 of it inside, more along the borders.
+    assert float(smoothed(noise, (2.0, 2.0)).std()) < 0.25
+    assert_close(smoothed(noise, (0.0, 0.0)), noise)
+
+
 def test_even_beam_is_one_photon(camera: Camera) -> None:
     assert even_beam(monochromatic(60.0), camera).total_photons == pytest.approx(1.0)
 
@@ -192,6 +202,7 @@ def test_even_beam_is_one_photon(camera: Camera) -> None:
         ({"error": "5 %"}, TypeError, "error must be a number, got '5 %'"),
         ({"error": 1.0}, ValueError, "error must be a share above 0 and below 1, or None, got 1.0"),
         ({"group_kev": None}, TypeError, "group_kev must be a number, got None"),
+        ({"smooth_mm": -1.0}, ValueError, "smooth_mm must not be negative, got -1"),
         ({"seed": 1.5}, TypeError, "seed must be an integer, got 1.5"),
     ],
 )
