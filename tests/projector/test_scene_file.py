@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -11,6 +12,7 @@ from deepdrr.detector import IdealCounter
 from deepdrr.projector import Scene, Technique, read_scene, write_scene
 from deepdrr.projector.scene_file import Section, place_tool
 from deepdrr.tools import Tool
+from deepdrr.tools.generators import NailHole
 
 WHOLE = """
 volumes:
@@ -109,7 +111,16 @@ WRONG = {
     ),
     "material": (
         "tools:\n  a: {kind: ball, material: titanum}",
-        "line 2, tools.a.kind: unknown material 'titanum'; did you mean 'titanium'",
+        "line 2, tools.a.material: unknown material 'titanum'; did you mean 'titanium'",
+    ),
+    "density": (
+        "tools:\n  a:\n    kind: ball\n    density_g_cm3: -1",
+        "line 4, tools.a.density_g_cm3: density_g_cm3 must",
+    ),
+    "beyond": ("tools: {a: {kind: ball}}\nbeyond: nothing", "line 2, beyond: beyond must be one of air, repeat, fade"),
+    "said once": (
+        "tools:\n  a: {kind: ball, align: {tip: [0, 0, 0]}}",
+        r"^\S+, line 2, tools.a.align: must have direction",
     ),
     "neither": ("tools:\n  a: {material: steel}", "line 2, tools.a: must have a file or a kind"),
     "both": ("tools:\n  a: {kind: ball, file: a.stl}", "tools.a.kind: must not be given beside file"),
@@ -163,6 +174,23 @@ def test_a_pose_alone_is_the_same_words(folder: Path) -> None:
     tool = Tool.make("k-wire")
     place_tool(tool, Section.of(folder / "pose.json"))
     assert_close(tool.point_in_world("tip"), torch.tensor([1.0, 2, 3], dtype=torch.float64))
+
+
+def test_dimensions_of_numpy_and_torch_and_names_like_a_volumes_are_read_again(folder: Path) -> None:
+    points = torch.tensor([[0.0, 0.0, 0.0], [0.0, 5.0, 20.0], [0.0, 0.0, 40.0]])
+    tube = Tool.make("tube", points_mm=points, diameter_mm=np.float32(2.0), name="patient")
+    other = Tool.make("tube", points_mm=points.numpy(), diameter_mm=2, name="patient_")
+    ct = Volume.from_file(folder / "ct.nii.gz")
+    tube.attach(ct)
+    path = write_scene(Projector([ct, tube, other], carm=MobileCArm()), folder / "again.yaml")
+    again = read_scene(path).scene
+    assert [tool.name for tool in again.solids] == ["patient", "patient_"]
+    assert again.solids[0].parent is again.volumes[0]
+    for tool in again.solids:
+        assert torch.equal(tool.mesh.vertices, tube.mesh.vertices)
+    nail = Tool.make("nail", holes=[NailHole(20.0, 5.0)])
+    with pytest.raises(ValueError, match=r"holes must be numbers or words to be written in a scene file, got NailHole"):
+        write_scene(Projector(nail, carm=MobileCArm()), path)
 
 
 def test_what_a_scene_file_has_no_word_for_is_refused(folder: Path) -> None:

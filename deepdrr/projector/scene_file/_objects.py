@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from deepdrr._names import unknown_name
 from deepdrr.data import Volume
@@ -146,6 +148,8 @@ def tool_fields(tool: Tool, names: Mapping[int, str], folder: Path) -> dict[str,
     fields = tool.source
     if not fields:
         raise ValueError(f"a tool must be of a kind or from a file to be written in a scene file, got {tool!r}")
+    if "dimensions" in fields:
+        fields["dimensions"] = {name: _in_yaml(value, name) for name, value in fields["dimensions"].items()}
     if "file" in fields:
         fields["file"] = _relative(fields["file"], folder)
     fields |= {"material": _named(tool), "density_g_cm3": tool.density_g_cm3, "scale": float(tool.scale.detach())}
@@ -162,6 +166,17 @@ def _named(tool: Tool) -> str:
     if name not in materials() or material(name) != tool.material:
         raise ValueError(f"a material must be a registered one to be written in a scene file, got {tool.material!r}")
     return name
+
+
+def _in_yaml(value: object, name: str) -> object:
+    """A value of a tool's dimensions as text holds it: numbers, words, and lists of them."""
+    if isinstance(value, Tensor | np.ndarray | np.generic):
+        return value.tolist()
+    if isinstance(value, list | tuple):
+        return [_in_yaml(part, name) for part in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise ValueError(f"{name} must be numbers or words to be written in a scene file, got {value!r}")
 
 
 def _beside(section: Section, path: object) -> Path:

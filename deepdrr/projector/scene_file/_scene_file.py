@@ -120,7 +120,7 @@ def _objects(scene: Scene, folder: Path) -> dict[str, Any]:
         raise ValueError("materials must be one model for all volumes to be written in a scene file, got several")
     if scene.rules:
         raise ValueError(f"rules must be left to priorities to be written in a scene file, got {scene.rules!r}")
-    volumes = {f"volume_{n}" if n > 1 else "patient": volume for n, volume in enumerate(scene.volumes, 1)}
+    volumes = dict(zip(_names_of_volumes(scene), scene.volumes, strict=True))
     names = {id(thing): name for name, thing in volumes.items()} | {id(tool): tool.name for tool in scene.solids}
     found: dict[str, Any] = {"volumes": {}, "tools": {}}
     for name, volume in volumes.items():
@@ -132,6 +132,18 @@ def _objects(scene: Scene, folder: Path) -> dict[str, Any]:
     for tool in _parents_first(scene.solids):
         found["tools"][tool.name] = tool_fields(tool, names, folder)
     return found | (words[0] if words else {}) | {"overlap": scene.overlap, "beyond": scene.beyond}
+
+
+def _names_of_volumes(scene: Scene) -> list[str]:
+    """`patient`, `volume_2` …, unlike the names of tools."""
+    names, taken = [], [solid.name for solid in scene.solids]
+    for n in range(1, len(scene.volumes) + 1):
+        name = f"volume_{n}" if n > 1 else "patient"
+        while name in taken:
+            name += "_"
+        names.append(name)
+        taken.append(name)
+    return names
 
 
 def _words(model: DensityModel) -> dict[str, Any]:

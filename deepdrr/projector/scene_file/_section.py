@@ -108,13 +108,20 @@ class Section:
 
     @contextmanager
     def blamed(self, key: Any = None) -> Iterator[None]:
-        """Put file, line and keys before the sentence of what is refused in the block."""
+        """Put file, line and keys before the sentence of what is refused in the block.
+
+        The key is that of the field which the sentence begins with, if there is one, such as "mode must be …" or
+        "unknown material …"; otherwise the given one.
+        """
         try:
             yield
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f"{self.place(key)}: {_sentence(error)}") from error
         except (ValueError, TypeError, OSError) as error:
-            raise ValueError(f"{self.place(key)}: {_sentence(error)}") from error
+            sentence = _sentence(error)
+            if sentence.startswith(f"'{self.file}', line "):  # an inner section has said where
+                raise
+            named = next((word for word in sentence.split()[:2] if word in self.fields), key)
+            kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+            raise kind(f"{self.place(named)}: {sentence}") from error
 
 
 def _sentence(error: Exception) -> str:
