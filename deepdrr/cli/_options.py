@@ -113,11 +113,11 @@ class DetectorOptions:
 class ToolOptions:
     """Tools and implants in the beam; a flag that is given once holds for all of them."""
 
-    tool: tuple[Path, ...] = ()
+    tool: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
     """Mesh of a tool: STL, PLY, OBJ, GLB or VTP; repeated for several."""
     tool_material: OptionalWords = ()
     """Its material, e.g. titanium."""
-    tool_pose: tuple[Path, ...] = ()
+    tool_pose: Annotated[tuple[Path, ...], Parameter(show_default=False)] = ()
     """JSON or YAML file of its place in the CT's own coordinates, RAS mm: align (tip, direction), insert (entry,
     target, depth_mm) or parent_from_tool (4×4). [default: the mesh is in these coordinates already]"""
     tool_unit: Annotated[tuple[Literal["mm", "cm", "m", "inch"], ...], Parameter(show_default=False)] = ()

@@ -60,7 +60,7 @@ def point_of(parent: Parent | None, name: str) -> Tensor:
 
 def called(parent: Parent) -> str:
     """A parent's name in quotes, or its class where it has none."""
-    return repr(getattr(parent, "name", type(parent).__name__))
+    return repr(parent.name) if hasattr(parent, "name") else f"a {type(parent).__name__}"
 
 
 def check_no_cycle(tool: OnTool, parent: Parent) -> None:

@@ -41,6 +41,7 @@ tools:
     align: {tip: [0, 0, 0], direction: [1, 0, 0]}
 carm: {alpha_deg: 30, isocenter: [0, 0, 5], geometry: {height: 64, width: 48, pixel_mm: 4.0}}
 technique: {kvp: 70, mas: 2, panel: CMOS, focal_spot_mm: 0.6, step_mm: 1}
+rules: [[wire, contrast, add]]
 beyond: repeat
 """
 
@@ -73,6 +74,7 @@ def test_everything_is_where_the_file_says(folder: Path) -> None:
     assert contrast.material.name == "20 mg/ml iodine in blood"
     assert (projector.carm.alpha_deg, projector.camera.height, projector.kvp, projector.mas) == (30, 64, 70.0, 2)
     assert projector.scene.beyond == "repeat"
+    assert projector.scene.rules == {("wire", "contrast"): "add"}
     assert projector().shape == (64, 48)
 
 
@@ -146,6 +148,7 @@ WRONG = {
     "panel": ("technique: {panel: CMS}", "technique.panel: unknown panel 'CMS'; did you mean 'CMOS'"),
     "view": ("carm: {view: inlett}", "carm.view: unknown view 'inlett'; did you mean 'inlet'"),
     "view and angles": ("carm: {view: AP, alpha_deg: 3}", "carm.alpha_deg: must not be given beside view"),
+    "rule": ("tools:\n  a: {kind: ball}\nrules: [[a, b]]", "line 3, rules: must be .tool, tool, which is there., got"),
     "a list": ("tools: [1]", "line 1, tools: must hold fields and their values"),
     "no YAML": ("tools: [1", "must be JSON or YAML, line 1"),
     "nothing": ("", "is empty"),

@@ -18,7 +18,7 @@ from deepdrr.tools import Tool
 
 __all__ = ["read_scene", "write_scene"]
 
-_FIELDS = ("volumes", "tools", "carm", "technique", "materials", "ct_kvp", "overlap", "beyond")
+_FIELDS = ("volumes", "tools", "carm", "technique", "materials", "ct_kvp", "overlap", "rules", "beyond")
 _CARM = ("view", "isocenter", "alpha_deg", "beta_deg", "gamma_deg", "viewed_from", "geometry", "limits", "binning")
 _ANGLES = ("alpha_deg", "beta_deg", "gamma_deg", "viewed_from")
 
@@ -62,7 +62,8 @@ def read_scene(path: str | os.PathLike[str]) -> Projector:
     tools = tools_of(whole, volumes)
     with whole.blamed():
         model = MaterialModel(method=whole.get("materials", "continuous"), ct_kvp=whole.get("ct_kvp"))
-        scene = Scene(*volumes.values(), *tools.values(), materials=model, **whole.given("overlap", "beyond"))
+        options = {"materials": model, "rules": _rules(whole), **whole.given("overlap", "beyond")}
+        scene = Scene(*volumes.values(), *tools.values(), **options)
         return Projector(scene, carm=carm, technique=technique)
 
 
@@ -97,6 +98,16 @@ def write_scene(projector: Projector, path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def _rules(section: Section) -> dict[tuple[str, str], str]:
+    """Rules for pairs of tools, from a list of [one, other, which is there]."""
+    found = {}
+    for rule in section.get("rules", []):
+        if not isinstance(rule, list) or len(rule) != 3:
+            raise ValueError(f"{section.place('rules')}: must be [tool, tool, which is there], got {rule!r}")
+        found[rule[0], rule[1]] = rule[2]
+    return found
+
+
 def _carm(section: Section) -> MobileCArm:
     section.check(_CARM)
     config = section.given(*(key for key in _CARM if key not in ("view", "binning")))
@@ -118,8 +129,6 @@ def _objects(scene: Scene, folder: Path) -> dict[str, Any]:
     words = [_words(model) for model in scene.models]
     if any(other != words[0] for other in words):
         raise ValueError("materials must be one model for all volumes to be written in a scene file, got several")
-    if scene.rules:
-        raise ValueError(f"rules must be left to priorities to be written in a scene file, got {scene.rules!r}")
     volumes = dict(zip(_names_of_volumes(scene), scene.volumes, strict=True))
     names = {id(thing): name for name, thing in volumes.items()} | {id(tool): tool.name for tool in scene.solids}
     found: dict[str, Any] = {"volumes": {}, "tools": {}}
@@ -131,6 +140,8 @@ def _objects(scene: Scene, folder: Path) -> dict[str, Any]:
         found["volumes"][name] = volume_fields(volume, folder)
     for tool in _parents_first(scene.solids):
         found["tools"][tool.name] = tool_fields(tool, names, folder)
+    if scene.rules:
+        found["rules"] = [[*pair, there] for pair, there in scene.rules.items()]
     return found | (words[0] if words else {}) | {"overlap": scene.overlap, "beyond": scene.beyond}
 
 
