@@ -16,12 +16,13 @@ dataset = App(name="dataset", help="Make labelled data sets from a plan.")
 
 
 @dataset.command
-def make(plan: Path, *, out: Path) -> None:
+def make(plan: Path, *, out: Path, workers: Whole = 1) -> None:
     """Make a data set, or the shards of it that are missing.
 
     Args:
         plan: YAML file; deepdrr dataset schema says what may stand in it.
         out: Folder for the data set. One that a run was ended in is gone on with.
+        workers: Processes that make shards, each with one CT in memory.
     """
     given = read_plan(plan)
     say("plan", f"{given.name}: {given.count} samples of {len(given.patients)} patients in {given.shards} shards")
@@ -33,7 +34,7 @@ def make(plan: Path, *, out: Path) -> None:
             done, failures = done + 1, failures + (reason is not None)
             report(done, text=f"samples ({failures} failed)" if failures else None)
 
-        made = make_dataset(plan, out, on_sample=on_sample)
+        made = make_dataset(plan, out, workers=workers, on_sample=on_sample)
     say("made", f"{made.new} shards, {made.old} were there; {made.failed} samples failed")
     say("wrote", made.manifest)
 

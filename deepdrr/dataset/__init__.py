@@ -11,14 +11,16 @@ from deepdrr.dataset._distributions import (
     distribution_of,
 )
 from deepdrr.dataset._encode import encoded
-from deepdrr.dataset._make import Made, OnSample, make_dataset, verify_dataset
+from deepdrr.dataset._make import Made, make_dataset
 from deepdrr.dataset._patient import Patient, load_patient
 from deepdrr.dataset._plan import CArmPlan, ImagePlan, PatientPlan, Plan, ResultsPlan, TechniquePlan
 from deepdrr.dataset._pose_plan import AnglesPlan, ConePlan, PosePlan, TargetPlan, ViewsPlan
 from deepdrr.dataset._poses import DrawnPose, NoPose, draw_pose
 from deepdrr.dataset._read import plan_schema, read_plan
 from deepdrr.dataset._sample import Sample, make_sample
+from deepdrr.dataset._shard_job import OnSample
 from deepdrr.dataset._streams import noise_seed, stream
+from deepdrr.dataset._verify import verify_dataset
 
 __all__ = [
     "DISTRIBUTIONS",

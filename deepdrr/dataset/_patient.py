@@ -81,7 +81,18 @@ def load_patient(plan: Plan, name: str) -> Patient:
     if volume.labels is None:
         if labels is not None:
             raise ValueError(f"patient {name!r} must have labels for the structures {', '.join(labels)}, it has none")
-        return Patient(name, given, volume, scene, None, {}, digests)
+        return _checked(plan, Patient(name, given, volume, scene, None, {}, digests))
     scene.label_channels(labels)  # refuses those that are not there
     hulls = structure_hulls(volume)
-    return Patient(name, given, volume, scene, labels, hulls, digests)
+    return _checked(plan, Patient(name, given, volume, scene, labels, hulls, digests))
+
+
+def _checked(plan: Plan, patient: Patient) -> Patient:
+    """Refuse a plan that names landmarks or structures that the patient does not have, before any sample."""
+    try:
+        patient.target_world(plan.pose.target.landmark, plan.pose.target.structure)
+        for name in plan.pose.in_view:
+            patient.volume.landmark_in_world(name)
+    except ValueError as error:
+        raise ValueError(f"patient {patient.name!r}: {error}") from error
+    return patient

@@ -191,5 +191,9 @@ class Plan:
         return range(shard * size, min((shard + 1) * size, self.count))
 
     def patient_of(self, index: int) -> str:
-        """The patient of a sample: shards take the patients in turn, so that all samples of a shard are of one."""
-        return list(self.patients)[index // self.samples_per_shard % len(self.patients)]
+        """The patient of a sample."""
+        return self.patient_of_shard(index // self.samples_per_shard)
+
+    def patient_of_shard(self, shard: int) -> str:
+        """The patient of all samples of a shard; shards take the patients in turn."""
+        return list(self.patients)[shard % len(self.patients)]

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import multiprocessing
+import os
 import resource
 import signal
 import subprocess
@@ -75,6 +77,30 @@ def test_a_run_that_is_ended_is_gone_on_with_to_the_same_bytes(
     made = make_dataset(plan_file, tmp_path / "set")
     assert (made.old, made.new) == (len(there), 4 - len(there))
     assert hashes(tmp_path / "set") == hashes(whole)
+
+
+def test_two_workers_make_the_bytes_of_one(plan_file: Path, whole: Path, tmp_path: Path) -> None:
+    told: list[int] = []
+    made = make_dataset(plan_file, tmp_path / "set", workers=2, on_sample=lambda index, reason: told.append(index))
+    assert (made.new, sorted(told)) == (4, list(range(12)))
+    assert hashes(tmp_path / "set") == hashes(whole)
+
+
+def test_a_killed_worker_ends_the_run_and_the_next_goes_on(plan_file: Path, whole: Path, tmp_path: Path) -> None:
+    def kill(index: int, reason: str | None) -> None:
+        for child in multiprocessing.active_children():
+            os.kill(child.pid or 0, signal.SIGKILL)
+
+    with pytest.raises(RuntimeError, match="a worker was killed, for want of memory perhaps; the same command goes on"):
+        make_dataset(plan_file, tmp_path / "set", workers=2, on_sample=kill)
+    make_dataset(plan_file, tmp_path / "set")
+    assert hashes(tmp_path / "set") == hashes(whole)
+
+
+def test_an_error_in_a_worker_is_the_error_of_the_run(plan_file: Path, patients: Path, tmp_path: Path) -> None:
+    plan_file.write_text(PLAN.replace("tall.nii.gz", "gone.nii.gz"))
+    with pytest.raises(FileNotFoundError, match=r"gone\.nii\.gz"):
+        make_dataset(plan_file, tmp_path / "set", workers=2)
 
 
 def test_a_killed_process_loses_the_shard_in_the_making(plan_file: Path, whole: Path, tmp_path: Path) -> None:

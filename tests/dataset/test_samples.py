@@ -167,3 +167,9 @@ def test_labels_and_landmarks_that_are_not_there(plan_file: Path) -> None:
     plan_file.write_text(PLAN + "results: {structures: [rods]}\n")
     with pytest.raises(ValueError, match="unknown label 'rods'; did you mean 'rod'"):
         load_patient(read_plan(plan_file), "short")
+
+
+def test_landmarks_of_the_plan_that_a_patient_does_not_have(plan_file: Path) -> None:
+    plan_file.write_text(PLAN.replace("landmark: tip", "landmark: tipp"))
+    with pytest.raises(ValueError, match="patient 'short': unknown landmark 'tipp'; did you mean 'tip'"):
+        load_patient(read_plan(plan_file), "short")
