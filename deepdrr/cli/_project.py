@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from deepdrr.cli._carm import move_carm
 from deepdrr.cli._describe import describe_beam, describe_camera, describe_exposure
 from deepdrr.cli._options import (
     DetectorOptions,
@@ -21,7 +22,7 @@ from deepdrr.cli._output import written
 from deepdrr.cli._quantities import Quantity, check_files, check_labels, check_not_input, needed, quantity_help
 from deepdrr.cli._scene import ISOCENTER_WORLD, camera, generator, load, pose_name, projector, technique
 from deepdrr.cli._status import say, stage
-from deepdrr.cli._tools import check_tools, tools
+from deepdrr.cli._tools import check_tools, tools, warn_if_outside
 from deepdrr.projector import OUTPUTS, Projector, read_scene
 
 __all__ = ["ProjectOptions", "project", "source_of"]
@@ -61,7 +62,7 @@ def project(
         out: File to write; repeat it for several of the same exposure. A .png is the picture as displayed, .tiff and
             .npy hold the raw values, .npz all of it with camera and units, .dcm is a DICOM X-ray image.
         scene: YAML file of volumes, tools, C-arm and technique, in the place of a CT and of the flags that say so;
-            view, angles and detector may be given beside it.
+            view, angles, isocenter and detector may be given beside it, and the rest of its C-arm stays.
         quantity: What to write.
         only_labels: Label of a label quantity to write, by name or number; repeated for several. [default: all]
         config: YAML file with the same fields as these flags; a flag overrides the file.
@@ -96,10 +97,13 @@ def source_of(
         ValueError: if there is neither, or flags contradict the file.
     """
     if scene is not None:
-        return _from_scene(scene, file, options), None
-    if file is None:
+        found, isocenter = _from_scene(scene, file, options), None
+    elif file is not None:
+        found, isocenter = _from_flags(file, out, quantity, only_labels, options), ISOCENTER_WORLD
+    else:
         raise ValueError("deepdrr needs a CT, or --scene with a scene file, got neither")
-    return _from_flags(file, out, quantity, only_labels, options), ISOCENTER_WORLD
+    warn_if_outside(found)
+    return found, isocenter
 
 
 def _from_flags(
@@ -121,7 +125,7 @@ def _from_flags(
 
 
 def _from_scene(scene: Path, file: Path | None, options: ProjectOptions) -> Projector:
-    """Volumes, tools, C-arm and technique of a scene file; a view or a detector of flags takes the C-arm's place.
+    """Volumes, tools, C-arm and technique of a scene file; flags of pose and detector change its C-arm.
 
     Raises:
         ValueError: for flags that say what the file says.
@@ -134,8 +138,8 @@ def _from_scene(scene: Path, file: Path | None, options: ProjectOptions) -> Proj
         found = read_scene(scene)
     for thing in (*found.scene.volumes, *found.scene.solids):
         say("tool" if thing in found.scene.solids else "CT", thing)
-    if (options.pose, options.detector) != (_DEFAULTS.pose, _DEFAULTS.detector):
-        found.carm = camera(options.pose, options.detector)
+    detector = None if options.detector == _DEFAULTS.detector else options.detector
+    move_carm(found, options.pose, detector)
     say("C-arm", describe_camera(found.camera))
     return found
 
@@ -147,4 +151,4 @@ def _check_default(given: object, default: object) -> None:
         if hasattr(value, "__dataclass_fields__"):
             _check_default(value, usual)
         elif value != usual and one.name not in ("seed", "threads", "noise"):
-            raise ValueError(f"{one.name} belongs to the scene file, which has its own, got {value!r}")
+            raise ValueError(f"{one.name} must be said in the scene file, not by a flag beside --scene, got {value!r}")

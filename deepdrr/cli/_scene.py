@@ -36,6 +36,7 @@ __all__ = [
     "generator",
     "load",
     "pairs",
+    "point_of",
     "pose_name",
     "projector",
     "read",
@@ -72,10 +73,20 @@ def camera(pose: PoseOptions, options: DetectorOptions) -> Camera:
     Raises:
         ValueError: if both a view and angles are given.
     """
-    if pose.isocenter is not None and pose.landmark is not None:
-        raise ValueError(f"give an isocenter or a landmark, not both: got {pose.isocenter} and {pose.landmark!r}")
+    point_of(pose)  # refuses two
     stand, viewed_from = stand_of(pose) or _named_stand(DEFAULT_VIEW, pose.viewed_from)
     return carm_geometry(options).camera(stand, viewed_from=viewed_from)
+
+
+def point_of(pose: PoseOptions) -> Point | str | None:
+    """What of the patient is at the isocenter: a point, or a landmark's name; None if neither is given.
+
+    Raises:
+        ValueError: if both are given.
+    """
+    if pose.isocenter is not None and pose.landmark is not None:
+        raise ValueError(f"give an isocenter or a landmark, not both: got {pose.isocenter} and {pose.landmark!r}")
+    return pose.landmark if pose.isocenter is None else pose.isocenter
 
 
 def stand_of(pose: PoseOptions) -> tuple[CArmPose, str] | None:

@@ -1,5 +1,6 @@
 """The tools that flags name."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -8,10 +9,12 @@ import torch
 
 from deepdrr.cli._options import ToolOptions
 from deepdrr.data import Volume
+from deepdrr.geometry import transform_points
+from deepdrr.projector import Projector
 from deepdrr.projector.scene_file import PLACES, Section, place_tool
 from deepdrr.tools import Tool
 
-__all__ = ["check_tools", "tools"]
+__all__ = ["check_tools", "tools", "warn_if_outside"]
 
 Word = TypeVar("Word", bound=str)
 
@@ -49,6 +52,25 @@ def tools(options: ToolOptions, volume: Volume) -> list[Tool]:
             place_tool(tool, section)
         found.append(tool)
     return found
+
+
+def warn_if_outside(projector: Projector) -> None:
+    """Warn of each tool that lies wholly beside the picture, with its box.
+
+    Warns:
+        UserWarning: for each such tool; it says by how many pixels it is where.
+    """
+    camera = projector.camera
+    width, height = camera.width, camera.height
+    for tool in projector.scene.solids:
+        pixels = camera.project_points(transform_points(tool.world_from_tool, tool.mesh.vertices))
+        (u0, v0), (u1, v1) = pixels.amin(dim=-2).tolist(), pixels.amax(dim=-2).tolist()
+        if u1 <= 0 or v1 <= 0 or u0 >= width or v0 >= height:
+            warnings.warn(
+                f"the tool {tool.name!r} is not in the picture of {width}×{height} pixels: it lies at columns {u0:.0f} "
+                f"to {u1:.0f}, rows {v0:.0f} to {v1:.0f}; another isocenter, or place of the tool, brings it there",
+                stacklevel=2,
+            )
 
 
 def _of(words: Sequence[Word], index: int, default: Word) -> Word:

@@ -159,8 +159,15 @@ class PlacedGrid(NamedState):
             point_anatomical: RAS mm [3], or the name of a landmark.
             point_world: where it comes to lie, world mm [3].
         """
-        here = transform_points(self._world_from_anatomical, self._point(point_anatomical))
-        self.translate(as_point(point_world, "point_world") - here)
+        self.translate(as_point(point_world, "point_world") - self.point_in_world(point_anatomical))
+
+    def point_in_world(self, point_anatomical: ArrayLike | str) -> Tensor:
+        """Where a point of the patient is in the room, mm [3].
+
+        Args:
+            point_anatomical: RAS mm [3], or the name of a landmark.
+        """
+        return transform_points(self._world_from_anatomical, self._point(point_anatomical))
 
     def translate(self, vector_world: ArrayLike) -> None:
         """Move the patient.

@@ -67,6 +67,24 @@ def test_a_scene_file(run, ct, screw, tmp_path) -> None:
     assert np.load(tmp_path / "a.npy").shape == (40, 48)  # a detector may be given beside it
 
 
+def test_flags_move_the_carm_of_a_scene(run, ct, tmp_path) -> None:
+    """What no flag says stays: the detector, and where the arm turns."""
+    (tmp_path / "scene.yaml").write_text(
+        f"volumes: {{patient: {{file: '{ct}'}}}}\n"
+        "tools: {ball: {kind: ball, attached_to: patient, align: {tip: [35, 27, 40], direction: [0, 0, 1]}}}\n"
+        "carm: {view: AP, isocenter: [0, 0, 900], geometry: {height: 40, width: 48, pixel_mm: 3}}\n"
+    )
+    base = ("project", "--scene", tmp_path / "scene.yaml", "--quantity", "tool_key_points", "--out", tmp_path / "a.npy")
+    code, _, error = run(*base, "--alpha", 30)
+    assert code == 0
+    assert error.count("the tool 'ball' is not in the picture of 48×40 pixels") == 1
+    assert error.count("the beam misses the volume") == 1
+    code, _, error = run(*base, "--alpha", 30, "--isocenter", 35, 27, 40)  # of the patient
+    assert (code, error) == (0, "")
+    np.testing.assert_allclose(np.load(tmp_path / "a.npy")[0], [24, 20], atol=2.0)  # the ball's radius, magnified
+    assert run(*base, "--view", "AP", "--alpha", 30)[0] == 2
+
+
 def test_what_does_not_fit_is_a_sentence(run, ct, screw, pose, tmp_path) -> None:
     out = ("--out", tmp_path / "a.npy")
     (tmp_path / "scene.yaml").write_text("tools:\n  a: {kind: bal}\n")
@@ -85,7 +103,7 @@ def test_what_does_not_fit_is_a_sentence(run, ct, screw, pose, tmp_path) -> None
         (("project", *out), "needs a CT, or --scene"),
         (("project", ct, "--scene", tmp_path / "scene.yaml", *out), "must not be given together"),
         (("project", "--scene", tmp_path / "scene.yaml", *out), "line 2, tools.a.kind: unknown kind of tool 'bal'"),
-        (("project", "--scene", tmp_path / "scene.yaml", *out, "--kvp", 90), "kvp belongs to the scene file"),
+        (("project", "--scene", tmp_path / "scene.yaml", *out, "--kvp", 90), "kvp must be said in the scene file"),
         (("project", "--scene", tmp_path / "none.yaml", *out), "none.yaml"),
     ]
     for words, sentence in cases:

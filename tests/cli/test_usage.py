@@ -42,7 +42,7 @@ def test_version(run) -> None:
     [
         (["projekt"], ["projekt", "project"]),
         (["project"], ["deepdrr project needs --out"]),
-        (["project", "--out", "a.png"], ["deepdrr project needs a CT", "--scene"]),
+        (["project", "--out", "a.png"], ["deepdrr needs a CT", "--scene"]),
         (["project", "ct.nii"], ["deepdrr project needs --out"]),
         (["project", "ct.nii", "--out"], ["--out requires an argument"]),
         (["project", "ct.nii", "--out", "a.png", "--kpv", "80"], ["--kpv", "--kvp"]),

@@ -46,7 +46,9 @@ def test_a_point_is_placed() -> None:
     ct.rotate((0, 1, 0), 40)
     ct.place("femur_left", (1, 2, 3))
     assert torch.allclose(ct.landmark_in_world("femur_left"), vector(1, 2, 3), **EXACT)
+    assert torch.equal(ct.point_in_world("femur_left"), ct.landmark_in_world("femur_left"))
     ct.place((0, 0, 0), (4, 5, 6))
+    assert torch.allclose(ct.point_in_world((0, 0, 0)), vector(4, 5, 6), **EXACT)
     assert torch.allclose(transform_points(ct.world_from_anatomical, torch.zeros(3).double()), vector(4, 5, 6), **EXACT)
 
 

@@ -9,6 +9,7 @@ from torch.testing import assert_close
 
 from deepdrr import MobileCArm, Projector, Volume
 from deepdrr.detector import IdealCounter
+from deepdrr.montecarlo import MonteCarlo
 from deepdrr.projector import Scene, Technique, read_scene, write_scene
 from deepdrr.projector.scene_file import Section, place_tool
 from deepdrr.tools import Tool
@@ -213,3 +214,21 @@ def test_what_a_scene_file_has_no_word_for_is_refused(folder: Path) -> None:
             write_scene(projector, folder / "b.yaml")
     with pytest.raises(TypeError, match="carm must be a MobileCArm"):
         write_scene(Projector(ct, carm=carm.camera), folder / "b.yaml")
+
+
+def test_monte_carlo_has_its_fields(folder: Path) -> None:
+    text = "volumes: {p: {file: ct.nii.gz}}\ntechnique: {scatter: {histories: 2000, seed: 3}}"
+    projector = read_scene(written(folder, text))
+    assert projector.technique.scatter == MonteCarlo(histories=2000, seed=3)
+    again = read_scene(write_scene(projector, folder / "again.yaml"))
+    assert again.technique.scatter == projector.technique.scatter
+    with pytest.raises(ValueError, match=r"technique.scatter.history: unknown field .*mean 'histories'"):
+        read_scene(written(folder, text.replace("histories", "history")))
+    with pytest.raises(ValueError, match=r"technique.scatter: histories must be .*got 0"):
+        read_scene(written(folder, text.replace("2000", "0")))
+
+
+def test_a_place_is_said_once(folder: Path) -> None:
+    with pytest.raises(ValueError, match="unknown field 'depth'") as told:
+        read_scene(written(folder, WHOLE.replace("depth_mm", "depth")))
+    assert str(told.value).count("line") == 1

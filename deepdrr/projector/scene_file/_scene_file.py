@@ -71,7 +71,7 @@ def write_scene(projector: Projector, path: str | os.PathLike[str]) -> Path:
     """Write what a projector holds as a YAML file that `read_scene` reads again.
 
     The CT and meshes from files are named, not copied. Nothing is left out: what the file has no word for, such as a
-    scatter model, is refused.
+    detector of your own, is refused.
 
     Args:
         projector: a projector with a `MobileCArm`.

@@ -1,5 +1,6 @@
 """The technique in a scene file, both ways."""
 
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from typing import Any
 
@@ -7,6 +8,7 @@ import torch
 
 from deepdrr._names import unknown_name
 from deepdrr.detector import PANELS, Exposure
+from deepdrr.montecarlo import MonteCarlo
 from deepdrr.projector._technique import DEFAULT_KVP, SCATTER_MODELS, Technique
 from deepdrr.projector.scene_file._section import Section
 from deepdrr.raycast import Exact, Step
@@ -16,6 +18,7 @@ __all__ = ["technique_fields", "technique_of"]
 
 _EXPOSURES = ("mas", "photons_per_pixel", "air_kerma_ngy")
 _FIELDS = ("kvp", *_EXPOSURES, "relative", "panel", "focal_spot_mm", "scatter", "step_mm", "rays_per_pixel", "backend")
+_MONTE_CARLO = tuple(field.name for field in fields_of(MonteCarlo))
 
 
 def technique_of(section: Section) -> Technique:
@@ -25,7 +28,7 @@ def technique_of(section: Section) -> Technique:
         ValueError: with file, line and key.
     """
     section.check(_FIELDS)
-    parts: dict[str, Any] = section.given("scatter", "rays_per_pixel", "backend")
+    parts: dict[str, Any] = section.given("rays_per_pixel", "backend") | _scatter_of(section)
     with section.blamed("kvp"):
         source = XRaySource(spectrum=tungsten_spectrum(section.get("kvp", DEFAULT_KVP)))
     if "focal_spot_mm" in section:
@@ -74,7 +77,7 @@ def technique_fields(technique: Technique) -> dict[str, Any]:
         raise _no_word("detector", technique.detector)
     fields["panel"] = panels[0]
     if technique.scatter is not None:
-        fields["scatter"] = _scatter_name(technique.scatter)
+        fields["scatter"] = _scatter_fields(technique.scatter)
     if isinstance(technique.integration, Step):
         fields["step_mm"] = technique.integration.mm
     elif technique.integration != Exact():
@@ -84,11 +87,23 @@ def technique_fields(technique: Technique) -> dict[str, Any]:
     return fields | ({} if technique.backend == "auto" else {"backend": technique.backend})
 
 
-def _scatter_name(scatter: object) -> str:
+def _scatter_of(section: Section) -> dict[str, Any]:
+    """The scatter model: by name, or Monte Carlo by its fields."""
+    if not isinstance(section.get("scatter"), dict):
+        return section.given("scatter")
+    inner = section.section("scatter")
+    inner.check(_MONTE_CARLO)
+    with inner.blamed():
+        return {"scatter": MonteCarlo(**inner.fields)}
+
+
+def _scatter_fields(scatter: object) -> str | dict[str, Any]:
     for name, model in SCATTER_MODELS.items():
         if model() == scatter:
             return name
-    raise _no_word("scatter", scatter)
+    if not isinstance(scatter, MonteCarlo):
+        raise _no_word("scatter", scatter)
+    return {name: getattr(scatter, name) for name in _MONTE_CARLO}
 
 
 def _no_word(name: str, value: object) -> ValueError:
