@@ -169,7 +169,9 @@ def test_scatter_has_a_name(folder: Path) -> None:
     projector = read_scene(written(folder, "volumes: {p: {file: ct.nii.gz}}\ntechnique: {scatter: monte carlo}"))
     assert projector.technique.scatter == Technique(scatter="monte carlo").scatter
     assert "scatter: monte carlo" in write_scene(projector, folder / "again.yaml").read_text()
-    with pytest.raises(ValueError, match="technique.scatter: unknown scatter model 'monte'; did you mean 'monte carlo'"):
+    with pytest.raises(
+        ValueError, match=r"technique\.scatter: unknown scatter model 'monte'; did you mean 'monte carlo'"
+    ):
         read_scene(written(folder, "technique: {scatter: monte}"))
 
 

@@ -59,6 +59,17 @@ def test_the_kernel_sweeps_as_torch_does(count, limited, generator):
     assert len(found.present.ray) > 20 * min(count, 9)
 
 
+def test_the_crossings_of_the_reference_are_in_the_same_order(generator):
+    """They were in the order of the solids: a sweep of rays then finds no overlap, and both are there."""
+    solids = many(3, generator)
+    few = Camera.carm(sdd_mm=1000, sid_mm=500, height=10, width=11, pixel_mm=6.0)
+    crossings, displaces = cross(solids, few, backend="reference"), displacements(solids)
+    along = crossings.ray * 3 + crossings.solid
+    assert bool((along[1:] >= along[:-1]).all())
+    assert bool((crossings.t[1:] >= crossings.t[:-1])[along[1:] == along[:-1]].all())
+    assert_same(occupancy(crossings, displaces), settle(inside(crossings), displaces))
+
+
 def test_its_parts_have_the_gradient_of_their_crossings(generator):
     solids = many(6, generator)
     moving = solids[2].world_from_tool.requires_grad_()

@@ -32,7 +32,7 @@ def crossings_by_torch(
             found.append((chunk[ray], torch.full_like(ray, n), face, winding, t))
     ray, solid, face, winding, t = (torch.cat(parts) for parts in zip(*found, strict=True))
     order = torch.argsort(-winding, stable=True)
-    for key in (t, ray, solid):
+    for key in (t, solid, ray):
         order = order[torch.argsort(key[order], stable=True)]
     return ray[order], solid[order].int(), face[order].int(), winding[order].to(torch.int8), t[order]
 
