@@ -21,7 +21,6 @@ class Intervals:
         ray: number of the ray [K], by view, row and column.
         solid: number of the solid [K].
         enter, leave: ends of the part [K], 0 at the source and 1 at the target; float64, differentiable.
-        ray_mm: length of the whole ray [K], mm, differentiable.
     """
 
     lines: Lines
@@ -30,7 +29,11 @@ class Intervals:
     solid: Tensor
     enter: Tensor
     leave: Tensor
-    ray_mm: Tensor
+
+    @property
+    def ray_mm(self) -> Tensor:
+        """Length of the whole ray of each part [K], mm; differentiable. Computed when asked for."""
+        return self.lines.length_mm(self.ray)
 
     @property
     def length_mm(self) -> Tensor:
@@ -48,7 +51,7 @@ class Intervals:
 
     @property
     def _tensors(self) -> tuple[Tensor, ...]:
-        return self.ray, self.solid, self.enter, self.leave, self.ray_mm
+        return self.ray, self.solid, self.enter, self.leave
 
 
 def inside(crossings: Crossings) -> Intervals:
@@ -84,4 +87,4 @@ def parts_between(crossings: Crossings, solid: Tensor, first: Tensor, last: Tens
     kept = (leave > enter).detach()
     if not bool(kept.all()):
         ray, solid, enter, leave = ray[kept], solid[kept], enter[kept], leave[kept]
-    return Intervals(crossings.lines, crossings.solids, ray, solid, enter, leave, crossings.lines.length_mm(ray))
+    return Intervals(crossings.lines, crossings.solids, ray, solid, enter, leave)

@@ -126,9 +126,7 @@ def _swept(intervals: Intervals, displaces: Tensor) -> Occupancy:
         was = there.roll(1, dims=0)
         of, first = (there & ~was).T.nonzero(as_tuple=True)
         _, last = (~there & was).T.nonzero(as_tuple=True)
-        found = Intervals(
-            intervals.lines, intervals.solids, ray[first], of, ends[first], ends[last], intervals.ray_mm[part[first]]
-        )
+        found = Intervals(intervals.lines, intervals.solids, ray[first], of, ends[first], ends[last])
         return found.chosen((ends[last] > ends[first]).detach())
 
     return Occupancy(parts(is_inside & ~taken[:, :-1]), parts(taken[:, -1:]))
