@@ -226,7 +226,7 @@ def test_monte_carlo_has_its_fields(folder: Path) -> None:
     assert again.technique.scatter == projector.technique.scatter
     with pytest.raises(ValueError, match=r"technique.scatter.history: unknown field .*mean 'histories'"):
         read_scene(written(folder, text.replace("histories", "history")))
-    with pytest.raises(ValueError, match=r"technique.scatter: histories must be .*got 0"):
+    with pytest.raises(ValueError, match=r"technique.scatter.histories: histories must be .*got 0"):
         read_scene(written(folder, text.replace("2000", "0")))
 
 
