@@ -56,7 +56,8 @@ class Side:
         subject, labeled = (data.Subject.from_filepath(path) for _ in range(2))
         hu = data.Subject.from_filepath(path, convert_to_mu=False).image
         labeled.label = (hu > -500).to(labeled.label.dtype) + (hu > 0) + (hu > 200)
-        labeled.n_classes = 4
+        if camera is not deepdrr.camera:  # ours counts the labels
+            labeled.n_classes = 4
         return cls(camera, drr, subject, labeled, samples)
 
     def views(self, count: int) -> Tensor:

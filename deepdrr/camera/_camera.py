@@ -286,12 +286,14 @@ class Camera:
         return replace(self, camera_from_world=pose)
 
     def to(self, *args: torch.device | torch.dtype | str) -> Self:
-        """The same camera on another device or with another floating-point type, as `Tensor.to`.
+        """The same camera on another device or with another floating-point type, itself if it is so, as `Tensor.to`.
 
         Raises:
             ValueError: for a device that torch cannot use here.
         """
-        return self._with(parts_on(self._parts, *args))
+        moved = parts_on(self._parts, *args)
+        same = all(new is old for new, old in zip(moved, self._parts, strict=True))
+        return self if same else self._with(moved)
 
     @property
     def _parts(self) -> Parts:

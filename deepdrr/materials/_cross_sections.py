@@ -1,7 +1,7 @@
 """Photon cross sections: the shipped table and its log-log interpolation."""
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 import numpy as np
@@ -118,10 +118,18 @@ def _weighted(material: Material, energies_kev: Tensor | Sequence[float] | float
     energies = torch.as_tensor(plain(energies_kev), dtype=torch.float64)
     at = energies.detach().cpu().numpy()
     _check_range(at)
+    total = np.frombuffer(_mixture(tuple(material.composition.items()), at.tobytes(), column))
+    return torch.from_numpy(total.reshape(at.shape).copy()).to(energies.device)
+
+
+@lru_cache(maxsize=64)
+def _mixture(composition: tuple[tuple[str, float], ...], energies: bytes, column: str) -> bytes:
+    """The fractions of the elements times what they have; by value, since every image of a beam asks for the same."""
+    at = np.frombuffer(energies)
     total = np.zeros(at.shape)
-    for symbol, fraction in material.composition.items():
+    for symbol, fraction in composition:
         total += fraction * _element(atomic_number(symbol), at, column)
-    return torch.from_numpy(np.asarray(total)).to(energies.device)
+    return total.tobytes()
 
 
 def _check_range(energies: _Array) -> None:

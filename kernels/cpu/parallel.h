@@ -11,14 +11,16 @@
 
 namespace deepdrr {
 
-// Calls work(task) for every task in [0, tasks), each once, in any order, from `threads` threads (this one included).
-// The result may depend on a task's number only. Where the system gives fewer threads, those share the work.
-template <class Work>
-void parallel_for(std::int64_t tasks, int threads, const Work& work) {
+// Calls work(task, room) for every task in [0, tasks), each once, in any order, from `threads` threads (this one included),
+// each of which has a Room for what it needs again and again. The result may depend on a task's number only. Where the
+// system gives fewer threads, those share the work.
+template <class Room, class Work>
+void parallel_for_with(std::int64_t tasks, int threads, const Work& work) {
     std::atomic<std::int64_t> next{0};
     const auto drain = [&] {
         const FlushSubnormals flush;
-        for (std::int64_t task = next++; task < tasks; task = next++) work(task);
+        Room room;
+        for (std::int64_t task = next++; task < tasks; task = next++) work(task, room);
     };
     std::vector<std::thread> helpers;
     for (int i = 1; i < threads && i < tasks; ++i) {
@@ -30,6 +32,13 @@ void parallel_for(std::int64_t tasks, int threads, const Work& work) {
     }
     drain();
     for (std::thread& helper : helpers) helper.join();
+}
+
+// The same without room.
+template <class Work>
+void parallel_for(std::int64_t tasks, int threads, const Work& work) {
+    struct None {};
+    parallel_for_with<None>(tasks, threads, [&](std::int64_t task, None&) { work(task); });
 }
 
 }  // namespace deepdrr

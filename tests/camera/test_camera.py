@@ -263,3 +263,12 @@ def test_arrays_of_numpy_are_refused_in_a_sentence() -> None:
     camera = Camera.carm(sdd_mm=1000, sid_mm=500, height=4, width=4, pixel_mm=1.0)
     with pytest.raises(ValueError, match=r"points_world must be \[\.\.\., 3\], got shape \(5, 2\)"):
         camera.project_points(torch.zeros(5, 2))
+
+
+def test_another_type_is_another_camera_and_the_same_type_the_camera_itself() -> None:
+    camera = carm()
+    assert camera.to(camera.intrinsics.dtype) is camera
+    assert camera.to("cpu").to(torch.float64) is camera
+    coarse = camera.to(torch.float32)
+    assert coarse is not camera
+    assert coarse.intrinsics.dtype == coarse.camera_from_world.dtype == coarse.sdd_mm.dtype == torch.float32

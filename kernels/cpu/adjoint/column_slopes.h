@@ -45,14 +45,13 @@ class ColumnSlopes {
         alignas(64) int at[GROUP], of_u[GROUP];
         store(crossing.ahead, s), store(crossing.x, x), store(crossing.pace, pace), store(crossing.other, other);
         store(crossing.side, side), store(crossing.at, at), store(crossing.of_u, of_u);
-        const std::int64_t step = columns_.kinks_step();
+        const ColumnLines kinks = columns_.kinks();
+        const int step = columns_.kinks_step();
         for_lanes(crossing.lanes, [&](int l) {
-            const Moments* kink = columns_.kinks() + at[l];
-            const Moments near = kink[0].back(s[l], kink[-step].value), far = kink[1].back(s[l], kink[1 - step].value);
-            const Row once = less(far.once, near.once), linear = less(far.linear, near.linear);
-            const Row square = less(far.square, near.square);
-            const Row jump = multiply_add(side[l], once, multiply_add(other[l], linear, near.once));
-            const Row rise = multiply_add(side[l], linear, multiply_add(other[l], square, near.linear));
+            const MomentPairs kink = kinks.moments(at[l]).back(s[l], kinks.value(at[l] - step));
+            const Row once = rise_of(kink.once), linear = rise_of(kink.linear), square = rise_of(kink.square);
+            const Row jump = multiply_add(side[l], once, multiply_add(other[l], linear, first_of(kink.once)));
+            const Row rise = multiply_add(side[l], linear, multiply_add(other[l], square, first_of(kink.linear)));
             const float speed = magnitude(pace[l]), sign = pace[l] < 0.0f ? -1.0f : 1.0f;
             SlopeRows& sum = sums[l];
             const int own = of_u[l] ? 0 : 1;
@@ -73,20 +72,22 @@ class ColumnSlopes {
         store(walk_.column() + ahead * columns_.field_step(), at), store(to_float(ahead) - at_x, s), store(at_x, x);
         store(walk_.within(0, at_x), at_u), store(walk_.within(1, at_x), at_v);
         store(walk_.pace(0), pace_u), store(walk_.pace(1), pace_v);
+        const ColumnLines field = columns_.field();
         for_lanes(lanes, [&](int l) {
             const float u = at_u[l], v = at_v[l], du = pace_u[l], dv = pace_v[l];
-            const Moments *column = columns_.field() + at[l], *behind = column - columns_.field_step();
-            const int across = columns_.across();
-            const Moments f = column->back(s[l], behind->value);
-            const Moments by_u = less(column[across].back(s[l], behind[across].value), f);
-            const Moments by_v = less(column[1].back(s[l], behind[1].value), f);
-            const Moments by_both = less(less(column[across + 1].back(s[l], behind[across + 1].value), f), plus(by_u, by_v));
-            const Row along_u = multiply_add(v, by_both.once, multiply_add(dv, by_both.linear, by_u.once));
+            const auto of_line = [&](int from) {
+                return field.moments(from).back(s[l], field.value(from - columns_.field_step()));
+            };
+            const MomentPairs here = of_line(at[l]), next = of_line(at[l] + columns_.line());
+            const Row f_once = first_of(here.once), f_value = first_of(here.value);
+            const MomentPairs by_u = less(next, here);  // of the first column, and of the second
+            const MomentRows by_v = rise_of(here), by_both = rise_of(by_u);
+            const Row along_u = multiply_add(v, by_both.once, multiply_add(dv, by_both.linear, first_of(by_u.once)));
             const Row along_v = multiply_add(u, by_both.once, multiply_add(du, by_both.linear, by_v.once));
-            const Row rise_u = multiply_add(v, by_both.linear, multiply_add(dv, by_both.square, by_u.linear));
+            const Row rise_u = multiply_add(v, by_both.linear, multiply_add(dv, by_both.square, first_of(by_u.linear)));
             const Row rise_v = multiply_add(u, by_both.linear, multiply_add(du, by_both.square, by_v.linear));
             // f = f_00 + (u + r du) (f_u at r) + (v + r dv) by_v
-            const Row across_u = multiply_add(u, along_u, multiply_add(du, rise_u, f.once));
+            const Row across_u = multiply_add(u, along_u, multiply_add(du, rise_u, f_once));
             const Row integral = multiply_add(v, by_v.once, multiply_add(dv, by_v.linear, across_u));
             SlopeRows& sum = sums[l];
             sum.integral = multiply_add(sign, integral, sum.integral);
@@ -94,16 +95,21 @@ class ColumnSlopes {
             sum.along[1] = multiply_add(sign, along_v, sum.along[1]);
             sum.moment[0] = multiply_add(sign, multiply_add(x[l], along_u, rise_u), sum.moment[0]);
             sum.moment[1] = multiply_add(sign, multiply_add(x[l], along_v, rise_v), sum.moment[1]);
-            end(l, multiply_add(u, by_u.value, multiply_add(v, by_v.value, multiply_add(u * v, by_both.value, f.value))));
+            end(l, multiply_add(u, first_of(by_u.value), multiply_add(v, by_v.value, multiply_add(u * v, by_both.value, f_value))));
         });
     }
 
-    DEEPDRR_FN static Row less(Row a, Row b) { return multiply_add(-1.0f, b, a); }
-    DEEPDRR_FN static Moments less(const Moments& a, const Moments& b) {
-        return {less(a.square, b.square), less(a.linear, b.linear), less(a.once, b.once), less(a.value, b.value)};
+    struct MomentRows {
+        Row square, linear, once, value;
+    };
+
+    DEEPDRR_FN static Row rise_of(RowPair pair) { return multiply_add(-1.0f, first_of(pair), second_of(pair)); }
+    DEEPDRR_FN static MomentRows rise_of(const MomentPairs& pair) {
+        return {rise_of(pair.square), rise_of(pair.linear), rise_of(pair.once), rise_of(pair.value)};
     }
-    DEEPDRR_FN static Moments plus(const Moments& a, const Moments& b) {
-        return {a.square + b.square, a.linear + b.linear, a.once + b.once, a.value + b.value};
+    DEEPDRR_FN static RowPair less(RowPair a, RowPair b) { return multiply_add(-1.0f, b, a); }
+    DEEPDRR_FN static MomentPairs less(const MomentPairs& a, const MomentPairs& b) {
+        return {less(a.square, b.square), less(a.linear, b.linear), less(a.once, b.once), less(a.value, b.value)};
     }
 
     const Columns& columns_;

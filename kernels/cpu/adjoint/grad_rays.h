@@ -159,6 +159,7 @@ MatrixGradient exact_grad_rays(const RayTask& task, const Values<T>& values, dou
                                int threads) {
     const Bundling bundling(task.rays);
     return sum_matrix_gradients(bundling.count, threads, [&](std::int64_t index, MatrixGradient& grad_matrix) {
+        Columns columns;
         BundleRays<SlopePacket> bundle(task.rays, bundling.at(index), task.ijk_from_world, values.grid);
         std::vector<float> weights((std::size_t)LANES * (upstream.channels + CHANNELS));
         for (int first = 0; first < values.channels; first += CHANNELS) {
@@ -166,7 +167,7 @@ MatrixGradient exact_grad_rays(const RayTask& task, const Values<T>& values, dou
                 read_tile(upstream, packet.tile, values.scale, weights.data());
                 packet.weigh(weights.data() + (std::size_t)first * LANES);
             });
-            bundle.march(values, first, lesser(values.channels - first, CHANNELS));
+            bundle.march(values, first, lesser(values.channels - first, CHANNELS), columns);
         }
         bundle.for_each_packet([&](const SlopePacket& packet) {
             TracedChord traced[LANES];

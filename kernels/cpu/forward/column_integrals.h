@@ -30,17 +30,15 @@ struct Kinks {
     }
 
     DEEPDRR_FN void add(const Columns& columns, Row* sums) const {
-        const std::int64_t step = columns.kinks_step();
-        const Moments* kinks = columns.kinks();
+        const ColumnLines kinks = columns.kinks();
+        const int step = columns.kinks_step();
         for_lanes(lanes, [&](int l) {
-            const Moments* ahead = kinks + at[l];
-            const float *one = (const float*)&ahead[0], *two = (const float*)&ahead[1];
-            RowPair sum = pair_of(-square[l], near[0][l]) * load_row_pair(one);
-            RowPair more = pair_of(near[1][l], near[2][l]) * load_row_pair(one + 8);
-            sum = multiply_add(pair_of(square[l], far[0][l]), load_row_pair(two), sum);
-            more = multiply_add(pair_of(far[1][l], far[2][l]), load_row_pair(two + 8), more);
-            const Row before = multiply_add(near[3][l], ahead[-step].value, far[3][l] * ahead[1 - step].value);
-            sums[l] = sums[l] + (sum_of(sum) + sum_of(more)) + before;
+            RowPair sum = pair_of(-square[l], square[l]) * kinks.square(at[l]);
+            RowPair more = pair_of(near[0][l], far[0][l]) * kinks.linear(at[l]);
+            sum = multiply_add(pair_of(near[1][l], far[1][l]), kinks.once(at[l]), sum);
+            more = multiply_add(pair_of(near[2][l], far[2][l]), kinks.value(at[l]), more);
+            sum = multiply_add(pair_of(near[3][l], far[3][l]), kinks.value(at[l] - step), sum);
+            sums[l] = sums[l] + sum_of(sum + more);
         });
     }
 };
@@ -91,17 +89,15 @@ class ColumnIntegrals {
         const CellWeights w(walk_, Floats{}, 1.0f);
         alignas(64) int at[GROUP];
         store(walk_.column(), at);
+        const ColumnLines field = columns_.field();
         for_lanes(lanes, [&](int l) {
-            const Moments* from = columns_.field() + at[l];
-            RowPair sum = pair_of(w.square[l], w.linear[0][l]) * load_row_pair((const float*)from);
-            Row rest = w.once[0][l] * from->once;
-            for (int n = 1; n < 4; ++n) {
-                const Moments& column = from[(n >> 1) * columns_.across() + (n & 1)];
-                const RowPair weight = pair_of(n == 3 ? w.square[l] : -w.square[l], w.linear[n][l]);
-                sum = multiply_add(weight, load_row_pair((const float*)&column), sum);
-                rest = multiply_add(w.once[n][l], column.once, rest);
-            }
-            sums[l] = sums[l] + (sum_of(sum) + rest);
+            const auto add_two = [&](int n, int from) {
+                const RowPair sum = pair_of(w.linear[n][l], w.linear[n + 1][l]) * field.linear(from);
+                const float square = n == 0 ? w.square[l] : -w.square[l];
+                return multiply_add(pair_of(w.once[n][l], w.once[n + 1][l]), field.once(from),
+                                    multiply_add(pair_of(square, -square), field.square(from), sum));
+            };
+            sums[l] = sums[l] + sum_of(add_two(0, at[l]) + add_two(2, at[l] + columns_.line()));
         });
     }
 
@@ -112,13 +108,16 @@ class ColumnIntegrals {
         alignas(64) int at[GROUP];
         alignas(64) float s[GROUP];
         store(walk_.column() + ahead * columns_.field_step(), at), store(to_float(ahead) - x, s);
+        const ColumnLines field = columns_.field();
         for_lanes(lanes, [&](int l) {
-            for (int n = 0; n < 4; ++n) {
-                const Moments* column = columns_.field() + at[l] + (n >> 1) * columns_.across() + (n & 1);
-                const Moments here = column->back(s[l], column[-columns_.field_step()].value);
-                const float square = n == 0 || n == 3 ? w.square[l] : -w.square[l];
-                const Row more = multiply_add(w.linear[n][l], here.linear, square * here.square);
-                sums[l] = multiply_add(w.once[n][l], here.once, sums[l] + more);
+            for (int n = 0; n < 4; n += 2) {
+                const int from = at[l] + (n >> 1) * columns_.line();
+                const MomentPairs here = field.moments(from).back(s[l], field.value(from - columns_.field_step()));
+                const float square = n == 0 ? w.square[l] : -w.square[l];
+                RowPair sum = pair_of(square, -square) * here.square;
+                sum = multiply_add(pair_of(w.linear[n][l], w.linear[n + 1][l]), here.linear, sum);
+                sum = multiply_add(pair_of(w.once[n][l], w.once[n + 1][l]), here.once, sum);
+                sums[l] = sums[l] + sum_of(sum);
             }
         });
     }

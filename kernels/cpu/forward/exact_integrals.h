@@ -61,11 +61,11 @@ template <class Walk, class T>
 void project_exact_with(const Values<T>& values, const Affine& ijk_from_world, const Rays& rays, const Image& image,
                         int threads) {
     const Bundling bundling(rays);
-    parallel_for(bundling.count, threads, [&](std::int64_t index) {
+    parallel_for_with<Columns>(bundling.count, threads, [&](std::int64_t index, Columns& columns) {
         for (int first = 0; first < values.channels; first += CHANNELS) {
             const int count = lesser(values.channels - first, CHANNELS);
             BundleRays<IntegralPacket> bundle(rays, bundling.at(index), ijk_from_world, values.grid);
-            bundle.march(values, first, count);
+            bundle.march(values, first, count, columns);
             bundle.for_each_packet([&](const IntegralPacket& packet) {
                 for (int c = 0; c < count; ++c)
                     write_tile(image, packet.tile, first + c, [&](int l) {

@@ -29,7 +29,7 @@ DEEPDRR_FN void for_lanes(unsigned lanes, const Work& work) {
 struct Crossing {
     unsigned lanes;        // those that do
     Ints of_u;             // whether it is a plane of u
-    Ints at;               // the kink of the nearer of two columns, at the plane ahead; the farther one follows
+    Ints at;               // where the kinks of the columns beside it begin, at the plane ahead
     Floats x, ahead;       // how far from the first plane, and to the plane ahead
     Floats pace, other;    // across the plane, and along it
     Floats side;           // position between the two columns, 0 .. 1
@@ -59,7 +59,7 @@ class ColumnWalk {
     DEEPDRR_FN Floats within(int c, Floats x) const { return at_[c] + x * pace_[c] - to_float(cell_[c]); }
 
     // The lowest column of the cell of the moment.
-    DEEPDRR_FN Ints column() const { return held(0, cell_[0]) * columns_.across() + held(1, cell_[1]); }
+    DEEPDRR_FN Ints column() const { return held(0, cell_[0]) * columns_.line() + held(1, cell_[1]) * CHANNELS; }
 
     // The plane ahead of x.
     DEEPDRR_FN Ints plane_ahead(Floats x) const { return lesser(to_int(x) + 1, Ints{} + slabs_); }
@@ -75,7 +75,8 @@ class ColumnWalk {
         const Ints ahead = plane_ahead(lesser(x, leave_));
         const Ints u = held(0, cell_[0]), v = held(1, cell_[1]);
         const Ints p = held(0, cell_[0] + rises_[0] - 1) + 1, q = held(1, cell_[1] + rises_[1] - 1) + 1;
-        const Ints of_u = p * columns_.count[1] + v, of_v = q * columns_.count[0] + u + columns_.kinks_of_v();
+        const Ints of_u = p * columns_.line() + v * CHANNELS;
+        const Ints of_v = q * columns_.line() + u * CHANNELS + columns_.kinks_of_v();
         crossing.of_u = first, crossing.at = ahead * columns_.kinks_step() + where(first, of_u, of_v);
         crossing.x = x, crossing.ahead = to_float(ahead) - x;
         crossing.pace = where(first, pace_[0], pace_[1]), crossing.other = where(first, pace_[1], pace_[0]);

@@ -22,19 +22,13 @@
 
 namespace deepdrr {
 
-// Of a column from one of its planes to the end of the block, for CHANNELS channels side by side; and the voxel there.
-struct alignas(64) Moments {
-    Row square, linear, once, value;
+// Moments of two neighboring columns from one of their planes to the end of the block, and the voxels there: CHANNELS
+// channels side by side of the first, then of the second.
+struct MomentPairs {
+    RowPair square, linear, once, value;
 
-    // Those a plane earlier.
-    DEEPDRR_FN Moments before(Row earlier) const {
-        return {multiply_add(2.0f, linear, square + once) + multiply_add(1.0f / 4, value, (1.0f / 12) * earlier),
-                multiply_add(1.0f / 3, value, multiply_add(1.0f / 6, earlier, linear + once)),
-                multiply_add(0.5f, value + earlier, once), earlier};
-    }
-
-    // Those a part s of a slab earlier, and the field there; `behind` is the voxel at the plane before.
-    DEEPDRR_FN Moments back(float s, Row behind) const {
+    // Those a part s of a slab earlier, and the field there; `behind` are the voxels at the plane before.
+    DEEPDRR_FN MomentPairs back(float s, RowPair behind) const {
         const float half = 0.5f * s * s, sixth = s * half / 3, twelfth = 0.5f * s * sixth;
         return {multiply_add(2 * s, linear, multiply_add(s * s, once, square)) +
                     multiply_add(2 * sixth - twelfth, value, twelfth * behind),
@@ -42,6 +36,19 @@ struct alignas(64) Moments {
                 multiply_add(s - half, value, multiply_add(half, behind, once)),
                 multiply_add(1 - s, value, s * behind)};
     }
+};
+
+// Lines of columns. A line has four parts of `wide` floats: the square, linear and once moments of its columns, and their
+// voxels. What rays read there begins in the four parts at the same place, a column taking CHANNELS floats.
+struct ColumnLines {
+    const float* data;
+    int wide;
+
+    DEEPDRR_FN RowPair square(int at) const { return load_row_pair(data + at); }
+    DEEPDRR_FN RowPair linear(int at) const { return load_row_pair(data + at + wide); }
+    DEEPDRR_FN RowPair once(int at) const { return load_row_pair(data + at + 2 * wide); }
+    DEEPDRR_FN RowPair value(int at) const { return load_row_pair(data + at + 3 * wide); }
+    DEEPDRR_FN MomentPairs moments(int at) const { return {square(at), linear(at), once(at), value(at)}; }
 };
 
 // The columns of a block of slabs that the rays of a bundle touch.
@@ -54,43 +61,51 @@ class Columns {
     void build(const Values<T>& values, int first_channel, int channels, const SlabAxes& axes, int first, int slabs,
                const CellBox& box, bool inside) {
         for (int c = 0; c < 2; ++c) low[c] = box.low[c], count[c] = box.high[c] - box.low[c] + 2;
-        const std::size_t size = (std::size_t)count[0] * count[1], planes = (std::size_t)slabs + 1;
-        field_step_ = inside ? size : 0;
-        field_.resize(inside ? size * planes : size);
-        kinks_.resize(2 * size * planes);
-        voxels_.resize(size);
+        wide_ = (CHANNELS * greater(count[0], count[1]) + GROUP - 1) / GROUP * GROUP;
+        field_step_ = inside ? line() * count[0] : 0;
+        field_.resize((std::size_t)(inside ? slabs + 1 : 1) * (std::size_t)(line() * count[0]));
+        kinks_.resize((std::size_t)(slabs + 1) * (std::size_t)kinks_step());
+        for (int c = 0; c < 2; ++c) voxels_[c].resize((std::size_t)(wide_ * count[c]));
         find_offsets(values.grid, axes);
         const int stride[3] = {values.grid.plane, values.grid.row, 1};
         for (int plane = slabs; plane >= 0; --plane) {
             const int at = clamp(first + plane, 0, values.grid.n[axes.main] - 1);
             const std::int64_t next = (std::int64_t)(clamp(first + plane - 1, 0, at) - at) * stride[axes.main];
             read(values, first_channel, channels, (std::int64_t)at * stride[axes.main], next);
-            add_plane((std::size_t)plane, plane == slabs);
+            add_kinks(plane, plane == slabs);
+            if (inside) add_field(plane, plane == slabs);
+            else add_to_start(plane, slabs);
         }
     }
 
-    // Columns i, j and i, j + 1 of the field at a plane; those of i + 1 are `across` further.
-    DEEPDRR_FN const Moments* field() const { return field_.data(); }
-    DEEPDRR_FN int field_step() const { return (int)field_step_; }  // from plane to plane
-    DEEPDRR_FN int across() const { return count[1]; }
+    // The field: a line per u, of columns along v.
+    DEEPDRR_FN ColumnLines field() const { return {field_.data(), wide_}; }
+    DEEPDRR_FN int field_step() const { return field_step_; }  // from plane to plane
 
-    // The kinks at planes of u, then those at planes of v: by plane of voxel centers, then by column along it.
-    DEEPDRR_FN const Moments* kinks() const { return kinks_.data(); }
-    DEEPDRR_FN int kinks_of_v() const { return count[0] * count[1]; }
-    DEEPDRR_FN int kinks_step() const { return 2 * count[0] * count[1]; }  // from plane to plane
+    // The kinks: a line per plane of u, of columns along v; then a line per plane of v, of columns along u.
+    DEEPDRR_FN ColumnLines kinks() const { return {kinks_.data(), wide_}; }
+    DEEPDRR_FN int kinks_of_v() const { return line() * count[0]; }
+    DEEPDRR_FN int kinks_step() const { return line() * (count[0] + count[1]); }  // from plane to plane
+
+    DEEPDRR_FN int line() const { return 4 * wide_; }  // from line to line
 
    private:
-    // Moments that are written before they are read: a vector would fill them with zeros first.
+    // Floats that are written before they are read: a vector would fill them with zeros first.
     class Table {
        public:
         void resize(std::size_t size) {
-            if (size > size_) data_.reset(new Moments[size]), size_ = size;
+            if (size <= size_) return;
+            room_.reset(new float[size + MARGIN]), size_ = size;
+            const std::size_t beyond = (std::size_t)room_.get() / sizeof(float) % MARGIN;
+            data_ = room_.get() + (MARGIN - beyond) % MARGIN;
         }
-        Moments* data() { return data_.get(); }
-        const Moments* data() const { return data_.get(); }
+        float* data() { return data_; }
+        const float* data() const { return data_; }
 
        private:
-        std::unique_ptr<Moments[]> data_;
+        static constexpr std::size_t MARGIN = 16;  // to begin with a cache line
+        std::unique_ptr<float[]> room_;
+        float* data_ = nullptr;
         std::size_t size_ = 0;
     };
 
@@ -104,67 +119,102 @@ class Columns {
                     (std::int64_t)clamp(low[c] + n, 0, grid.n[axes.across[c]] - 1) * stride[axes.across[c]];
         }
         const bool dense = axes.across[1] == 2;  // columns along v are neighbors in memory, but for those that repeat
-        dense_from_ = dense ? greater(-low[1], 0) : count[1];
+        dense_from_ = dense ? lesser(greater(-low[1], 0), count[1]) : count[1];
         dense_to_ = dense ? lesser(count[1], grid.n[2] - low[1]) : count[1];
     }
 
+    // The voxels of a plane, in lines along v and in lines along u.
     template <class T>
     void read(const Values<T>& values, int first_channel, int channels, std::int64_t plane, std::int64_t next) {
         const T* data[CHANNELS];
         for (int c = 0; c < CHANNELS; ++c) data[c] = values.channel(first_channel + lesser(c, channels - 1)) + plane;
-        const auto voxel = [&](std::int64_t at) {
-            return row_of((float)data[0][at], (float)data[1][at], (float)data[2][at], (float)data[3][at]);
-        };
-        Row* to = voxels_.data();
-        for (const std::int64_t i : offset_[0]) {
+        for (int i = 0; i < count[0]; ++i) {
+            const std::int64_t line = offset_[0][(std::size_t)i];
+            float *along_v = voxels_[0].data() + i * wide_, *along_u = voxels_[1].data() + i * CHANNELS;
+            const auto put = [&](int j, Row row) {
+                store_row(along_v + j * CHANNELS, row), store_row(along_u + j * wide_, row);
+            };
+            const auto put_voxel = [&](int j) {
+                const std::int64_t at = line + offset_[1][(std::size_t)j];
+                put(j, row_of((float)data[0][at], (float)data[1][at], (float)data[2][at], (float)data[3][at]));
+            };
             int j = 0;
-            for (; j < dense_from_; ++j) *to++ = voxel(i + offset_[1][(std::size_t)j]);
-            for (; j + 4 <= dense_to_; j += 4, to += 4) {
-                const std::int64_t at = i + offset_[1][(std::size_t)j];
-                for (int c = 0; c < CHANNELS; ++c) to[c] = load_row(data[c] + at);
-                transpose(to);
+            for (; j < dense_from_; ++j) put_voxel(j);
+            for (int rest; (rest = dense_to_ - j) > 0 && dense_to_ - dense_from_ >= 4; j += 4) {
+                if (rest < 4) j = dense_to_ - 4;  // some once more
+                const std::int64_t at = line + offset_[1][(std::size_t)j];
+                Row rows[CHANNELS];
+                for (int c = 0; c < CHANNELS; ++c) rows[c] = load_row(data[c] + at);
+                transpose(rows);
+                for (int n = 0; n < 4; ++n) put(j + n, rows[n]);
                 for (int c = 0; c < channels; ++c) DEEPDRR_PREFETCH(data[c] + at + next);
             }
-            for (; j < count[1]; ++j) *to++ = voxel(i + offset_[1][(std::size_t)j]);
+            for (; j < count[1]; ++j) put_voxel(j);
         }
     }
 
-    void add_plane(std::size_t plane, bool last) {
-        const std::size_t across = (std::size_t)count[1], size = (std::size_t)count[0] * across;
-        Moments *field = field_.data() + plane * field_step_, *later = last ? field : field + field_step_;
-        put(field, later, size, last, [&](std::size_t n) { return voxels_[n]; });
-        Moments *of_u = kinks_.data() + 2 * size * plane, *of_v = of_u + size;
-        const std::size_t step = last ? 0 : 2 * size;
-        put(of_u + across, of_u + across + step, size - 2 * across, last, [&](std::size_t n) {
-            return second_difference(voxels_[n], voxels_[n + across], voxels_[n + 2 * across]);
-        });
-        for (std::size_t q = 1; q + 1 < across; ++q) {
-            Moments* row = of_v + q * (std::size_t)count[0];
-            put(row, row + step, (std::size_t)count[0], last, [&](std::size_t n) {
-                const Row* v = voxels_.data() + n * across + q;
-                return second_difference(v[-1], v[0], v[1]);
-            });
+    // Second differences across the planes of u and of v, and their moments.
+    void add_kinks(int plane, bool last) {
+        float* to = kinks_.data() + (std::int64_t)plane * kinks_step();
+        for (int c = 0; c < 2; ++c, to += kinks_of_v()) {
+            const int floats = CHANNELS * count[1 - c];
+            for (int p = 1; p + 1 < count[c]; ++p)
+                put(to + p * line(), last ? nullptr : to + p * line() + kinks_step(), floats, [&](int n) {
+                    const float* voxel = voxels_[c].data() + p * wide_ + n;
+                    return load<Floats>(voxel - wide_) - 2.0f * load<Floats>(voxel) + load<Floats>(voxel + wide_);
+                });
         }
     }
 
+    void add_field(int plane, bool last) {
+        float* to = field_.data() + (std::int64_t)plane * field_step_;
+        for (int i = 0; i < count[0]; ++i)
+            put(to + i * line(), last ? nullptr : to + i * line() + field_step_, CHANNELS * count[1],
+                [&](int n) { return load<Floats>(voxels_[0].data() + i * wide_ + n); });
+    }
+
+    // A line's moments a plane before those `later`; null for the end of the block, where all are 0.
     template <class Value>
-    DEEPDRR_FN static void put(Moments* to, const Moments* later, std::size_t columns, bool last, const Value& value) {
-        const Row zero = row_of(0.0f);
-        if (last)
-            for (std::size_t n = 0; n < columns; ++n) to[n] = {zero, zero, zero, value(n)};
-        else
-            for (std::size_t n = 0; n < columns; ++n) to[n] = later[n].before(value(n));
+    DEEPDRR_FN void put(float* DEEPDRR_RESTRICT to, const float* later, int floats, const Value& value) const {
+        for (int n = 0; n < floats; n += GROUP) {
+            const Floats earlier = value(n);
+            Floats square{}, linear{}, once{};
+            if (later) {
+                const Floats at = load<Floats>(later + 3 * wide_ + n);
+                square = load<Floats>(later + n), linear = load<Floats>(later + wide_ + n);
+                once = load<Floats>(later + 2 * wide_ + n);
+                square = 2.0f * linear + (square + once) + ((1.0f / 4) * at + (1.0f / 12) * earlier);
+                linear = (1.0f / 3) * at + ((1.0f / 6) * earlier + (linear + once));
+                once = 0.5f * (at + earlier) + once;
+            }
+            store(square, to + n), store(linear, to + wide_ + n), store(once, to + 2 * wide_ + n);
+            store(earlier, to + 3 * wide_ + n);
+        }
     }
 
-    DEEPDRR_FN static Row second_difference(Row before, Row here, Row after) {
-        return multiply_add(-2.0f, here, before + after);
+    // The field's moments from the first plane to the end of the block: a plane's voxels count as hats between planes.
+    void add_to_start(int plane, int slabs) {
+        const float x = (float)plane, side = plane == 0 ? 1.0f : -1.0f;
+        const bool middle = plane > 0 && plane < slabs;
+        const float once = middle ? 1.0f : 0.5f, linear = middle ? x : 0.5f * x + side / 6;
+        const float square = middle ? x * x + 1.0f / 6 : 0.5f * x * x + side * x / 3 + 1.0f / 12;
+        for (int i = 0; i < count[0]; ++i) {
+            const float* voxels = voxels_[0].data() + i * wide_;
+            float* to = field_.data() + i * line();
+            for (int n = 0; n < CHANNELS * count[1]; n += GROUP) {
+                const Floats value = load<Floats>(voxels + n);
+                const auto add = [&](int part, float weight) {
+                    const Floats sum = plane == slabs ? Floats{} : load<Floats>(to + part * wide_ + n);
+                    store(sum + weight * value, to + part * wide_ + n);
+                };
+                add(0, square), add(1, linear), add(2, once);
+            }
+        }
     }
 
-    Table field_, kinks_;
-    std::vector<Row> voxels_;
+    Table field_, kinks_, voxels_[2];
     std::vector<std::int64_t> offset_[2];
-    std::size_t field_step_ = 0;
-    int dense_from_ = 0, dense_to_ = 0;
+    int wide_ = 0, field_step_ = 0, dense_from_ = 0, dense_to_ = 0;
 };
 
 }  // namespace deepdrr

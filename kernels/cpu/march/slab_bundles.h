@@ -17,47 +17,25 @@ class SlabBundle {
 
     explicit SlabBundle(const SlabAxes& axes) : axes_(axes) {}
 
-    // Through up to CHANNELS channels of the values.
+    // A block of slabs of up to CHANNELS channels of the values.
     template <class T>
-    void march(const Values<T>& values, int first_channel, int channels, Columns& columns) {
-        double begin = 1e9, end = -1e9, steepest = 0.0;
-        for (const Packet& packet : packets)
-            for (int l = 0; l < LANES; ++l) {
-                begin = lesser(begin, packet.rays.enter(l)), end = greater(end, packet.rays.leave(l));
-                for (int c = 0; c < 2; ++c) steepest = greater(steepest, magnitude(packet.rays.pace(c, l)));
-            }
-        const int slabs = slabs_of_block(steepest), last = (int)std::ceil(end);
-        std::vector<SlabPlaces> places(packets.size());
-        for (int slab = (int)std::floor(begin); slab < last; slab += slabs)
-            add_block(values, first_channel, channels, slab, lesser(slabs, last - slab), places, columns);
-    }
-
-   private:
-    // Polynomials are carried on to the end of a block: the fewer cells that is, the less of them is rounded off.
-    static int slabs_of_block(double steepest) {
-        return steepest <= 0.15 ? 32 : steepest <= 0.4 ? 16 : steepest <= 0.8 ? 8 : 4;
-    }
-
-    template <class T>
-    void add_block(const Values<T>& values, int first_channel, int channels, int first, int slabs,
-                   std::vector<SlabPlaces>& places, Columns& columns) {
+    void march(const Values<T>& values, int first_channel, int channels, int first, int slabs, Columns& columns) {
+        places_.resize(packets.size());
         CellBox box;
         bool inside = Packet::has_ends;
         for (std::size_t n = 0; n < packets.size(); ++n) {
-            packets[n].rays.place(first, slabs, places[n]);
-            box.add(places[n]);
-            for (int l = 0; l < LANES; ++l) {
-                const float enter = places[n].enter[l], leave = places[n].leave[l];
-                inside |= enter < leave && (enter > 0.0f || leave < (float)slabs);
-            }
+            packets[n].rays.place(first, slabs, places_[n]);
+            box.add(places_[n]);
+            inside |= places_[n].any_ends(slabs);
         }
         if (box.empty()) return;
         for (int c = 0; c < 2; ++c) box.clip(c, values.grid.n[axes_.across[c]]);
         if (!occupied(values, first_channel, channels, first, slabs, box)) return;
         columns.build(values, first_channel, channels, axes_, first, slabs, box, inside);
-        for (std::size_t n = 0; n < packets.size(); ++n) packets[n].add(columns, first, slabs, places[n]);
+        for (std::size_t n = 0; n < packets.size(); ++n) packets[n].add(columns, first, slabs, places_[n]);
     }
 
+   private:
     // Whether any channel may hold anything but zeros in the cells of a block of slabs.
     template <class T>
     bool occupied(const Values<T>& values, int first_channel, int channels, int first, int slabs, const CellBox& box) const {
@@ -74,6 +52,7 @@ class SlabBundle {
     }
 
     SlabAxes axes_;
+    std::vector<SlabPlaces> places_;
 };
 
 // A tile whose rays have no axis in common.
@@ -110,11 +89,20 @@ class BundleRays {
         }
     }
 
+    // The parts go side by side: what one has read of the volume is still at hand for the next.
     template <class T>
-    void march(const Values<T>& values, int first, int count) {
-        Columns columns;
-        for (auto& part : together_)
-            if (!part.packets.empty()) part.march(values, first, count, columns);
+    void march(const Values<T>& values, int first, int count, Columns& columns) {
+        double begin = 1e9, end = -1e9, steepest = 0.0;
+        for_each_packet([&](const Packet& packet) {
+            for (int l = 0; l < LANES; ++l) {
+                begin = lesser(begin, packet.rays.enter(l)), end = greater(end, packet.rays.leave(l));
+                for (int c = 0; c < 2; ++c) steepest = greater(steepest, magnitude(packet.rays.pace(c, l)));
+            }
+        });
+        const int slabs = slabs_of_block(steepest), last = (int)std::ceil(end);
+        for (int slab = (int)std::floor(begin); slab < last; slab += slabs)
+            for (auto& part : together_)
+                if (!part.packets.empty()) part.march(values, first, count, slab, lesser(slabs, last - slab), columns);
     }
 
     // Calls work(packet) for all that go together.
@@ -125,7 +113,14 @@ class BundleRays {
     }
 
    private:
-    // Of 32 slabs, 30 columns take 256 KB: those of a part shall stay in a processor's own cache.
+    // Polynomials are carried on to the end of a block: the fewer cells that is, the less of them is rounded off. Where
+    // pixels are coarse, rays make little use of a longer block's columns.
+    int slabs_of_block(double steepest) const {
+        const int most = together_.size() > 1 ? 16 : 24;
+        return lesser(most, steepest <= 0.15 ? 24 : steepest <= 0.4 ? 12 : steepest <= 0.8 ? 6 : 4);
+    }
+
+    // Of 24 slabs, 100 columns take 320 KB: those of a part shall stay in a processor's own cache.
     static constexpr double MOST_COLUMNS = 100.0;
 
     static bool all_follow(const LoneTile& tile, const SlabAxes& axes) {

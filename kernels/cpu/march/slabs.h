@@ -54,6 +54,16 @@ struct SlabPlaces {
     alignas(64) float at[2][LANES], pace[2][LANES];  // u, v at the first plane, and per slab
     alignas(64) float slabs_per_cell[2][LANES];      // from one plane of u or v to the next, signed; huge for a parallel ray
     alignas(64) float enter[LANES], leave[LANES];    // the part of the chord in the block; enter >= leave for none
+
+    // Whether a chord begins or ends in the block.
+    DEEPDRR_FN bool any_ends(int slabs) const {
+        Ints found{};
+        for (int g = 0; g < LANES; g += GROUP) {
+            const Floats from = load<Floats>(enter + g), to = load<Floats>(leave + g);
+            found |= (from < to) & ((from > Floats{}) | (to < Floats{} + (float)slabs));
+        }
+        return any(found);
+    }
 };
 
 // The rays of a packet that follow an axis.

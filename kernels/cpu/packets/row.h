@@ -82,6 +82,7 @@ DEEPDRR_FN RowPair pair_of(float a, float b) {
 }
 DEEPDRR_FN RowPair load_row_pair(const float* from) { return {_mm256_loadu_ps(from)}; }
 DEEPDRR_FN RowPair operator*(RowPair a, RowPair b) { return {_mm256_mul_ps(a.v, b.v)}; }
+DEEPDRR_FN RowPair operator+(RowPair a, RowPair b) { return {_mm256_add_ps(a.v, b.v)}; }
 DEEPDRR_FN RowPair multiply_add(RowPair a, RowPair b, RowPair c) {
 #if defined(__FMA__)
     return {_mm256_fmadd_ps(a.v, b.v, c.v)};
@@ -89,6 +90,8 @@ DEEPDRR_FN RowPair multiply_add(RowPair a, RowPair b, RowPair c) {
     return {_mm256_add_ps(_mm256_mul_ps(a.v, b.v), c.v)};
 #endif
 }
+DEEPDRR_FN Row first_of(RowPair pair) { return {_mm256_castps256_ps128(pair.v)}; }
+DEEPDRR_FN Row second_of(RowPair pair) { return {_mm256_extractf128_ps(pair.v, 1)}; }
 DEEPDRR_FN Row sum_of(RowPair pair) {
     return {_mm_add_ps(_mm256_castps256_ps128(pair.v), _mm256_extractf128_ps(pair.v, 1))};
 }
@@ -102,6 +105,9 @@ struct RowPair {
 DEEPDRR_FN RowPair pair_of(float a, float b) { return {row_of(a), row_of(b)}; }
 DEEPDRR_FN RowPair load_row_pair(const float* from) { return {load_row(from), load_row(from + 4)}; }
 DEEPDRR_FN RowPair operator*(RowPair a, RowPair b) { return {a.a * b.a, a.b * b.b}; }
+DEEPDRR_FN RowPair operator+(RowPair a, RowPair b) { return {a.a + b.a, a.b + b.b}; }
+DEEPDRR_FN Row first_of(RowPair pair) { return pair.a; }
+DEEPDRR_FN Row second_of(RowPair pair) { return pair.b; }
 DEEPDRR_FN RowPair multiply_add(RowPair a, RowPair b, RowPair c) {
     return {multiply_add(a.a, b.a, c.a), multiply_add(a.b, b.b, c.b)};
 }
@@ -114,5 +120,7 @@ DEEPDRR_FN Row load_row(const std::int16_t* from) {
 }
 DEEPDRR_FN Row operator*(float a, Row b) { return row_of(a) * b; }
 DEEPDRR_FN Row multiply_add(float a, Row b, Row c) { return multiply_add(row_of(a), b, c); }
+DEEPDRR_FN RowPair operator*(float a, RowPair b) { return pair_of(a, a) * b; }
+DEEPDRR_FN RowPair multiply_add(float a, RowPair b, RowPair c) { return multiply_add(pair_of(a, a), b, c); }
 
 }  // namespace deepdrr
