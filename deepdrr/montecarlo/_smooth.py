@@ -5,6 +5,8 @@ from torch import Tensor
 
 __all__ = ["smoothed"]
 
+_NONE = 0.1  # cells: below it, neighbours weigh less than a rounding of 1, and at last nothing
+
 
 def smoothed(cells: Tensor, sigma_cells: tuple[float, float]) -> Tensor:
     r"""Smooth maps along their rows and columns.
@@ -30,7 +32,7 @@ def smoothed(cells: Tensor, sigma_cells: tuple[float, float]) -> Tensor:
 
 def _lines(count: int, sigma: float) -> Tensor:
     """The matrix [count, count] that fits lines: each row holds the weights of all values."""
-    if count < 3 or sigma <= 0.0:
+    if count < 3 or sigma < _NONE:
         return torch.eye(count, dtype=torch.float64)
     away = torch.arange(count, dtype=torch.float64) - torch.arange(count, dtype=torch.float64)[:, None]
     weight = torch.exp(-0.5 * (away / sigma) ** 2)

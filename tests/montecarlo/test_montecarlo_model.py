@@ -214,3 +214,10 @@ def test_bad_settings_are_told(fields: dict[str, object], error: type[Exception]
 def test_parallel_rays_are_told(water: Volume, camera: Camera) -> None:
     with pytest.raises(ValueError, match="camera must be one perspective camera"):
         panel_of(replace(camera, orthographic=True), 4, 4)
+
+
+@pytest.mark.parametrize("sigma", [0.0, 1e-3, 0.02, 0.1])
+def test_smoothing_over_less_than_a_cell_changes_nothing(sigma: float) -> None:
+    """Weights of neighbours that are 0 to the computer left 0/0."""
+    cells = torch.rand(2, 4, 5, dtype=torch.float64)
+    assert_close(smoothed(cells, (sigma, sigma)), cells, rtol=1e-12, atol=0)
