@@ -139,4 +139,7 @@ def _check_rays(technique: Technique, table: tuple[Output, ...]) -> None:
 
 def _check_generator(technique: Technique, generator: torch.Generator | None) -> None:
     if technique.exposure is not None and technique.detector.draws and generator is None:
-        raise TypeError("generator must be a torch.Generator for a detector with noise, got None")
+        raise TypeError(
+            "generator must be a torch.Generator for a detector with noise, got None; 'expected_image' is the mean and "
+            "needs none"
+        )

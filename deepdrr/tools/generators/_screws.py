@@ -26,7 +26,8 @@ ISO_5835: Mapping[str, tuple[Thread, float]] = MappingProxyType(
 )
 """Thread and diameter of the head, mm, of bone screws with a hexagonal drive and spherical under-surface of the head
 (ISO 5835). HA: shallow thread, cortical bone; HB: deep thread, cancellous bone. Diameters and pitch are the
-standard's nominal values; crest and flank angles are those of its drawings, rounded, and not toleranced here."""
+standard's nominal values; flank angles are those commonly quoted for it (35° and 3°, 25° and 5°);
+the crest is our own."""
 
 
 def bone_screw(
