@@ -1,8 +1,10 @@
 """The command among pipes, full disks, closed streams, other encodings and Ctrl-C: the work is done, or nothing is."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,14 @@ COMMAND = (sys.executable, "-m", "deepdrr")
 def started(*words: object, **options: object) -> "subprocess.Popen[bytes]":
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen([*COMMAND, *map(str, words)], **options)  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What a shell starts in the background ignores Ctrl-C, and so would the processes of tests that run there."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp932"])
@@ -52,6 +62,7 @@ def test_closed_streams_are_no_fault(ct: Path) -> None:
     assert done.stderr == "0\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_the_command_starts_is_a_line() -> None:
     program = (
         "import os, signal, sys; sys.argv = ['deepdrr']\n"
@@ -66,6 +77,7 @@ def test_an_interrupt_while_the_command_starts_is_a_line() -> None:
     assert done.stderr == "deepdrr: interrupted; no half-written file was left behind\n"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_programs_that_import_deepdrr_keep_their_interrupt() -> None:
     program = "import signal, deepdrr; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -211,7 +211,9 @@ class TestRefusals:
             Projector(ct, carm=small()).project()
 
     def test_wrong_types(self, ct: Volume) -> None:
-        with pytest.raises(TypeError, match=r"volume must be a deepdrr\.Volume, got str"):
+        with pytest.raises(
+            TypeError, match=r"volume must be a deepdrr\.Volume, or a deepdrr\.tools\.Tool beside one, got str"
+        ):
             Projector(str(PELVIS), carm=small())  # type: ignore[arg-type]
         with pytest.raises(TypeError, match=r"carm must be a Camera .*got tuple"):
             Projector(ct, carm=(0, 0, 0))  # type: ignore[arg-type]
