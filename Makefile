@@ -12,7 +12,7 @@ NO_DEVICE := not on_cuda and not on_stand_in
 # The tests of the CUDA backend, and those of the CPU's with the CUDA backend behind `project`.
 ON_CUDA := --device cuda -m "not slow" tests/cuda tests/raycast tests/projector tests/drr
 
-.PHONY: demo test test-slow test-device test-cuda test-gpu lint types docs install-check bench bench-gpu gpu-day setup clean
+.PHONY: demo test test-slow test-device software-driver test-cuda test-gpu lint types docs install-check bench bench-gpu gpu-day setup clean
 
 demo: $(VENV)/.runtime
 	@echo "deepdrr: rendering the bundled CT into out/demo"
@@ -26,9 +26,11 @@ test-slow: setup
 	$(BIN)/python -m pytest -m "$(NO_DEVICE)" -n 2 $(PYTEST)
 
 # The CUDA backend without a GPU, on the software driver. It needs nvcc; PyCUDA is compiled, once, in some minutes.
-test-cuda: setup
-	$(BIN)/python tests/machines/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
+test-cuda: setup software-driver
 	LD_LIBRARY_PATH=$(abspath $(SOFTWARE_DRIVER)) $(BIN)/python -m pytest -n 2 $(PYTEST) $(ON_CUDA) tests/machines/software_cuda_driver
+
+software-driver: setup
+	$(BIN)/python tests/machines/software_cuda_driver/build_software_driver.py --out $(SOFTWARE_DRIVER)
 
 # A device for which there is no compiled backend, without a GPU: memory of the host that torch takes for a device's.
 test-device: setup

@@ -15,7 +15,7 @@ import torch
 from cuda_machine import Gpu
 from torch import Tensor
 
-from deepdrr.projector import Projector
+from deepdrr.projector import Scene, _projector
 from deepdrr.raycast import Request
 from deepdrr.raycast._backends import engines_replaced
 from deepdrr.raycast._rays import RayEnds
@@ -106,7 +106,12 @@ def answering_with_cuda(gpu: Gpu) -> Iterator[Asked]:
     """Within the block, the CUDA engine is behind `project`, and a projector's volume is on the GPU."""
     asked = Asked(gpu.launcher.names)
     kernels = [CudaForTheHost(name, gpu, asked) for name in ("cuda", "cpu")]
-    defaults: dict[str, Any] = Projector.__init__.__kwdefaults__
+    as_scene = _projector._as_scene
+
+    def there(scene: object, materials: Any, device: Any, beyond: Any) -> Scene:
+        usual = None if isinstance(scene, Scene) else str(gpu.device)
+        return as_scene(scene, materials, usual if device is None else device, beyond)
+
     with engines_replaced(*kernels), pytest.MonkeyPatch.context() as patch:
-        patch.setitem(defaults, "device", str(gpu.device))
+        patch.setattr(_projector, "_as_scene", there)
         yield asked
