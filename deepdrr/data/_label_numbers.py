@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["as_array", "whole_labels"]
+__all__ = ["LARGEST_LABEL", "as_array", "whole_labels"]
 
-_LARGEST = 2**31 - 1
+LARGEST_LABEL = 2**31 - 1
 # Labels behind a slope, as nibabel writes floats into integers, are off by half a step; a probability or a mean of two
 # labels is not near a whole number everywhere.
 _ROUNDING = 0.1
@@ -39,9 +39,9 @@ def whole_labels(values: NDArray[Any], name: str = "labels") -> NDArray[Any]:
     if not (np.isfinite(low) and np.isfinite(high)):
         raise ValueError(f"{name} must be integers, got NaN or infinite values")
     is_float = values.dtype.kind == "f"
-    if low < (-_ROUNDING if is_float else 0) or high > _LARGEST:
-        raise ValueError(f"{name} must be from 0 to {_LARGEST}, got values from {low:g} to {high:g}")
-    dtype = next(t for t, top in ((np.uint8, 255), (np.int16, 32767), (np.int32, _LARGEST)) if high < top + 0.5)
+    if low < (-_ROUNDING if is_float else 0) or high > LARGEST_LABEL:
+        raise ValueError(f"{name} must be from 0 to {LARGEST_LABEL}, got values from {low:g} to {high:g}")
+    dtype = next(t for t, top in ((np.uint8, 255), (np.int16, 32767), (np.int32, LARGEST_LABEL)) if high < top + 0.5)
     if not is_float:
         return values.astype(dtype, order="C")
     whole = np.empty(values.shape, dtype=dtype)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from deepdrr.data._label_numbers import LARGEST_LABEL
+
 __all__ = ["Layer", "merged_layers", "numbered"]
 
 Mask = NDArray[np.bool_]
@@ -61,11 +63,16 @@ def merged_layers(
 
     Returns:
         int32 [I, J, K], and the names.
+
+    Raises:
+        ValueError: if a label does not fit into 32 bits.
     """
     out = np.zeros(shape, dtype=np.int32)
     found: dict[int, str] = {}
     covered: dict[str, int] = {}
     for label, layer in zip(numbered(layers, names), layers, strict=True):
+        if not 0 <= label <= LARGEST_LABEL:
+            raise ValueError(f"the label of the mask {layer.name!r} must be from 0 to {LARGEST_LABEL}, got {label}")
         mask = layer.read()
         if count := int(np.count_nonzero(out[mask])):
             covered[layer.name or str(label)] = count

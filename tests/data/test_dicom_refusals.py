@@ -91,6 +91,16 @@ def test_a_number_that_is_none(tmp_path: Path, written: bytes) -> None:
     assert written.decode().strip() in sentence
 
 
+def test_a_word_size_of_no_kind(tmp_path: Path) -> None:
+    """The tag's VR is none that DICOM has: pydicom tells when the value is looked at, and then in its own words."""
+    folder = write_slices(tmp_path)
+    file = sorted(folder.rglob("*.dcm"))[1]
+    whole = file.read_bytes()
+    assert whole.count(b"\x28\x00\x01\x01US") == 1
+    file.write_bytes(whole.replace(b"\x28\x00\x01\x01US", b"\x28\x00\x01\x01WS"))
+    assert refusal(folder) == f"'{file}' is a damaged DICOM file: its header cannot be read"
+
+
 def test_a_frame_without_position(tmp_path: Path) -> None:
     def edit(dataset: FileDataset, n: int) -> None:
         del dataset.PerFrameFunctionalGroupsSequence[1].PlanePositionSequence

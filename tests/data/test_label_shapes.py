@@ -149,6 +149,12 @@ def test_layers_without_names(tmp_path: Path) -> None:
     assert ct.labels.equal(torch.from_numpy(BOTH).to(torch.uint8))
 
 
+def test_a_segment_whose_label_is_too_large(tmp_path: Path) -> None:
+    file = seg_nrrd(tmp_path / "a.seg.nrrd", np.stack([FEMUR, HIP]), pairs(("femur", 0, 2**31), ("hip", 1, 2)))
+    with pytest.raises(ValueError, match="the label of the mask 'femur' must be from 0 to 2147483647, got 2147483648"):
+        volume("oblique", labels=file)
+
+
 def test_a_segment_in_a_layer_that_is_not_there(tmp_path: Path) -> None:
     file = seg_nrrd(tmp_path / "a.seg.nrrd", BOTH[None].repeat(2, 0), pairs(("femur", 4, 1)))
     with pytest.raises(ValueError, match="is damaged: segment 0 is in layer 4 of 2"):

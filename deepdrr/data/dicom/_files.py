@@ -30,6 +30,7 @@ _TAGS = (
 )
 _TAG_LIST = _TAGS.split()
 _EXCERPT = Excerpt(_TAG_LIST)
+_OF_PIXELS = ("NumberOfFrames", "Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 # Transfer syntaxes whose pixels lie in the file as they are; "" where older archives state none.
 _PLAIN = (ExplicitVRLittleEndian, ImplicitVRLittleEndian, "")
 _PIXEL_DATA = b"\xe0\x7f\x10\x00"  # (7FE0,0010)
@@ -192,7 +193,9 @@ def _pixel_span(stream: BinaryIO, dataset: FileDataset) -> Span | None:
 
 
 def _parse(dataset: FileDataset) -> None:
-    """Have pydicom parse what it has put off, so that damage in the description of frames shows here."""
+    """Have pydicom parse what it has put off, so that damage in the description of frames and pixels shows here."""
+    for keyword in _OF_PIXELS:
+        dataset.get(keyword)
     for keyword in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"):
         for group in dataset.get(keyword) or ():
             for _ in group.iterall():
