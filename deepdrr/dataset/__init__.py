@@ -17,7 +17,7 @@ from deepdrr.dataset._plan import CArmPlan, ImagePlan, PatientPlan, Plan, Result
 from deepdrr.dataset._pose_plan import AnglesPlan, ConePlan, PosePlan, TargetPlan, ViewsPlan
 from deepdrr.dataset._poses import DrawnPose, NoPose, draw_pose
 from deepdrr.dataset._read import plan_schema, read_plan
-from deepdrr.dataset._sample import Sample, make_sample
+from deepdrr.dataset._sample import LabeledImage, make_sample
 from deepdrr.dataset._shard_job import OnSample
 from deepdrr.dataset._streams import noise_seed, stream
 from deepdrr.dataset._verify import verify_dataset
@@ -32,6 +32,7 @@ __all__ = [
     "DrawnPose",
     "Fixed",
     "ImagePlan",
+    "LabeledImage",
     "LogUniform",
     "Made",
     "NoPose",
@@ -41,7 +42,6 @@ __all__ = [
     "Plan",
     "PosePlan",
     "ResultsPlan",
-    "Sample",
     "TargetPlan",
     "TechniquePlan",
     "TruncatedNormal",

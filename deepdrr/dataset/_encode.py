@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from deepdrr.annotations import mask_planes
 from deepdrr.dataset._plan import Plan
-from deepdrr.dataset._sample import Sample
+from deepdrr.dataset._sample import LabeledImage
 
 __all__ = ["encoded"]
 
 
-def encoded(plan: Plan, sample: Sample) -> dict[str, bytes]:
+def encoded(plan: Plan, sample: LabeledImage) -> dict[str, bytes]:
     """The files of a sample by what follows the sample's number in their names.
 
     `image.png` or `image.tiff`, `masks.png` (or `masks-1.png`, … for more than 16 structures, see

@@ -1,4 +1,4 @@
-"""`Sample`: one image with all that is known of it."""
+"""`LabeledImage`: one image with all that is known of it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +22,11 @@ from deepdrr.dataset._streams import noise_seed, stream
 from deepdrr.detector import PANELS
 from deepdrr.projector import Projector, Radiograph, Technique
 
-__all__ = ["Sample", "make_sample"]
+__all__ = ["LabeledImage", "make_sample"]
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class LabeledImage:
     """One image of a data set.
 
     Attributes:
@@ -42,7 +42,7 @@ class Sample:
     record: dict[str, Any]
 
 
-def make_sample(plan: Plan, patient: Patient, index: int) -> Sample:
+def make_sample(plan: Plan, patient: Patient, index: int) -> LabeledImage:
     """Sample `index` of a plan: a function of the plan, its seed and the index alone.
 
     Args:
@@ -72,7 +72,7 @@ def make_sample(plan: Plan, patient: Patient, index: int) -> Sample:
     notes = image_annotations(found, seen, height=drawn.camera.height, width=drawn.camera.width)
     record = _record(plan, patient, index, drawn, projector.technique)
     record |= {"landmarks": _landmarks(seen), "structures": _structures(found, notes)}
-    return Sample(index, _image(shot, results[0], plan.results.image), notes, record)
+    return LabeledImage(index, _image(shot, results[0], plan.results.image), notes, record)
 
 
 def _technique(plan: Plan, index: int) -> Technique:
